@@ -1,6 +1,6 @@
 import { f as warning, i as getInput, l as setOutput, p as summary, u as setSecret } from "./core.js";
-import { a as decorate, c as actionsReport, i as gateFailures, l as renderSummary, o as parseInputs, r as publishModel, s as unusedInputs, t as openDependencies, u as grouped } from "./commands.js";
-import { i as OqeError, m as reasonOf } from "./memory.js";
+import { a as publishModel, c as parseInputs, d as renderSummary, f as costsSoFar, i as stagesOf, l as unusedInputs, o as gateFailures, p as runWords, r as numberStages, s as decorate, t as openDependencies, u as actionsReport } from "./commands.js";
+import { D as reasonOf, _ as OqeError, p as grouped } from "./memory.js";
 
 // src/github/occasion.ts
 /**
@@ -63,7 +63,7 @@ function shortSummary({ repositories }, reason) {
 }
 
 // src/entry/action-run.ts
-/** One run of the Action: inputs → publish → outputs and job summary. Throws the failure. */
+/** One run of the Action: inputs \u2192 publish \u2192 outputs and job summary. Throws the failure. */
 async function runAction() {
 	const read = (name) => getInput(name);
 	const inputs = parseInputs(read, process.env);
@@ -72,9 +72,14 @@ async function runAction() {
 	const warnings = unusedInputs(read, inputs);
 	for (const line of warnings) report.warn(line);
 	const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
-	const published = await publishModel(inputs, openDependencies(inputs, report, occasion));
+	const numbered = numberStages(report, stagesOf("publish", inputs));
+	const { traffic, ...dependencies } = openDependencies(inputs, numbered, occasion);
+	const published = await publishModel(inputs, dependencies).finally(() => report.info(runWords(costsSoFar(traffic))));
 	const unset = setOutputs(published);
-	await summarize(inputs, published, warnings);
+	await summarize(inputs, published, {
+		warnings,
+		costs: costsSoFar(traffic)
+	});
 	const failure = published.failure ?? unset;
 	if (failure !== null) throw failure;
 }
@@ -82,13 +87,16 @@ async function runAction() {
 * Sets the outputs of action.yml. Gives the failure instead of throwing it, so that the caller can
 * write the summary first.
 */
-function setOutputs({ plan, made, tiers }) {
+function setOutputs({ plan, made, tiers, stopped }) {
 	const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
+	const pending = tiers.filter(({ outcome }) => outcome === "unfinished");
 	const outputs = {
 		repositories: JSON.stringify(tiers),
 		evaluations: JSON.stringify(Object.fromEntries(evaluations)),
 		changed: String(tiers.some((tier) => tier.outcome === "published")),
-		revision: plan.revision
+		revision: plan.revision,
+		complete: String(stopped === null),
+		pending: JSON.stringify(pending.map(({ tier }) => tier))
 	};
 	try {
 		for (const [name, value] of Object.entries(outputs)) setOutput(name, value);
@@ -97,7 +105,7 @@ function setOutputs({ plan, made, tiers }) {
 		return new OqeError("DISK", `the outputs cannot be set: ${reasonOf(cause)}`, "The tiers are finished. Check the runner's GITHUB_OUTPUT.", cause);
 	}
 }
-function summarize(inputs, { plan, made, tiers, expected }, warnings) {
+function summarize(inputs, { plan, made, tiers, expected, stopped }, { warnings, costs }) {
 	const { model, revision } = plan;
 	const facts = {
 		series: plan.tiers.map(({ modules: _, ...row }) => row),
@@ -111,12 +119,15 @@ function summarize(inputs, { plan, made, tiers, expected }, warnings) {
 		dryRun: inputs.dryRun,
 		private: inputs.private,
 		run: {
-			seconds: performance.now() / 1e3,
-			peakBytes: 1024 * process.resourceUsage().maxRSS,
+			...costs,
 			action: describeAction(process.env),
 			expected
 		},
-		warnings: [...warnings, ...gateFailures(made)]
+		warnings: [
+			...warnings,
+			...gateFailures(made),
+			...stopped === null ? [] : [stopped.message]
+		]
 	};
 	return writeSummary(facts, {
 		render: renderSummary,

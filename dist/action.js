@@ -1,5 +1,5 @@
 import { n as supervise, t as isWorker } from "./supervise.js";
-import { a as describeFailure } from "./memory.js";
+import { v as describeFailure } from "./memory.js";
 
 // src/action.ts
 if (isWorker()) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { n as supervise, t as isWorker } from "./supervise.js";
-import { a as describeFailure, i as OqeError, m as reasonOf } from "./memory.js";
+import { D as reasonOf, _ as OqeError, v as describeFailure } from "./memory.js";
 
 // src/cli.ts
 function outputFailure(cause) {

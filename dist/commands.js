@@ -1,7 +1,7 @@
 import { a as __require, i as __exportAll, r as __commonJSMin } from "./undici.js";
-import { c as outOfMemory, d as isSystemError, f as knownReason, i as OqeError, l as codeOf, m as reasonOf$1, n as machineMemory, o as exitCodes, p as notJson, r as usualMemory, s as memoryHint, u as isOutOfMemory } from "./memory.js";
+import { C as isOutOfMemory, D as reasonOf$1, E as notJson, S as codeOf, T as knownReason, _ as OqeError, a as LiveLine, b as memoryHint, d as byteSize, f as duration$1, g as splitSize, h as sizeUnits, i as usualMemory, l as StageProgress, m as parseSize, p as grouped, r as machineMemory, s as openTerminal, u as percentText, w as isSystemError, x as outOfMemory, y as exitCodes } from "./memory.js";
 import { a as group, f as warning, o as info } from "./core.js";
-import { A as collectShared, C as sharedFloats, D as isFloat, E as bytesPerElement, S as sharedDoubles, T as weightRows, _ as inShared, a as mostRows, b as rowsOf, c as bitWidths, f as asWeight, g as floatsOf, h as copyMatrix, i as rowsAtOnce$1, j as collectYoung, l as groupSizes$1, m as clear$1, n as checkQuantize, o as tileBounds, p as bytesOf$4, r as describeQuantize, s as packedBytes, t as routineOf, u as plainHeads, v as joinRows, w as sharedIntegers, x as sharedBytes, y as newMatrix } from "./routines.js";
+import { A as collectShared, C as sharedFloats, D as isFloat, E as bytesPerElement, S as sharedDoubles, T as weightRows, _ as inShared, a as mostRows, b as rowsOf, c as bitWidths, f as asWeight, g as floatsOf, h as copyMatrix, i as rowsAtOnce$1, j as collectYoung, l as groupSizes$1, m as clear$1, n as checkQuantize, o as tileBounds, p as bytesOf$5, r as describeQuantize, s as packedBytes, t as routineOf, u as plainHeads, v as joinRows, w as sharedIntegers, x as sharedBytes, y as newMatrix } from "./routines.js";
 import { inspect as inspect$2, isDeepStrictEqual, parseArgs } from "node:util";
 import { availableParallelism, homedir, hostname } from "node:os";
 import { Worker as Worker$1 } from "node:worker_threads";
@@ -10,10 +10,10 @@ import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import { pathToFileURL } from "node:url";
-import { access, chmod, copyFile, link as link$1, lstat, mkdir, open as open$2, readFile as readFile$1, readdir as readdir$1, readlink, realpath, rename as rename$1, rm, rmdir, stat as stat$1, statfs, utimes, writeFile } from "node:fs/promises";
+import { access, chmod, copyFile, link as link$1, lstat, mkdir, mkdtemp, open as open$2, readFile as readFile$1, readdir as readdir$1, readlink, realpath, rename as rename$1, rm, rmdir, stat as stat$1, statfs, truncate, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join as join$1, relative, resolve as resolve$1, sep } from "node:path";
-import { createReadStream as createReadStream$1, createWriteStream, existsSync as existsSync$1, statSync } from "node:fs";
-import { setTimeout as setTimeout$1 } from "node:timers/promises";
+import { Stats, createReadStream as createReadStream$1, createWriteStream, existsSync as existsSync$1, statSync } from "node:fs";
+import { setImmediate, setTimeout as setTimeout$1 } from "node:timers/promises";
 import { pipeline } from "node:stream/promises";
 
 // node_modules/@huggingface/jinja/dist/index.js
@@ -3046,11 +3046,11 @@ function check(requirement, message$1) {
 	};
 }
 /* @__NO_SIDE_EFFECTS__ */
-function finite$1(message$1) {
+function finite$2(message$1) {
 	return {
 		kind: "validation",
 		type: "finite",
-		reference: finite$1,
+		reference: finite$2,
 		async: false,
 		expects: null,
 		requirement: Number.isFinite,
@@ -3641,6 +3641,51 @@ function string(message$1) {
 		}
 	});
 }
+/* @__NO_SIDE_EFFECTS__ */
+function tuple(items, message$1) {
+	return _standardSchema({
+		kind: "schema",
+		type: "tuple",
+		reference: tuple,
+		expects: "Array",
+		async: false,
+		items,
+		message: message$1,
+		"~run"(dataset, config$1) {
+			const input = dataset.value;
+			if (Array.isArray(input)) {
+				dataset.typed = true;
+				dataset.value = [];
+				for (let key = 0; key < this.items.length; key++) {
+					const value$1 = input[key];
+					const itemDataset = this.items[key]["~run"]({ value: value$1 }, config$1);
+					if (itemDataset.issues) {
+						const pathItem = {
+							type: "array",
+							origin: "value",
+							input,
+							key,
+							value: value$1
+						};
+						for (const issue of itemDataset.issues) {
+							if (issue.path) issue.path.unshift(pathItem);
+							else issue.path = [pathItem];
+							dataset.issues?.push(issue);
+						}
+						if (!dataset.issues) dataset.issues = itemDataset.issues;
+						if (config$1.abortEarly) {
+							dataset.typed = false;
+							break;
+						}
+					}
+					if (!itemDataset.typed) dataset.typed = false;
+					dataset.value.push(itemDataset.value);
+				}
+			} else _addIssue(this, "type", dataset, config$1);
+			return dataset;
+		}
+	});
+}
 /**
 * Returns the sub issues of the provided datasets for the union issue.
 *
@@ -3853,7 +3898,7 @@ function pathOf$1({ path }) {
 /** A value for a message: its JSON on one line, cut where it is long. */
 function quote$1(value) {
 	const text = printed(toJson(value));
-	return text.length > longestQuote ? `${text.slice(0, 79)}…` : text;
+	return text.length > longestQuote ? `${text.slice(0, 79)}\u2026` : text;
 }
 function toJson(value) {
 	if (typeof value === "number" && !Number.isFinite(value)) return String(value);
@@ -3967,8 +4012,10 @@ const sha256$1 = matching(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
 const version$1 = matching(/^[\w.+-]{1,64}$/, "a version");
 /** An integer from 0 to 2^53 - 1: JSON readers store these exactly. */
 const count$2 = pipe(number$2("a whole number"), safeInteger("a whole number"), minValue(0, "a whole number"));
+/** A finite number: JSON has no others. */
+const finite$1 = pipe(number$2("a number"), finite$2("a finite number"));
 /** A finite number, not negative. */
-const amount = pipe(number$2("a number, not negative"), finite$1("a number, not negative"), minValue(0, "a number, not negative"));
+const amount = pipe(number$2("a number, not negative"), finite$2("a number, not negative"), minValue(0, "a number, not negative"));
 /** A part of a whole, 0 to 1. */
 const share$3 = pipe(number$2("a number from 0 to 1"), minValue(0, "a number from 0 to 1"), maxValue(1, "a number from 0 to 1"));
 const flag$1 = boolean("true or false");
@@ -4044,15 +4091,15 @@ const widthCost = object({
 	bits: oneOf$1(measuredBits),
 	/** Bytes of codes, scales and biases together. */
 	bytes: amount,
-	/** Predicted tr(E H Eᵀ) / tr(W H Wᵀ), over all experts of a stack. H is the tuner's Hessian. */
+	/** Predicted tr(E H E\u1d40) / tr(W H W\u1d40), over all experts of a stack. H is the tuner's Hessian. */
 	error: amount,
 	/**
-	* KL(base ‖ quantized) in nats per position if only this tensor has this width. Routes are
+	* KL(base \u2016 quantized) in nats per position if only this tensor has this width. Routes are
 	* forced: every router follows the base's choice of experts.
 	*/
 	forcedKl: amount,
 	/**
-	* Σ over the later routers of density² · E[(change of the margin)²]. A token's margin is the
+	* \u03a3 over the later routers of density² · E[(change of the margin)²]. A token's margin is the
 	* selection score of its last chosen expert minus that of the first one not chosen. The density
 	* is that of tokens at margin 0. The number of flips is proportional to the root of this
 	* power.
@@ -4169,7 +4216,7 @@ const sensitivityFields = object({
 	/**
 	* All tensors at the probe's width at once: KL with forced and with free routes, and the sum of
 	* the tensors' flip powers. The difference of the two KLs is the cost of flips. A plan whose flip
-	* powers sum to S is predicted to lose (freeKl - forcedKl) · √(S / flipPower) through flips.
+	* powers sum to S is predicted to lose (freeKl - forcedKl) · \u221a(S / flipPower) through flips.
 	*/
 	together,
 	/** Predicted and actual Hessian-weighted error of a sample of tensors that were really tuned. */
@@ -4325,44 +4372,17 @@ function domainOrder(domains) {
 	return domains.map((_, at) => at).sort((a, b) => key(domains[a]) < key(domains[b]) ? -1 : 1);
 }
 
-// src/ground/digits.ts
-const units = {
-	GB: 1e9,
-	GiB: 2 ** 30,
-	MB: 1e6,
-	MiB: 2 ** 20
-};
-const sizeUnits = Object.keys(units);
-/** Number and unit of `18GB` or `1.5 GiB`, in any case; null for other text. */
-function splitSize(text) {
-	const [, digits, word] = /^(\d{1,5}(?:\.\d{1,3})?)\s*([GM]i?B)$/i.exec(text) ?? [];
-	const unit = sizeUnits.find((name) => name.toLowerCase() === word?.toLowerCase());
-	return unit === void 0 ? null : {
-		count: Number(digits),
-		unit
-	};
-}
-/** Bytes of `18GB`; null for text that is not a size. */
-function parseSize(text) {
-	const size = splitSize(text);
-	return size && Math.floor(size.count * units[size.unit]);
-}
-/** `33,559,877,504`. Not toLocaleString: its answer depends on the machine's language data. */
-function grouped(count) {
-	return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
-}
-
 // src/card/figures.ts
 /** Bytes in units of 10^9, without the unit. */
 function gigabytes(bytes) {
-	return size$1(bytes / 1e9);
+	return size(bytes / 1e9);
 }
 /** Bytes in units of 2^30, without the unit. */
 function gibibytes(bytes) {
-	return size$1(bytes / 2 ** 30);
+	return size(bytes / 2 ** 30);
 }
 /** Two decimals, or three digits below one unit. */
-function size$1(units) {
+function size(units) {
 	return units >= 1 || units === 0 ? units.toFixed(2) : units.toPrecision(3);
 }
 /**
@@ -4419,7 +4439,7 @@ const longest = 500;
 */
 function oneLine$1(text) {
 	const characters = [...text.replace(/[\p{Cc}\s]+/gu, " ").replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "").trim()];
-	return characters.length > longest ? `${characters.slice(0, 499).join("")}…` : characters.join("");
+	return characters.length > longest ? `${characters.slice(0, 499).join("")}\u2026` : characters.join("");
 }
 /** Plain text for a sentence, a list item or a table cell. */
 function inline(text) {
@@ -4558,7 +4578,7 @@ function figureRows(evaluation) {
 	const row = (label, own, plain) => ({
 		label,
 		own,
-		rounded: rounded === null ? "–" : plain(rounded) ?? "–"
+		rounded: rounded === null ? "\u2013" : plain(rounded) ?? "\u2013"
 	});
 	const quantiles = [
 		evaluation.medianKl,
@@ -4648,7 +4668,7 @@ function predictionRows(evaluation) {
 		what,
 		predicted: nats(predicted),
 		measured: nats(measured),
-		ratio: measured > 0 ? (predicted / measured).toFixed(2) : "–"
+		ratio: measured > 0 ? (predicted / measured).toFixed(2) : "\u2013"
 	});
 	return table(keys, [row(evaluation.routerAgreement === null ? "Mean KL" : "Mean KL, forced routes", forcedKl, evaluation.forcedMeanKl), ...evaluation.routerAgreement === null ? [] : [row("Mean KL, free routes", kl, evaluation.meanKl)]]);
 }
@@ -4666,295 +4686,13 @@ function gateRows(evaluation) {
 	})));
 }
 
-// src/kernel/in-order.ts
-/**
-* Runs at most `limit` tasks at a time and yields their results in the order of the tasks. After a
-* failure no new task starts; the error is thrown when the running ones have ended.
-*/
-async function* inOrder(tasks, limit) {
-	const waiting = [];
-	try {
-		for (const task of tasks) {
-			const running = task();
-			running.catch(() => {});
-			waiting.push(running);
-			if (waiting.length >= limit) yield await waiting.shift();
-		}
-		while (waiting.length > 0) yield await waiting.shift();
-	} finally {
-		await Promise.allSettled(waiting);
-	}
-}
-
-// src/models/lazy-rows.ts
-/** Rows that are visited at once: whole slabs of a sum of products, so that no sum changes. */
-const visitedRows = 4096;
-function rowsFrom(x) {
-	if (!("data" in x)) return x;
-	const { rows, columns } = x;
-	return {
-		rows,
-		columns,
-		range: async (start, end) => rowsOf(x, start, end),
-		each: (visit) => visit(x),
-		whole: async () => x
-	};
-}
-/** Rows that cost little: they are made again in every call, in memory of their own. */
-function cheapRows({ rows, columns, make }) {
-	const range = async (start, end) => {
-		const y = newMatrix(end - start, columns);
-		await make(start, end, y);
-		return y;
-	};
-	return {
-		rows,
-		columns,
-		range,
-		async each(visit) {
-			for (let start = 0; start < rows; start += visitedRows) await visit(await range(start, Math.min(rows, start + visitedRows)));
-		},
-		whole: () => range(0, rows)
-	};
-}
-/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
-const mostMade = 128 << 20;
-/**
-* Rows that products make. A visit makes all of them, in batches of whole sequences of `length`
-* tokens, and they stay in memory, unless they are too large.
-*/
-function madeRows(ops, length, { rows, columns, make }, most = mostMade) {
-	const cheap = cheapRows({
-		rows,
-		columns,
-		make
-	});
-	let all = null;
-	const makeAll = async () => {
-		const y = newMatrix(rows, columns);
-		await ops.inBatches(rows, length, (start, end) => make(start, end, rowsOf(y, start, end)));
-		return y;
-	};
-	const whole = () => {
-		all ??= makeAll();
-		return all;
-	};
-	return {
-		rows,
-		columns,
-		whole,
-		range: async (start, end) => all === null ? cheap.range(start, end) : rowsOf(await all, start, end),
-		each: async (visit) => 4 * rows * columns > most ? cheap.each(visit) : visit(await whole())
-	};
-}
-
-// src/models/routing.ts
-/** The routing of the first tokens: the same memory. */
-function firstTokens(routing, tokens) {
-	const { experts, selection, weights, scores } = routing;
-	const first = (all) => all.subarray(0, all.length / routing.tokens * tokens);
-	return {
-		...routing,
-		tokens,
-		experts: first(experts),
-		selection: first(selection),
-		weights: first(weights),
-		scores: first(scores)
-	};
-}
-/** The tokens of each expert. */
-function visitorsOf(routing) {
-	const { tokens, routed, perToken, candidates, experts, selection, weights } = routing;
-	const [visits, nears] = [new Uint32Array(routed), new Uint32Array(routed)];
-	const each = (visit) => {
-		for (let token = 0; token < tokens; token++) for (let rank = 0; rank < candidates; rank++) {
-			const at = token * candidates + rank;
-			if (rank < perToken || selection[at] > Number.NEGATIVE_INFINITY) visit(token, rank, experts[at], rank >= perToken);
-		}
-	};
-	each((_, __, expert, isNear) => {
-		(isNear ? nears : visits)[expert]++;
-	});
-	const visitors = Array.from({ length: routed }, (_, e) => ({
-		tokens: sharedIntegers(visits[e]),
-		weights: sharedFloats(visits[e]),
-		near: sharedIntegers(nears[e])
-	}));
-	visits.fill(0);
-	nears.fill(0);
-	each((token, rank, expert, isNear) => {
-		const { tokens, weights: shares, near } = visitors[expert];
-		if (isNear) {
-			near[nears[expert]++] = token;
-			return;
-		}
-		shares[visits[expert]] = weights[token * perToken + rank];
-		tokens[visits[expert]++] = token;
-	});
-	return visitors;
-}
-
-// src/models/blocks.ts
-/** Rows of the embedding table in memory at once. */
-const tableRows = 8192;
-/** `[tokens, hidden]` rows of the role `embeddings`. */
-async function embed(at, ids, vocabulary, hidden) {
-	const x = newMatrix(ids.length, hidden);
-	const shared = sharedIntegers(ids.length);
-	shared.set(ids);
-	for (let first = 0; first < vocabulary; first += tableRows) {
-		const table = await at.rows("embeddings", first, Math.min(vocabulary, first + tableRows));
-		await at.ops.embed(x, shared, table, first);
-	}
-	return x;
-}
-/** RMS norm by the weights of a role of kind norm. */
-async function norm(at, role, x, eps) {
-	return (await normed(at, role, x, eps)).whole();
-}
-/** The same rows, made when they are asked for: x must not change meanwhile. */
-async function normed(at, role, x, eps) {
-	const { ops } = at;
-	const factors = await tensor(at, role);
-	const rows = cheapRows({
-		rows: x.rows,
-		columns: x.columns,
-		make: (start, end, y) => ops.rmsNorm(rowsOf(x, start, end), factors, eps, y)
-	});
-	const gather = async (numbers) => {
-		const some = await ops.gather(x, numbers);
-		await ops.rmsNorm(some, factors, eps, some);
-		return some;
-	};
-	return {
-		...rows,
-		gather
-	};
-}
-/** An unquantized tensor that every config has. Throws TypeError where the table lacks the role. */
-async function tensor(at, role) {
-	const values = await at.unquantized(role);
-	if (values === null) throw new TypeError(`the role table has no ${role}`);
-	return values;
-}
-/** Causal self-attention with its projections: roles `attention.{q,k,v,o}`. */
-async function attention$2(at, x, heads) {
-	const { ops, sequenceLength } = at;
-	const roles = [
-		"attention.q",
-		"attention.k",
-		"attention.v"
-	];
-	const weights = [];
-	for (const role of roles) weights.push(await at.weight(role, x));
-	const biases = await Promise.all(roles.map((role) => at.unquantized(`${role}.bias`)));
-	const y = newMatrix(x.rows, heads.queries * heads.valueSize);
-	await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
-		const rows = await x.range(start, end);
-		const project = (i) => ops.linear(rows, weights[i], biases[i]);
-		const [q, k, v] = await Promise.all([
-			project(0),
-			project(1),
-			project(2)
-		]);
-		await ops.attention({
-			q,
-			k,
-			v,
-			length: sequenceLength,
-			heads,
-			y: rowsOf(y, start, end)
-		});
-	});
-	return at.linear("attention.o", y);
-}
-/** down · relu(up · x)²: roles `<name>.{up,down}`. */
-async function squaredMlp(at, name, x) {
-	return multiply(at, `${name}.down`, await squaredHidden(at, name, x));
-}
-/** The same, added to y. */
-async function addSquaredMlp(at, name, x, y) {
-	const { ops, sequenceLength } = at;
-	const { columns, make } = await product(at, `${name}.down`, await squaredHidden(at, name, x));
-	await ops.inBatches(y.rows, sequenceLength, async (start, end) => {
-		const some = newMatrix(end - start, columns);
-		await make(start, end, some);
-		await ops.add(rowsOf(y, start, end), some);
-	});
-}
-async function squaredHidden(at, name, x) {
-	return madeRows(at.ops, at.sequenceLength, await product(at, `${name}.up`, x, true));
-}
-/** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
-async function gatedMlp(at, name, x) {
-	const { ops, sequenceLength } = at;
-	const gate = await product(at, `${name}.gate`, x);
-	const up = await product(at, `${name}.up`, x);
-	const make = async (start, end, y) => {
-		const by = newMatrix(end - start, up.columns);
-		await Promise.all([gate.make(start, end, y), up.make(start, end, by)]);
-		await ops.swiglu(y, by);
-	};
-	return multiply(at, `${name}.down`, madeRows(ops, sequenceLength, {
-		...gate,
-		make
-	}));
-}
-async function multiply(at, role, x) {
-	const { rows, columns, make } = await product(at, role, x);
-	const y = newMatrix(rows, columns);
-	await at.ops.inBatches(rows, at.sequenceLength, (start, end) => make(start, end, rowsOf(y, start, end)));
-	return y;
-}
-/** With `squared`: max(…, 0)² of it. */
-async function product(at, role, x, squared = false) {
-	const weight = await at.weight(role, x);
-	const bias = await at.unquantized(`${role}.bias`);
-	return {
-		rows: x.rows,
-		columns: weight.rows,
-		make: async (start, end, y) => at.ops.linearInto(await x.range(start, end), weight, bias, {
-			y,
-			left: 0,
-			squared
-		})
-	};
-}
-/**
-* Σ over each token's experts of weight · expert(x), in ascending order of the experts. An expert
-* without visits is run with no rows, because tuning must see each of its matrices.
-*/
-async function mixture(at, { routed, narrow, rules, expert }) {
-	const { ops } = at;
-	const all = await routed.whole();
-	const visitors = visitorsOf(await routes$1(at, all, rules));
-	await at.pool("experts.in", narrow ?? all);
-	const gather = (tokens) => narrow === void 0 ? routed.gather(tokens) : ops.gather(narrow, tokens);
-	const y = narrow === void 0 ? clear$1(all) : newMatrix(narrow.rows, narrow.columns);
-	const visits = visitors.map(({ tokens, weights, near }, e) => async () => {
-		return {
-			tokens,
-			weights,
-			out: await expert(e, await gather(tokens), at.wantsNear(e) ? await gather(near) : void 0)
-		};
-	});
-	for await (const { tokens, weights, out } of inOrder(visits, ops.kernel.workers + 1)) await ops.accumulate(y, tokens, weights, out);
-	return y;
-}
-async function routes$1(at, x, rules) {
-	const logits = await at.ops.linear(x, asWeight(await at.router("router", x), x.columns));
-	const own = await at.ops.route(logits, rules);
-	const followed = await at.routes(own);
-	return followed === own ? own : at.ops.reroute(own, followed, rules);
-}
-
 // src/checkpoint/json.ts
 /**
 * No config or header is nested this deep. The limit keeps the recursion from filling the stack.
 */
 const MAX_DEPTH = 100;
 /**
-* 100 MB of `[],[],…` would become gigabytes of objects. A header of 250,000 tensors is smaller.
+* 100 MB of `[],[],\u2026` would become gigabytes of objects. A header of 250,000 tensors is smaller.
 */
 const MAX_VALUES = 4e6;
 /** No double needs more digits. */
@@ -4979,7 +4717,7 @@ function asObject(value) {
 * characters and marks of writing direction are escaped.
 */
 function quote(name) {
-	const short = name.length > 100 ? `${name.slice(0, 100)}…` : name;
+	const short = name.length > 100 ? `${name.slice(0, 100)}\u2026` : name;
 	return JSON.stringify(short).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 /**
@@ -5150,6 +4888,314 @@ function writeNumber(value, asFloat) {
 	if (!asFloat) return BigInt(value).toString();
 	const text = String(value);
 	return text.includes("e") ? text : `${text}.0`;
+}
+
+// src/kernel/in-order.ts
+/**
+* Runs at most `limit` tasks at a time and yields their results in the order of the tasks. After a
+* failure no new task starts; the error is thrown when the running ones have ended.
+*/
+async function* inOrder(tasks, limit) {
+	const waiting = [];
+	try {
+		for (const task of tasks) {
+			const running = task();
+			running.catch(() => {});
+			waiting.push(running);
+			if (waiting.length >= limit) yield await waiting.shift();
+		}
+		while (waiting.length > 0) yield await waiting.shift();
+	} finally {
+		await Promise.allSettled(waiting);
+	}
+}
+
+// src/models/lazy-rows.ts
+/** Rows that are visited at once: whole slabs of a sum of products, so that no sum changes. */
+const visitedRows = 4096;
+function rowsFrom(x) {
+	if (!("data" in x)) return x;
+	const { rows, columns } = x;
+	return {
+		rows,
+		columns,
+		range: async (start, end) => rowsOf(x, start, end),
+		each: (visit) => visit(x),
+		whole: async () => x
+	};
+}
+/** Rows that cost little: they are made again in every call, in memory of their own. */
+function cheapRows({ rows, columns, make }) {
+	const range = async (start, end) => {
+		const y = newMatrix(end - start, columns);
+		await make(start, end, y);
+		return y;
+	};
+	return {
+		rows,
+		columns,
+		range,
+		async each(visit) {
+			for (let start = 0; start < rows; start += visitedRows) await visit(await range(start, Math.min(rows, start + visitedRows)));
+		},
+		whole: () => range(0, rows)
+	};
+}
+/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
+const mostMade = 128 << 20;
+/**
+* Rows that products make. A visit makes all of them, in batches of whole sequences of `length`
+* tokens, and they stay in memory, unless they are too large.
+*/
+function madeRows(ops, length, { rows, columns, make }, most = mostMade) {
+	const cheap = cheapRows({
+		rows,
+		columns,
+		make
+	});
+	let all = null;
+	const makeAll = async () => {
+		const y = newMatrix(rows, columns);
+		await ops.inBatches(rows, length, (start, end) => make(start, end, rowsOf(y, start, end)));
+		return y;
+	};
+	const whole = () => {
+		all ??= makeAll();
+		return all;
+	};
+	return {
+		rows,
+		columns,
+		whole,
+		range: async (start, end) => all === null ? cheap.range(start, end) : rowsOf(await all, start, end),
+		each: async (visit) => 4 * rows * columns > most ? cheap.each(visit) : visit(await whole())
+	};
+}
+
+// src/models/routing.ts
+/** The routing of the first tokens: the same memory. */
+function firstTokens(routing, tokens) {
+	const { experts, selection, weights, scores } = routing;
+	const first = (all) => all.subarray(0, all.length / routing.tokens * tokens);
+	return {
+		...routing,
+		tokens,
+		experts: first(experts),
+		selection: first(selection),
+		weights: first(weights),
+		scores: first(scores)
+	};
+}
+/** The routing of some tokens, and of others behind them. */
+function joinRoutings(first, last) {
+	const floats = (name) => {
+		const all = sharedFloats(first[name].length + last[name].length);
+		all.set(first[name]);
+		all.set(last[name], first[name].length);
+		return all;
+	};
+	const experts = sharedIntegers(first.experts.length + last.experts.length);
+	experts.set(first.experts);
+	experts.set(last.experts, first.experts.length);
+	const [selection, weights, scores] = [
+		floats("selection"),
+		floats("weights"),
+		floats("scores")
+	];
+	const tokens = first.tokens + last.tokens;
+	return {
+		...first,
+		tokens,
+		experts,
+		selection,
+		weights,
+		scores
+	};
+}
+/** The tokens of each expert. */
+function visitorsOf(routing) {
+	const { tokens, routed, perToken, candidates, experts, selection, weights } = routing;
+	const [visits, nears] = [new Uint32Array(routed), new Uint32Array(routed)];
+	const each = (visit) => {
+		for (let token = 0; token < tokens; token++) for (let rank = 0; rank < candidates; rank++) {
+			const at = token * candidates + rank;
+			if (rank < perToken || selection[at] > Number.NEGATIVE_INFINITY) visit(token, rank, experts[at], rank >= perToken);
+		}
+	};
+	each((_, __, expert, isNear) => {
+		(isNear ? nears : visits)[expert]++;
+	});
+	const visitors = Array.from({ length: routed }, (_, e) => ({
+		tokens: sharedIntegers(visits[e]),
+		weights: sharedFloats(visits[e]),
+		near: sharedIntegers(nears[e])
+	}));
+	visits.fill(0);
+	nears.fill(0);
+	each((token, rank, expert, isNear) => {
+		const { tokens, weights: shares, near } = visitors[expert];
+		if (isNear) {
+			near[nears[expert]++] = token;
+			return;
+		}
+		shares[visits[expert]] = weights[token * perToken + rank];
+		tokens[visits[expert]++] = token;
+	});
+	return visitors;
+}
+
+// src/models/blocks.ts
+/** Rows of the embedding table in memory at once. */
+const tableRows = 8192;
+/** `[tokens, hidden]` rows of the role `embeddings`. */
+async function embed(at, ids, vocabulary, hidden) {
+	const x = newMatrix(ids.length, hidden);
+	const shared = sharedIntegers(ids.length);
+	shared.set(ids);
+	for (let first = 0; first < vocabulary; first += tableRows) {
+		const table = await at.rows("embeddings", first, Math.min(vocabulary, first + tableRows));
+		await at.ops.embed(x, shared, table, first);
+	}
+	return x;
+}
+/** RMS norm by the weights of a role of kind norm. */
+async function norm(at, role, x, eps) {
+	return (await normed(at, role, x, eps)).whole();
+}
+/** The same rows, made when they are asked for: x must not change meanwhile. */
+async function normed(at, role, x, eps) {
+	const { ops } = at;
+	const factors = await tensor(at, role);
+	const rows = cheapRows({
+		rows: x.rows,
+		columns: x.columns,
+		make: (start, end, y) => ops.rmsNorm(rowsOf(x, start, end), factors, eps, y)
+	});
+	const gather = async (numbers) => {
+		const some = await ops.gather(x, numbers);
+		await ops.rmsNorm(some, factors, eps, some);
+		return some;
+	};
+	return {
+		...rows,
+		gather
+	};
+}
+/** An unquantized tensor that every config has. Throws TypeError where the table lacks the role. */
+async function tensor(at, role) {
+	const values = await at.unquantized(role);
+	if (values === null) throw new TypeError(`the role table has no ${role}`);
+	return values;
+}
+/** Causal self-attention with its projections: roles `attention.{q,k,v,o}`. */
+async function attention$2(at, x, heads) {
+	const { ops, sequenceLength } = at;
+	const roles = [
+		"attention.q",
+		"attention.k",
+		"attention.v"
+	];
+	const weights = [];
+	for (const role of roles) weights.push(await at.weight(role, x));
+	const biases = await Promise.all(roles.map((role) => at.unquantized(`${role}.bias`)));
+	const y = newMatrix(x.rows, heads.queries * heads.valueSize);
+	await ops.inBatches(x.rows, sequenceLength, async (start, end) => {
+		const rows = await x.range(start, end);
+		const project = (i) => ops.linear(rows, weights[i], biases[i]);
+		const [q, k, v] = await Promise.all([
+			project(0),
+			project(1),
+			project(2)
+		]);
+		await ops.attention({
+			q,
+			k,
+			v,
+			length: sequenceLength,
+			heads,
+			y: rowsOf(y, start, end)
+		});
+	});
+	return at.linear("attention.o", y);
+}
+/** down · relu(up · x)²: roles `<name>.{up,down}`. */
+async function squaredMlp(at, name, x) {
+	return multiply(at, `${name}.down`, await squaredHidden(at, name, x));
+}
+/** The same, added to y. */
+async function addSquaredMlp(at, name, x, y) {
+	const { ops, sequenceLength } = at;
+	const { columns, make } = await product(at, `${name}.down`, await squaredHidden(at, name, x));
+	await ops.inBatches(y.rows, sequenceLength, async (start, end) => {
+		const some = newMatrix(end - start, columns);
+		await make(start, end, some);
+		await ops.add(rowsOf(y, start, end), some);
+	});
+}
+async function squaredHidden(at, name, x) {
+	return madeRows(at.ops, at.sequenceLength, await product(at, `${name}.up`, x, true));
+}
+/** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
+async function gatedMlp(at, name, x) {
+	const { ops, sequenceLength } = at;
+	const gate = await product(at, `${name}.gate`, x);
+	const up = await product(at, `${name}.up`, x);
+	const make = async (start, end, y) => {
+		const by = newMatrix(end - start, up.columns);
+		await Promise.all([gate.make(start, end, y), up.make(start, end, by)]);
+		await ops.swiglu(y, by);
+	};
+	return multiply(at, `${name}.down`, madeRows(ops, sequenceLength, {
+		...gate,
+		make
+	}));
+}
+async function multiply(at, role, x) {
+	const { rows, columns, make } = await product(at, role, x);
+	const y = newMatrix(rows, columns);
+	await at.ops.inBatches(rows, at.sequenceLength, (start, end) => make(start, end, rowsOf(y, start, end)));
+	return y;
+}
+/** With `squared`: max(\u2026, 0)² of it. */
+async function product(at, role, x, squared = false) {
+	const weight = await at.weight(role, x);
+	const bias = await at.unquantized(`${role}.bias`);
+	return {
+		rows: x.rows,
+		columns: weight.rows,
+		make: async (start, end, y) => at.ops.linearInto(await x.range(start, end), weight, bias, {
+			y,
+			left: 0,
+			squared
+		})
+	};
+}
+/**
+* \u03a3 over each token's experts of weight · expert(x), in ascending order of the experts. An expert
+* without visits is run with no rows, because tuning must see each of its matrices.
+*/
+async function mixture(at, { routed, narrow, rules, expert }) {
+	const { ops } = at;
+	const all = await routed.whole();
+	const visitors = visitorsOf(await routes$2(at, all, rules));
+	await at.pool("experts.in", narrow ?? all);
+	const gather = (tokens) => narrow === void 0 ? routed.gather(tokens) : ops.gather(narrow, tokens);
+	const y = narrow === void 0 ? clear$1(all) : newMatrix(narrow.rows, narrow.columns);
+	const visits = visitors.map(({ tokens, weights, near }, e) => async () => {
+		return {
+			tokens,
+			weights,
+			out: await expert(e, await gather(tokens), at.wantsNear(e) ? await gather(near) : void 0)
+		};
+	});
+	for await (const { tokens, weights, out } of inOrder(visits, ops.kernel.workers + 1)) await ops.accumulate(y, tokens, weights, out);
+	return y;
+}
+async function routes$2(at, x, rules) {
+	const logits = await at.ops.linear(x, asWeight(await at.router("router", x), x.columns));
+	const own = await at.ops.route(logits, rules);
+	const followed = await at.routes(own);
+	return followed === own ? own : at.ops.reroute(own, followed, rules);
 }
 
 // src/models/config-fields.ts
@@ -6193,7 +6239,7 @@ const nemotronH = {
 	layers(config) {
 		const pattern = config.hybrid_override_pattern;
 		const letters = typeof pattern === "string" ? [...pattern] : Array.isArray(pattern) ? pattern : [];
-		if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds$2, letter))) throw new OqeError("BAD_CHECKPOINT", `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${JSON.stringify(pattern) ?? "nothing"}`);
+		if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds$2, letter))) throw new OqeError("BAD_CHECKPOINT", `config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, got ${show$1(pattern)}`);
 		if (has(config, "num_hidden_layers") && layerCount$1(config, "num_hidden_layers") !== letters.length) throw new OqeError("BAD_CHECKPOINT", `config.json: "hybrid_override_pattern" names ${letters.length} blocks, "num_hidden_layers" says ${config.num_hidden_layers}`, "The config may belong to another checkpoint.");
 		return letters.map((letter) => kinds$2[letter]);
 	},
@@ -6317,7 +6363,7 @@ const moeRoles = [
 function layers(c) {
 	const step = integer(c, "decoder_sparse_step");
 	const dense = c.mlp_only_layers;
-	if (!Array.isArray(dense)) throw new OqeError("BAD_CHECKPOINT", `config.json: "mlp_only_layers" should be a list, got ${JSON.stringify(dense)}`);
+	if (!Array.isArray(dense)) throw new OqeError("BAD_CHECKPOINT", `config.json: "mlp_only_layers" should be a list, got ${show$1(dense)}`);
 	return qwen3.layers(c).map((kind, i) => (i + 1) % step === 0 && !dense.includes(i) ? {
 		...kind,
 		mlp: "moe"
@@ -6365,7 +6411,7 @@ const qwen3Moe = {
 		mlp: (at, x) => at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)
 	})
 };
-/** Σ over each token's experts of weight · SwiGLU(x). */
+/** \u03a3 over each token's experts of weight · SwiGLU(x). */
 function moe(at, x) {
 	const { ops, config: c } = at;
 	const rules = {
@@ -6408,14 +6454,14 @@ function refuseScaling({ config, assumed, warnings }) {
 	};
 	const { rope_type: type } = config.rope_scaling;
 	if (type === "dynamic") {
-		const warning = `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than max_position_embeddings (${config.max_position_embeddings}) give other logits`;
+		const warning = `config.json: mlx-lm's "qwen3_moe" ignores rope_scaling, so texts longer than max_position_embeddings (${show$1(config.max_position_embeddings)}) give other logits`;
 		return {
 			config,
 			assumed,
 			warnings: [...warnings, warning]
 		};
 	}
-	throw new OqeError("UNSUPPORTED_MODEL", `config.json: rope_scaling has type ${JSON.stringify(type)}; mlx-lm's "qwen3_moe" ignores it`, "Remove rope_scaling from the base's config.json to publish the model without it.");
+	throw new OqeError("UNSUPPORTED_MODEL", `config.json: rope_scaling has type ${show$1(type)}; mlx-lm's "qwen3_moe" ignores it`, "Remove rope_scaling from the base's config.json to publish the model without it.");
 }
 
 // src/models/registry.ts
@@ -6437,7 +6483,8 @@ function findArchitecture(config, among = architectures) {
 	const found = among.find((architecture) => architecture.modelType === config.model_type);
 	if (found === void 0) {
 		const supported = among.map((architecture) => architecture.modelType).join(", ");
-		throw new OqeError("UNSUPPORTED_MODEL", `config.json: model_type ${JSON.stringify(config.model_type) ?? "is missing, it"} is not supported; supported are ${supported}`, "docs/adding-a-model.md says how to add one: a role table and a forward pass.");
+		const { model_type: type } = config;
+		throw new OqeError("UNSUPPORTED_MODEL", `config.json: model_type ${type === void 0 ? "is missing, it" : show$1(type)} is not supported; supported are ${supported}`, "docs/adding-a-model.md says how to add one: a role table and a forward pass.");
 	}
 	return found;
 }
@@ -6632,6 +6679,36 @@ function sameWidth(a, b) {
 	return a.bits === b.bits && a.groupSize === b.groupSize;
 }
 
+// src/ground/suggestion.ts
+/** Changes that a slip of the keyboard makes: two, in a short word one. */
+const mostChanges = (length) => length < 5 ? 1 : 2;
+/**
+* "Did you mean --tiers? " where one word is nearest to `text`, in any case, else "". `shown`: how
+* the message writes a word.
+*/
+function didYouMean(text, words, shown = (word) => word) {
+	const own = text.toLowerCase();
+	const [first, second] = words.map((word) => ({
+		word,
+		changes: changesBetween(own, word.toLowerCase())
+	})).sort((a, b) => a.changes - b.changes);
+	if (first === void 0 || first.changes > mostChanges(own.length)) return "";
+	return first.changes === second?.changes ? "" : `Did you mean ${shown(first.word)}? `;
+}
+/** Letters to insert, delete or replace to make `b` of `a` (Wagner and Fischer 1974). */
+function changesBetween(a, b) {
+	let above = Array.from({ length: b.length + 1 }, (_, j) => j);
+	for (let i = 1; i <= a.length; i++) {
+		const row = [i];
+		for (let j = 1; j <= b.length; j++) {
+			const replaced = above[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+			row.push(Math.min(replaced, above[j] + 1, row[j - 1] + 1));
+		}
+		above = row;
+	}
+	return above.at(-1);
+}
+
 // src/plan/tiers.ts
 /** oMLX's levels 8, 6, 5 and 4 (omlx/oq.py). Level 8 is uniform. */
 const tiers = [
@@ -6670,9 +6747,10 @@ const tiers = [
 */
 function parseTiers(text) {
 	const wanted = text.split(/[\s,]+/).filter((word) => word !== "");
-	for (const word of wanted) if (!tiers.some((tier) => tier.name.toLowerCase() === word.toLowerCase())) throw new OqeError("BAD_INPUT", `tiers: "${word}" is not a tier; known are ${tiers.map((tier) => tier.name).join(", ")}`);
+	const names = tiers.map(({ name }) => name);
+	for (const word of wanted) if (!names.some((name) => name.toLowerCase() === word.toLowerCase())) throw new OqeError("BAD_INPUT", `tiers: "${word}" is not a tier; known are ${names.join(", ")}`, `${didYouMean(word, names)}A tier of another size: --target-bpw 4.25 or --target-size 18GB.`);
 	const chosen = tiers.filter((tier) => wanted.some((word) => word.toLowerCase() === tier.name.toLowerCase()));
-	if (chosen.length === 0) throw new OqeError("BAD_INPUT", `tiers: none given; known are ${tiers.map((tier) => tier.name).join(", ")}`);
+	if (chosen.length === 0) throw new OqeError("BAD_INPUT", `tiers: none given; known are ${names.join(", ")}`);
 	return chosen;
 }
 /**
@@ -6724,6 +6802,19 @@ function tierFlag(name) {
 	return bpw !== void 0 ? { "target-bpw": bpw } : size !== void 0 ? { "target-size": size } : { tiers: name };
 }
 /**
+* Separates the names of custom tiers in a list of tiers, as texts of `target-bpw` and
+* `target-size`, from the other words.
+*/
+function splitTiers(text) {
+	const flags = split$1(text).map(tierFlag);
+	const words = (flag) => flags.flatMap((one) => one[flag] ?? []);
+	return {
+		bpw: words("target-bpw"),
+		size: words("target-size"),
+		others: words("tiers")
+	};
+}
+/**
 * The tier that a target means for a model. Its budget is the size minus the unquantized tensors.
 * Its base width is the largest whose uniform plan fits, else the smallest there is. A tier of the
 * series is returned as it is.
@@ -6757,6 +6848,18 @@ function capTier(tier, bytes, sizes) {
 		budgetBpw: bpw
 	} : tier;
 }
+/**
+* What a user should know of a target that is larger than all of the model at the widest width;
+* null: it is not.
+*/
+function tooLarge(choice, sizes) {
+	if ("bits" in choice) return null;
+	const most = sizes.widths.at(-1);
+	const largest = uniformBytes(most, sizes);
+	if (resolveTier(choice, sizes).targetBpw <= 8 * largest / parametersOf(sizes)) return null;
+	const whole = `${most} bits throughout, which take ${grouped(largest + sizes.unquantizedBytes)} bytes`;
+	return `${choice.name} is larger than ${whole}: the tier will have no more`;
+}
 /** Bytes by which scales and biases are wider than 16 bits. */
 function widerBytes(sizes) {
 	return parametersOf(sizes) * 2 * (bytesPerElement[sizes.storage] - 2) / 64;
@@ -6771,14 +6874,13 @@ function uniformBytes(bits, { quantizable, storage }) {
 function parametersOf({ quantizable }) {
 	return quantizable.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
 }
-/**
-* The error for a budget below the smallest possible plan of `smallest` bytes. `limits`: why it
-* cannot be smaller.
-*/
-function refuseBudget(tier, smallest, limits, sizes) {
+/** The error for a budget below the smallest possible plan. */
+function refuseBudget(tier, { bytes: smallest, limits, hasFloors }, sizes) {
 	const budget = budgetBytes(tier, sizes);
 	const bpw = (bytes) => `${(8 * bytes / parametersOf(sizes)).toFixed(2)} bits per weight`;
-	return new OqeError("BAD_INPUT", `${tier.name} may take ${grouped(budget)} bytes of quantized tensors, ${bpw(budget)}; the smallest possible plan takes ${grouped(smallest)}, ${bpw(smallest)} (${limits}), and with all unquantized tensors ${grouped(smallest + sizes.unquantizedBytes)} bytes`, "Choose larger tiers or targets, or lower the floors: --floors attention=4, or --floors none.");
+	const larger = "Choose larger tiers or targets";
+	const hint = hasFloors ? `${larger}, or lower the floors: --floors attention=4, or --floors none.` : `${larger}. No plan has less than ${sizes.widths[0]} bits.`;
+	return new OqeError("BAD_INPUT", `${tier.name} may take ${grouped(budget)} bytes of quantized tensors, ${bpw(budget)}; the smallest possible plan takes ${grouped(smallest)}, ${bpw(smallest)} (${limits}), and with all unquantized tensors ${grouped(smallest + sizes.unquantizedBytes)} bytes`, hint);
 }
 
 // src/card/reproduce.ts
@@ -7084,7 +7186,7 @@ function mostSensitiveRows(sensitivity) {
 	], costs.slice(0, mostModules$1).map(([module, { forcedKl, flipPower }]) => ({
 		module: code(module),
 		smooth: nats(forcedKl),
-		flip: flips === 0 ? "–" : share$2(flipPower / flips)
+		flip: flips === 0 ? "\u2013" : share$2(flipPower / flips)
 	})));
 }
 function criticalRows(sensitivity) {
@@ -7176,17 +7278,17 @@ function knownFigures(receipts) {
 }
 function evaluatedCells({ predicted }, figures) {
 	if (figures === void 0) return {
-		meanKl: predicted === null ? "–" : `${nats(predicted.kl)} (predicted)`,
-		sameTop: "–",
-		ratio: "–",
-		routers: "–"
+		meanKl: predicted === null ? "\u2013" : `${nats(predicted.kl)} (predicted)`,
+		sameTop: "\u2013",
+		ratio: "\u2013",
+		routers: "\u2013"
 	};
 	const { meanKl, meanKlError, sameTop, perplexityRatio, perplexityRatioError, routerAgreement } = figures;
 	return {
 		meanKl: estimate(meanKl, meanKlError),
 		sameTop: share$2(sameTop),
 		ratio: ratio$1(perplexityRatio, perplexityRatioError),
-		routers: routerAgreement === null ? "–" : share$2(routerAgreement)
+		routers: routerAgreement === null ? "\u2013" : share$2(routerAgreement)
 	};
 }
 
@@ -7271,7 +7373,7 @@ const kindRecord = object({
 });
 const moduleRecord = pipe(object({
 	/**
-	* Calibration loss tr(E H Eᵀ) of what is stored, relative to plain rounding at the same width;
+	* Calibration loss tr(E H E\u1d40) of what is stored, relative to plain rounding at the same width;
 	* 1 if both are 0. H is the Hessian used for tuning (table-hessian.ts for embeddings). For a
 	* stack of experts it is the mean over the matrices.
 	*/
@@ -7376,14 +7478,21 @@ const tuningSettings = {
 	expertTokens: 1,
 	sweeps: () => 2,
 	fewTokenSweeps: ({ bits }) => bits <= 5 ? 2 : 0,
-	fewTokenWindow: 512
+	fewTokenWindow: 512,
+	fewTokenDirections: true,
+	gateRows: 32
 };
-/** How descent goes over a matrix: its sweeps by width, and its window. */
-function descentOf({ sweeps, fewTokenSweeps, fewTokenWindow }, { role }, hessian) {
-	return role.routed === true && hessian !== null && hessian.share > .5 ? {
+function treatmentOf(settings, { role }, hessian) {
+	if (!(role.routed === true && hessian !== null && hessian.share > .5)) return {
+		sweeps: settings.sweeps,
+		routerAware: true
+	};
+	const { fewTokenSweeps, fewTokenWindow, fewTokenDirections } = settings;
+	return {
 		sweeps: fewTokenSweeps,
-		window: fewTokenWindow
-	} : { sweeps };
+		window: fewTokenWindow,
+		routerAware: fewTokenDirections
+	};
 }
 
 // src/card/tuning-words.ts
@@ -7826,11 +7935,21 @@ function baseFacts(receipt) {
 		name: inline(name),
 		fromHub: id !== null,
 		fingerprinted: revision.startsWith("sha256:"),
+		verified: receipt.verifiedBase !== null,
+		bytes: baseBytes(receipt),
 		title: id === null ? `the folder ${code(name)}` : link(inline(id), web),
 		revision: id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
 		licence: licence(receipt),
 		hasLicence: licenceMetadata(receipt).license !== void 0
 	};
+}
+/** What the bytes of the base were compared with. */
+function baseBytes({ base, verifiedBase }) {
+	if (verifiedBase !== null) {
+		const { shards, bytes } = verifiedBase;
+		return `all that were used have the hashes of this commit (${shards === 1 ? "1 shard" : `${grouped(shards)} shards`}, ${grouped(bytes)} bytes)`;
+	}
+	return base.revision.startsWith("sha256:") ? "those of a folder; the revision is a hash of them" : "not compared with the hashes of this commit";
 }
 /** The licence as the base names it, `other (name)`, with a link if there is one. */
 function licence(receipt) {
@@ -11149,13 +11268,13 @@ var require_errors = /* @__PURE__ */ __commonJSMin(((exports) => {
 		let lineStr = src.substring(lc.lineStarts[line - 1], lc.lineStarts[line]).replace(/[\n\r]+$/, "");
 		if (ci >= 60 && lineStr.length > 80) {
 			const trimStart = Math.min(ci - 39, lineStr.length - 79);
-			lineStr = "…" + lineStr.substring(trimStart);
+			lineStr = "\u2026" + lineStr.substring(trimStart);
 			ci -= trimStart - 1;
 		}
-		if (lineStr.length > 80) lineStr = lineStr.substring(0, 79) + "…";
+		if (lineStr.length > 80) lineStr = lineStr.substring(0, 79) + "\u2026";
 		if (line > 1 && /^ *$/.test(lineStr.substring(0, ci))) {
 			let prev = src.substring(lc.lineStarts[line - 2], lc.lineStarts[line - 1]);
-			if (prev.length > 80) prev = prev.substring(0, 79) + "…\n";
+			if (prev.length > 80) prev = prev.substring(0, 79) + "\u2026\n";
 			lineStr = prev + lineStr;
 		}
 		if (/[^ ]/.test(lineStr)) {
@@ -12848,13 +12967,13 @@ var require_cst_visit = /* @__PURE__ */ __commonJSMin(((exports) => {
 	* Walks through the tree (depth-first) starting from the root, calling a
 	* `visitor` function with two arguments when entering each item:
 	*   - `item`: The current item, which included the following members:
-	*     - `start: SourceToken[]` – Source tokens before the key or value,
+	*     - `start: SourceToken[]` \u2013 Source tokens before the key or value,
 	*       possibly including its anchor or tag.
-	*     - `key?: Token | null` – Set for pair values. May then be `null`, if
+	*     - `key?: Token | null` \u2013 Set for pair values. May then be `null`, if
 	*       the key before the `:` separator is empty.
-	*     - `sep?: SourceToken[]` – Source tokens between the key and the value,
+	*     - `sep?: SourceToken[]` \u2013 Source tokens between the key and the value,
 	*       which should include the `:` map value indicator if `value` is set.
-	*     - `value?: Token` – The value of a sequence item, or of a map pair.
+	*     - `value?: Token` \u2013 The value of a sequence item, or of a map pair.
 	*   - `path`: The steps from the root to the current node, as an array of
 	*     `['key' | 'value', number]` tuples.
 	*
@@ -12934,7 +13053,7 @@ var require_cst = /* @__PURE__ */ __commonJSMin(((exports) => {
 	var cstStringify = require_cst_stringify();
 	var cstVisit = require_cst_visit();
 	/** The byte order mark */
-	const BOM = "﻿";
+	const BOM = "\ufeff";
 	/** Start of doc-mode */
 	const DOCUMENT = "";
 	/** Unexpected end of flow-mode */
@@ -15070,12 +15189,12 @@ function clone$2(source) {
 	}
 	return result;
 }
-function merge$1(target, source, overwrite) {
+function merge$2(target, source, overwrite) {
 	if (!isObject$2(source) || !isObject$2(target)) return overwrite ? clone$2(source) : target;
 	for (var key in source) if (source.hasOwnProperty(key) && key !== protoKey) {
 		var targetProp = target[key];
 		var sourceProp = source[key];
-		if (isObject$2(sourceProp) && isObject$2(targetProp) && !isArray(sourceProp) && !isArray(targetProp) && !isDom(sourceProp) && !isDom(targetProp) && !isBuiltInObject(sourceProp) && !isBuiltInObject(targetProp) && !isPrimitive(sourceProp) && !isPrimitive(targetProp)) merge$1(targetProp, sourceProp, overwrite);
+		if (isObject$2(sourceProp) && isObject$2(targetProp) && !isArray(sourceProp) && !isArray(targetProp) && !isDom(sourceProp) && !isDom(targetProp) && !isBuiltInObject(sourceProp) && !isBuiltInObject(targetProp) && !isPrimitive(sourceProp) && !isPrimitive(targetProp)) merge$2(targetProp, sourceProp, overwrite);
 		else if (overwrite || !(key in target)) target[key] = clone$2(source[key]);
 	}
 	return target;
@@ -15981,7 +16100,7 @@ function set$1(out, a, b) {
 	out[1] = b;
 	return out;
 }
-function add$1(out, v1, v2) {
+function add$2(out, v1, v2) {
 	out[0] = v1[0] + v2[0];
 	out[1] = v1[1] + v2[1];
 	return out;
@@ -16453,7 +16572,7 @@ function ensureFontMeasureInfo(font) {
 			strWidthCache: new LRU(500),
 			asciiWidthMap: null,
 			asciiWidthMapTried: false,
-			stWideCharWidth: platformApi.measureText("国", font).width,
+			stWideCharWidth: platformApi.measureText("\u56fd", font).width,
 			asciiCharWidth: platformApi.measureText("a", font).width
 		};
 		_fontMeasureInfoCache.put(font, measureInfo);
@@ -22994,8 +23113,8 @@ function quantityExponent(val) {
 }
 var NICE_MODE_MIN = 2;
 /**
-* find a “nice” number approximately equal to x. Round the number if 'round',
-* take ceiling if 'round'. The primary observation is that the “nicest”
+* find a \u201cnice\u201d number approximately equal to x. Round the number if 'round',
+* take ceiling if 'round'. The primary observation is that the \u201cnicest\u201d
 * numbers in decimal are 1, 2, and 5, and all power-of-ten multiples of these numbers.
 *
 * See "Nice Numbers for Graph Labels" of Graphic Gems.
@@ -25250,8 +25369,8 @@ function smoothBezier(points, smooth, isLoop, constraint) {
 		}
 		scale$1(v1, v, -d0);
 		scale$1(v2, v, d1);
-		var cp0 = add$1([], point, v1);
-		var cp1 = add$1([], point, v2);
+		var cp0 = add$2([], point, v1);
+		var cp1 = add$2([], point, v2);
 		if (constraint) {
 			max$1(cp0, cp0, min);
 			min$2(cp0, cp0, max);
@@ -27036,7 +27155,7 @@ var Model = function() {
 	* Merge the input option to me.
 	*/
 	Model.prototype.mergeOption = function(option, ecModel) {
-		merge$1(this.option, option, true);
+		merge$2(this.option, option, true);
 	};
 	Model.prototype.get = function(path, ignoreParent) {
 		if (path == null) return this.option;
@@ -30968,143 +31087,143 @@ var langEN_default = {
 var langZH_default = {
 	time: {
 		month: [
-			"一月",
-			"二月",
-			"三月",
-			"四月",
-			"五月",
-			"六月",
-			"七月",
-			"八月",
-			"九月",
-			"十月",
-			"十一月",
-			"十二月"
+			"\u4e00\u6708",
+			"\u4e8c\u6708",
+			"\u4e09\u6708",
+			"\u56db\u6708",
+			"\u4e94\u6708",
+			"\u516d\u6708",
+			"\u4e03\u6708",
+			"\u516b\u6708",
+			"\u4e5d\u6708",
+			"\u5341\u6708",
+			"\u5341\u4e00\u6708",
+			"\u5341\u4e8c\u6708"
 		],
 		monthAbbr: [
-			"1月",
-			"2月",
-			"3月",
-			"4月",
-			"5月",
-			"6月",
-			"7月",
-			"8月",
-			"9月",
-			"10月",
-			"11月",
-			"12月"
+			"1\u6708",
+			"2\u6708",
+			"3\u6708",
+			"4\u6708",
+			"5\u6708",
+			"6\u6708",
+			"7\u6708",
+			"8\u6708",
+			"9\u6708",
+			"10\u6708",
+			"11\u6708",
+			"12\u6708"
 		],
 		dayOfWeek: [
-			"星期日",
-			"星期一",
-			"星期二",
-			"星期三",
-			"星期四",
-			"星期五",
-			"星期六"
+			"\u661f\u671f\u65e5",
+			"\u661f\u671f\u4e00",
+			"\u661f\u671f\u4e8c",
+			"\u661f\u671f\u4e09",
+			"\u661f\u671f\u56db",
+			"\u661f\u671f\u4e94",
+			"\u661f\u671f\u516d"
 		],
 		dayOfWeekAbbr: [
-			"日",
-			"一",
-			"二",
-			"三",
-			"四",
-			"五",
-			"六"
+			"\u65e5",
+			"\u4e00",
+			"\u4e8c",
+			"\u4e09",
+			"\u56db",
+			"\u4e94",
+			"\u516d"
 		]
 	},
 	legend: { selector: {
-		all: "全选",
-		inverse: "反选"
+		all: "\u5168\u9009",
+		inverse: "\u53cd\u9009"
 	} },
 	toolbox: {
 		brush: { title: {
-			rect: "矩形选择",
-			polygon: "圈选",
-			lineX: "横向选择",
-			lineY: "纵向选择",
-			keep: "保持选择",
-			clear: "清除选择"
+			rect: "\u77e9\u5f62\u9009\u62e9",
+			polygon: "\u5708\u9009",
+			lineX: "\u6a2a\u5411\u9009\u62e9",
+			lineY: "\u7eb5\u5411\u9009\u62e9",
+			keep: "\u4fdd\u6301\u9009\u62e9",
+			clear: "\u6e05\u9664\u9009\u62e9"
 		} },
 		dataView: {
-			title: "数据视图",
+			title: "\u6570\u636e\u89c6\u56fe",
 			lang: [
-				"数据视图",
-				"关闭",
-				"刷新"
+				"\u6570\u636e\u89c6\u56fe",
+				"\u5173\u95ed",
+				"\u5237\u65b0"
 			]
 		},
 		dataZoom: { title: {
-			zoom: "区域缩放",
-			back: "区域缩放还原"
+			zoom: "\u533a\u57df\u7f29\u653e",
+			back: "\u533a\u57df\u7f29\u653e\u8fd8\u539f"
 		} },
 		magicType: { title: {
-			line: "切换为折线图",
-			bar: "切换为柱状图",
-			stack: "切换为堆叠",
-			tiled: "切换为平铺"
+			line: "\u5207\u6362\u4e3a\u6298\u7ebf\u56fe",
+			bar: "\u5207\u6362\u4e3a\u67f1\u72b6\u56fe",
+			stack: "\u5207\u6362\u4e3a\u5806\u53e0",
+			tiled: "\u5207\u6362\u4e3a\u5e73\u94fa"
 		} },
-		restore: { title: "还原" },
+		restore: { title: "\u8fd8\u539f" },
 		saveAsImage: {
-			title: "保存为图片",
-			lang: ["右键另存为图片"]
+			title: "\u4fdd\u5b58\u4e3a\u56fe\u7247",
+			lang: ["\u53f3\u952e\u53e6\u5b58\u4e3a\u56fe\u7247"]
 		}
 	},
 	series: { typeNames: {
-		pie: "饼图",
-		bar: "柱状图",
-		line: "折线图",
-		scatter: "散点图",
-		effectScatter: "涟漪散点图",
-		radar: "雷达图",
-		tree: "树图",
-		treemap: "矩形树图",
-		boxplot: "箱型图",
-		candlestick: "K线图",
-		k: "K线图",
-		heatmap: "热力图",
-		map: "地图",
-		parallel: "平行坐标图",
-		lines: "线图",
-		graph: "关系图",
-		sankey: "桑基图",
-		funnel: "漏斗图",
-		gauge: "仪表盘图",
-		pictorialBar: "象形柱图",
-		themeRiver: "主题河流图",
-		sunburst: "旭日图",
-		custom: "自定义图表",
-		chart: "图表"
+		pie: "\u997c\u56fe",
+		bar: "\u67f1\u72b6\u56fe",
+		line: "\u6298\u7ebf\u56fe",
+		scatter: "\u6563\u70b9\u56fe",
+		effectScatter: "\u6d9f\u6f2a\u6563\u70b9\u56fe",
+		radar: "\u96f7\u8fbe\u56fe",
+		tree: "\u6811\u56fe",
+		treemap: "\u77e9\u5f62\u6811\u56fe",
+		boxplot: "\u7bb1\u578b\u56fe",
+		candlestick: "K\u7ebf\u56fe",
+		k: "K\u7ebf\u56fe",
+		heatmap: "\u70ed\u529b\u56fe",
+		map: "\u5730\u56fe",
+		parallel: "\u5e73\u884c\u5750\u6807\u56fe",
+		lines: "\u7ebf\u56fe",
+		graph: "\u5173\u7cfb\u56fe",
+		sankey: "\u6851\u57fa\u56fe",
+		funnel: "\u6f0f\u6597\u56fe",
+		gauge: "\u4eea\u8868\u76d8\u56fe",
+		pictorialBar: "\u8c61\u5f62\u67f1\u56fe",
+		themeRiver: "\u4e3b\u9898\u6cb3\u6d41\u56fe",
+		sunburst: "\u65ed\u65e5\u56fe",
+		custom: "\u81ea\u5b9a\u4e49\u56fe\u8868",
+		chart: "\u56fe\u8868"
 	} },
 	aria: {
 		general: {
-			withTitle: "这是一个关于“{title}”的图表。",
-			withoutTitle: "这是一个图表，"
+			withTitle: "\u8fd9\u662f\u4e00\u4e2a\u5173\u4e8e\u201c{title}\u201d\u7684\u56fe\u8868\u3002",
+			withoutTitle: "\u8fd9\u662f\u4e00\u4e2a\u56fe\u8868\uff0c"
 		},
 		series: {
 			single: {
 				prefix: "",
-				withName: "图表类型是{seriesType}，表示{seriesName}。",
-				withoutName: "图表类型是{seriesType}。"
+				withName: "\u56fe\u8868\u7c7b\u578b\u662f{seriesType}\uff0c\u8868\u793a{seriesName}\u3002",
+				withoutName: "\u56fe\u8868\u7c7b\u578b\u662f{seriesType}\u3002"
 			},
 			multiple: {
-				prefix: "它由{seriesCount}个图表系列组成。",
-				withName: "第{seriesId}个系列是一个表示{seriesName}的{seriesType}，",
-				withoutName: "第{seriesId}个系列是一个{seriesType}，",
+				prefix: "\u5b83\u7531{seriesCount}\u4e2a\u56fe\u8868\u7cfb\u5217\u7ec4\u6210\u3002",
+				withName: "\u7b2c{seriesId}\u4e2a\u7cfb\u5217\u662f\u4e00\u4e2a\u8868\u793a{seriesName}\u7684{seriesType}\uff0c",
+				withoutName: "\u7b2c{seriesId}\u4e2a\u7cfb\u5217\u662f\u4e00\u4e2a{seriesType}\uff0c",
 				separator: {
-					middle: "；",
-					end: "。"
+					middle: "\uff1b",
+					end: "\u3002"
 				}
 			}
 		},
 		data: {
-			allData: "其数据是——",
-			partialData: "其中，前{displayCnt}项是——",
-			withName: "{name}的数据是{value}",
+			allData: "\u5176\u6570\u636e\u662f\u2014\u2014",
+			partialData: "\u5176\u4e2d\uff0c\u524d{displayCnt}\u9879\u662f\u2014\u2014",
+			withName: "{name}\u7684\u6570\u636e\u662f{value}",
 			withoutName: "{value}",
 			separator: {
-				middle: "，",
+				middle: "\uff0c",
 				end: ""
 			}
 		}
@@ -31132,8 +31251,8 @@ function createLocaleObject(locale) {
 	if (isString(locale)) {
 		var localeObj = localeStorage[locale.toUpperCase()] || {};
 		if (locale === LOCALE_ZH || locale === LOCALE_EN) return clone$2(localeObj);
-		else return merge$1(clone$2(localeObj), clone$2(localeStorage[DEFAULT_LOCALE]), false);
-	} else return merge$1(clone$2(locale), clone$2(localeStorage[DEFAULT_LOCALE]), false);
+		else return merge$2(clone$2(localeObj), clone$2(localeStorage[DEFAULT_LOCALE]), false);
+	} else return merge$2(clone$2(locale), clone$2(localeStorage[DEFAULT_LOCALE]), false);
 }
 function getLocaleModel(lang) {
 	return localeModels[lang];
@@ -31915,12 +32034,12 @@ var ComponentModel = function(_super) {
 		var layoutMode = fetchLayoutMode(this);
 		var inputPositionParams = layoutMode ? getLayoutParams(option) : {};
 		var themeModel = ecModel.getTheme();
-		merge$1(option, themeModel.get(this.mainType));
-		merge$1(option, this.getDefaultOption());
+		merge$2(option, themeModel.get(this.mainType));
+		merge$2(option, this.getDefaultOption());
 		if (layoutMode) mergeLayoutParam(option, inputPositionParams, layoutMode);
 	};
 	ComponentModel.prototype.mergeOption = function(option, ecModel) {
-		merge$1(this.option, option, true);
+		merge$2(this.option, option, true);
 		var layoutMode = fetchLayoutMode(this);
 		if (layoutMode) mergeLayoutParam(this.option, option, layoutMode);
 	};
@@ -31995,7 +32114,7 @@ var ComponentModel = function(_super) {
 				clz = clz.superClass;
 			}
 			var defaultOption = {};
-			for (var i = optList.length - 1; i >= 0; i--) defaultOption = merge$1(defaultOption, optList[i], true);
+			for (var i = optList.length - 1; i >= 0; i--) defaultOption = merge$2(defaultOption, optList[i], true);
 			fields.defaultOption = defaultOption;
 		}
 		return fields.defaultOption;
@@ -33279,14 +33398,14 @@ var SeriesModel = function(_super) {
 		var inputPositionParams = layoutMode ? getLayoutParams(option) : {};
 		var themeSubType = this.subType;
 		if (ComponentModel.hasClass(themeSubType)) themeSubType += "Series";
-		merge$1(option, ecModel.getTheme().get(this.subType));
-		merge$1(option, this.getDefaultOption());
+		merge$2(option, ecModel.getTheme().get(this.subType));
+		merge$2(option, this.getDefaultOption());
 		defaultEmphasis(option, "label", ["show"]);
 		this.fillDataTextStyle(option.data);
 		if (layoutMode) mergeLayoutParam(option, inputPositionParams, layoutMode);
 	};
 	SeriesModel.prototype.mergeOption = function(newSeriesOption, ecModel) {
-		newSeriesOption = merge$1(this.option, newSeriesOption, true);
+		newSeriesOption = merge$2(this.option, newSeriesOption, true);
 		this.fillDataTextStyle(newSeriesOption.data);
 		var layoutMode = fetchLayoutMode(this);
 		if (layoutMode) mergeLayoutParam(this.option, newSeriesOption, layoutMode);
@@ -36760,11 +36879,11 @@ function makeExtentWithBands(axis) {
 * When `interval > 0`, the visual result may be odd for `axisLabel` and `customValues`, but acceptable
 * for `axisTick` `splitLine` and `splitArea`:
 *      |---~---|---~---~---|---|    <= This is the input `preTicksCoords`; `interval: 2; min: 1; max: 7`.
-*      ₁   ₂   3   ₄   ₅   6   ₇       Subscript numbers (`₀`, `₁`, `₃`) indicate axis labels are hidden
+*      \u2081   \u2082   3   \u2084   \u2085   6   \u2087       Subscript numbers (`\u2080`, `\u2081`, `\u2083`) indicate axis labels are hidden
 *                                      (by default settings) due to off-interval.
 *                                      A tilde (`~`) indicates a tick ignored due to off-interval.
 *    |---~---|---~---~---|---~---|  <= This is the result.
-*      ₁   ₂   3   ₄   ₅   6   ₇
+*      \u2081   \u2082   3   \u2084   \u2085   6   \u2087
 *
 * NOTE:
 *  - A inappropriate result may cause misleading (e.g., split 2 bars of a single data item when there
@@ -40569,7 +40688,7 @@ var GlobalModel = function(_super) {
 		resetSourceDefaulter(this);
 		each$3(newOption, function(componentOption, mainType) {
 			if (componentOption == null) return;
-			if (!ComponentModel.hasClass(mainType)) option[mainType] = option[mainType] == null ? clone$2(componentOption) : merge$1(option[mainType], componentOption, true);
+			if (!ComponentModel.hasClass(mainType)) option[mainType] = option[mainType] == null ? clone$2(componentOption) : merge$2(option[mainType], componentOption, true);
 			else if (mainType) {
 				newCmptTypes.push(mainType);
 				newCmptTypeMap.set(mainType, true);
@@ -40921,7 +41040,7 @@ var GlobalModel = function(_super) {
 			var airaOption = baseOption.aria;
 			if (isObject$2(airaOption) && airaOption.enabled == null) airaOption.enabled = true;
 			mergeTheme(baseOption, ecModel._theme.option);
-			merge$1(baseOption, globalDefault_default, false);
+			merge$2(baseOption, globalDefault_default, false);
 			ecModel._mergeOption(baseOption, null);
 		};
 	}();
@@ -40940,7 +41059,7 @@ function mergeTheme(option, theme) {
 	each$3(theme, function(themeItem, name) {
 		if (name === "colorLayer" && notMergeColorLayer || name === "color" && option.color) return;
 		if (!ComponentModel.hasClass(name)) {
-			if (typeof themeItem === "object") option[name] = !option[name] ? clone$2(themeItem) : merge$1(option[name], themeItem, false);
+			if (typeof themeItem === "object") option[name] = !option[name] ? clone$2(themeItem) : merge$2(option[name], themeItem, false);
 			else if (option[name] == null) option[name] = themeItem;
 		}
 	});
@@ -41175,11 +41294,11 @@ function applyMediaQuery(query, ecWidth, ecHeight) {
 		var matched = attr.match(QUERY_REG);
 		if (!matched || !matched[1] || !matched[2]) return;
 		var operator = matched[1];
-		if (!compare(realMap[matched[2].toLowerCase()], value, operator)) applicable = false;
+		if (!compare$1(realMap[matched[2].toLowerCase()], value, operator)) applicable = false;
 	});
 	return applicable;
 }
-function compare(real, expect, operator) {
+function compare$1(real, expect, operator) {
 	if (operator === "min") return real >= expect;
 	else if (operator === "max") return real <= expect;
 	else return real === expect;
@@ -41214,14 +41333,14 @@ function compatEC2ItemStyle(opt) {
 			if (process.env.NODE_ENV !== "production") deprecateReplaceLog("itemStyle.normal." + styleName, styleName);
 			opt[styleName] = opt[styleName] || {};
 			if (!opt[styleName].normal) opt[styleName].normal = normalItemStyleOpt[styleName];
-			else merge$1(opt[styleName].normal, normalItemStyleOpt[styleName]);
+			else merge$2(opt[styleName].normal, normalItemStyleOpt[styleName]);
 			normalItemStyleOpt[styleName] = null;
 		}
 		if (emphasisItemStyleOpt && emphasisItemStyleOpt[styleName]) {
 			if (process.env.NODE_ENV !== "production") deprecateReplaceLog("itemStyle.emphasis." + styleName, "emphasis." + styleName);
 			opt[styleName] = opt[styleName] || {};
 			if (!opt[styleName].emphasis) opt[styleName].emphasis = emphasisItemStyleOpt[styleName];
-			else merge$1(opt[styleName].emphasis, emphasisItemStyleOpt[styleName]);
+			else merge$2(opt[styleName].emphasis, emphasisItemStyleOpt[styleName]);
 			emphasisItemStyleOpt[styleName] = null;
 		}
 	}
@@ -45791,7 +45910,7 @@ var defaultOption = {
 	},
 	breakLabelLayout: { moveOverlap: "auto" }
 };
-var categoryAxis = merge$1({
+var categoryAxis = merge$2({
 	boundaryGap: true,
 	deduplication: null,
 	jitter: 0,
@@ -45805,7 +45924,7 @@ var categoryAxis = merge$1({
 	},
 	axisLabel: { interval: "auto" }
 }, defaultOption);
-var valueAxis = merge$1({
+var valueAxis = merge$2({
 	boundaryGap: [0, 0],
 	axisLine: { show: "auto" },
 	axisTick: { show: "auto" },
@@ -45824,7 +45943,7 @@ var valueAxis = merge$1({
 		}
 	}
 }, defaultOption);
-var timeAxis = merge$1({
+var timeAxis = merge$2({
 	splitNumber: 6,
 	axisLabel: { rich: { primary: { fontWeight: "bold" } } },
 	splitLine: { show: false }
@@ -45847,7 +45966,7 @@ var axisDefault_default = {
 */
 function axisModelCreator(registers, axisName, BaseAxisModelClass, extraDefaultOption) {
 	each$3(AXIS_TYPES, function(v, axisType) {
-		var defaultOption = merge$1(merge$1({}, axisDefault_default[axisType], true), extraDefaultOption, true);
+		var defaultOption = merge$2(merge$2({}, axisDefault_default[axisType], true), extraDefaultOption, true);
 		var AxisModel = function(_super) {
 			__extends$1(AxisModel, _super);
 			function AxisModel() {
@@ -45859,8 +45978,8 @@ function axisModelCreator(registers, axisName, BaseAxisModelClass, extraDefaultO
 				var layoutMode = fetchLayoutMode(this);
 				var inputPositionParams = layoutMode ? getLayoutParams(option) : {};
 				var themeModel = ecModel.getTheme();
-				merge$1(option, themeModel.get(axisType + "Axis"));
-				merge$1(option, this.getDefaultOption());
+				merge$2(option, themeModel.get(axisType + "Axis"));
+				merge$2(option, this.getDefaultOption());
 				option.type = getAxisType(option);
 				if (layoutMode) mergeLayoutParam(option, inputPositionParams, layoutMode);
 			};
@@ -49962,7 +50081,7 @@ function mergeNewElOptionToExist(existList, index, newElOption) {
 				var newType = newElOption.type;
 				assert(!newType || existElOption.type === newType, "Please set $action: \"replace\" to change `type`");
 			}
-			merge$1(existElOption, newElOptCopy, true);
+			merge$2(existElOption, newElOptCopy, true);
 			mergeLayoutParam(existElOption, newElOptCopy, { ignoreSize: true });
 			copyLayoutParams(newElOption, existElOption);
 			copyTransitionInfo(newElOption, existElOption);
@@ -51709,8 +51828,8 @@ function escapeXml(text) {
 /** Width in em of a letter in the widest common sans-serif font: readers have different fonts. */
 const wide = [
 	[/[ijl.,:;'|!·()[\]]/, .4],
-	[/[\d\s±+=<>≤≥/-]/, .66],
-	[/[mwMW@%…—]/, 1.02],
+	[/[\d\s±+=<>\u2264\u2265/-]/, .66],
+	[/[mwMW@%\u2026\u2014]/, 1.02],
 	[/[a-z]/, .65],
 	[/[A-Z\u00a0-\u024f]/, .8]
 ];
@@ -51725,8 +51844,8 @@ function labelText(text, width = 150) {
 	const line = text.replace(/[\p{C}\s]+/gu, " ").trim();
 	if (widthOf$3(line) <= width) return line;
 	const letters = [...line].slice(0, 200);
-	while (letters.length > 0 && widthOf$3(`${letters.join("")}…`) > width) letters.pop();
-	return `${letters.join("").trimEnd()}…`;
+	while (letters.length > 0 && widthOf$3(`${letters.join("")}\u2026`) > width) letters.pop();
+	return `${letters.join("").trimEnd()}\u2026`;
 }
 
 // src/chart/elements.ts
@@ -51833,7 +51952,7 @@ const outsideWidth = 30;
 /** Bits by layer and role, one strip a role. null: nothing is quantized. */
 function bitsDrawing(roles, layers) {
 	if (roles.length === 0 || layers === 0) return null;
-	const { inLayers, outside, height } = placesOf$2(roles);
+	const { inLayers, outside, height } = placesOf$4(roles);
 	const cellWidth = inLayers.width / layers;
 	const names = roles.map(({ role }) => labelText(role, 124));
 	const shared = {
@@ -51874,7 +51993,7 @@ function bitsDrawing(roles, layers) {
 	};
 }
 /** Pixels of the map of layers, of the column of other modules, and of the whole picture. */
-function placesOf$2(roles) {
+function placesOf$4(roles) {
 	const indent = roles.some(({ outside }) => outside !== null) ? 42 : 0;
 	const rows = {
 		top: 90,
@@ -52335,9 +52454,9 @@ function loadCells(layers) {
 	const labels = steps.map((step) => String(Number((2 ** ((step - 3) * octave)).toPrecision(2))));
 	return {
 		labels: [
-			`≤ ${labels[0]}`,
+			`\u2264 ${labels[0]}`,
 			...labels.slice(1, 6),
-			`≥ ${labels[6]}`
+			`\u2265 ${labels[6]}`
 		],
 		cells: ratios.flatMap((row, at) => row.map((ratio, column) => ({
 			column,
@@ -52393,7 +52512,7 @@ const width = 800 - left - 24;
 function expertsDrawing(layers, domains, critical, bits) {
 	const experts = Math.max(0, ...layers.map(({ share }) => share.length));
 	if (experts === 0 || domains.length === 0) return null;
-	const { loadMap, damageMap, height } = placesOf$1(layers.length, domains.length);
+	const { loadMap, damageMap, height } = placesOf$3(layers.length, domains.length);
 	const numbers = layers.map(({ layer }) => layer);
 	const load = loadCells(layers);
 	const damage = damageCells(layers, domains.length, width / layers.length >= 22);
@@ -52424,7 +52543,7 @@ function expertsDrawing(layers, domains, critical, bits) {
 	};
 }
 /** Pixels of the two maps and of the whole picture. */
-function placesOf$1(layers, domains) {
+function placesOf$3(layers, domains) {
 	const loadMap = {
 		left,
 		width,
@@ -52566,7 +52685,7 @@ function languagesDrawing(domains) {
 }
 /** Ratio and error in figures, at the right of the row. */
 function valueText({ ratio, error, whole }, row) {
-	const words = error === null ? written(ratio) : `${written(ratio)} ± ${written(error)}`;
+	const words = error === null ? written$1(ratio) : `${written$1(ratio)} ± ${written$1(error)}`;
 	return text$2(words, 780, plot.top + (row + .5) * rowHeight, {
 		align: "right",
 		bold: whole
@@ -52638,7 +52757,7 @@ function unity(rows, place) {
 	};
 }
 /** Four decimals, as they are compared; significant digits alone where a ratio is far from 1. */
-function written(ratio) {
+function written$1(ratio) {
 	return ratio < 1e3 ? ratio.toFixed(4) : plain$1(ratio, 4);
 }
 
@@ -52850,15 +52969,36 @@ const engine = {
 	version
 };
 
+// src/card/run-words.ts
+/** What this process took so far. */
+function costsSoFar(traffic) {
+	return {
+		seconds: performance.now() / 1e3,
+		peakBytes: 1024 * process.resourceUsage().maxRSS,
+		traffic: { ...traffic }
+	};
+}
+/** In one or two sentences. `by`: what stands behind the engine's name. */
+function runWords({ seconds, peakBytes, traffic }, by = "") {
+	const took = `oqe-publisher ${engine.version}${by} took ${duration$1(seconds)} and ${gigabytes(peakBytes)} GB of memory at most.`;
+	const { requests, retries, received, sent } = traffic;
+	if (requests === 0) return took;
+	const count = (many, one, more) => `${grouped(many)} ${many === 1 ? one : more}`;
+	return `${took} It received ${byteSize(received)} and sent ${byteSize(sent)} in ${count(requests, "request", "requests")}, with ${count(retries, "retry", "retries")}.`;
+}
+
 // src/card/summary.ts
 const outcomes = {
 	published: "published",
 	unchanged: "unchanged: the repository held exactly this already",
 	"dry-run": "dry run: not published",
+	staged: "finished on its staging branch; main is unchanged",
+	unfinished: "not finished: the next run goes on with it",
 	failed: "failed: see the error; the commit is the head of main after it"
 };
 function summaryView(facts) {
 	const { id, name, revision } = facts.base;
+	const { action } = facts.run;
 	const figures = knownFigures(facts.made);
 	return {
 		base: id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
@@ -52867,7 +53007,7 @@ function summaryView(facts) {
 		tierRows: tierRows(facts.series, figures, (row) => inline(row.tier)),
 		evaluated: figures.length > 0,
 		...pictureFacts(facts),
-		run: runWords(facts.run),
+		run: runWords(facts.run, action === null ? "" : ` (${code(action)})`),
 		expected: facts.run.expected.map(prose),
 		repositories: table([
 			"repository",
@@ -52876,7 +53016,7 @@ function summaryView(facts) {
 		], facts.repositories.map(({ repository, outcome, url, commit }) => ({
 			repository: url === null ? inline(repository) : link(inline(repository), url),
 			outcome: outcomes[outcome],
-			commit: commit === null ? "–" : code(commit)
+			commit: commit === null ? "\u2013" : code(commit)
 		}))),
 		losses: lossRows(facts.made),
 		warnings: [...facts.warnings.map(prose), ...facts.made.flatMap(({ plan, warnings }) => warnings.map((warning) => `${inline(plan.tier)}: ${prose(warning)}`))]
@@ -52911,16 +53051,6 @@ function pictureFacts({ made, repositories, private: hidden }) {
 		}))),
 		picturesElsewhere: shown.length === 0 && made.length > 0
 	};
-}
-function runWords({ seconds, peakBytes, action }) {
-	const by = action === null ? "" : ` (${code(action)})`;
-	return `oqe-publisher ${engine.version}${by} took ${duration$1(seconds)} and ${gigabytes(peakBytes)} GB of memory at most.`;
-}
-/** `42 s`, `12 min`, `3 h 5 min`. */
-function duration$1(seconds) {
-	const minutes = Math.round(seconds / 60);
-	if (minutes < 2) return `${Math.round(seconds)} s`;
-	return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 /** The gain of tuning, one line per tuned tier. */
 function lossRows(made) {
@@ -52962,6 +53092,51 @@ async function renderSummary(facts) {
 	return `${(await renderNamed("summary.md.jinja", summaryView(facts))).trim()}\n`;
 }
 
+// src/ground/stage-watch.ts
+const realSurroundings = {
+	now: () => performance.now(),
+	after: (milliseconds, run) => {
+		const timer = setTimeout(run, milliseconds).unref();
+		return () => clearTimeout(timer);
+	},
+	residentBytes: () => process.memoryUsage.rss()
+};
+/** Follows the stages of a run, and looks at the one that goes on from time to time. */
+var StageWatch = class {
+	#surroundings;
+	#look;
+	#stage = null;
+	#cancel = () => {};
+	constructor(surroundings, look) {
+		this.#surroundings = surroundings;
+		this.#look = look;
+	}
+	/** Runs a stage. Nothing is looked at after its end, also after an error. */
+	async during(name, run) {
+		const outer = this.#stage;
+		this.#stage = new StageProgress(name, this.#surroundings.now());
+		if (outer === null) this.#again();
+		try {
+			return await run();
+		} finally {
+			this.#stage = outer;
+			if (outer === null) this.#cancel();
+		}
+	}
+	tick(done, total, unit) {
+		this.#stage?.tick({
+			done,
+			total,
+			unit
+		}, this.#surroundings.now());
+	}
+	#again() {
+		if (this.#stage === null) return;
+		const wait = this.#look(this.#stage, this.#surroundings.now());
+		this.#cancel = this.#surroundings.after(wait, () => this.#again());
+	}
+};
+
 // src/ground/report.ts
 /** A report that drops everything: for tests. */
 const silentReport = {
@@ -52975,39 +53150,108 @@ const tickInterval = {
 	terminal: 2e3,
 	actions: 2e4
 };
-/** Prints at most one tick per interval. */
-function throttle(interval, print) {
-	let last = Date.now();
+/** Milliseconds after which the live line is looked at again. */
+const frameInterval = 250;
+/**
+* Milliseconds after which a silent stage says that it goes on. A line is promised for each 30 s,
+* and a busy process runs its timers late.
+*/
+const longestSilence = 25e3;
+/** Prints at most one tick per interval, and the last one of those that it has begun to print. */
+function throttle(interval, now, print) {
+	let last = now();
+	let isShown = false;
 	return (done, total, unit) => {
-		if (Date.now() - last < interval) return;
-		last = Date.now();
+		if (!(done >= total && isShown) && now() - last < interval) return;
+		last = now();
+		isShown = done < total;
 		print(`${total > 0 ? Math.floor(100 * done / total) : 100} % (${grouped(done)} of ${grouped(total)} ${unit})`);
 	};
 }
-/** Plain lines on stderr; stdout is for the result of a command. */
-function terminalReport(write = (text) => process.stderr.write(text)) {
+/** `Measure (7 of 12) goes on: 12 min, 23 % (12 of 53 blocks), 19 min left, 3.2 GB of memory`. */
+function heartbeatLine(stage, now, residentBytes) {
+	const { name, elapsed, work } = stage.view(now);
+	return `${name} goes on: ${[
+		elapsed,
+		...work === null ? [] : [`${percentText(work)} (${work.amount})`],
+		...work?.left ? [`${work.left} left`] : [],
+		`${byteSize(residentBytes)} of memory`
+	].join(", ")}`;
+}
+/** Lines that are printed once. A stage that is silent for long says that it goes on. */
+function plainReport(printer, interval, { now, ...rest }) {
+	let heard = now();
+	const hear = (print) => (line) => {
+		heard = now();
+		print(line);
+	};
+	const info = hear(printer.info);
+	const stages = new StageWatch({
+		now,
+		...rest
+	}, (stage, time) => {
+		if (time - heard >= longestSilence) info(heartbeatLine(stage, time, rest.residentBytes()));
+		return heard + longestSilence - time;
+	});
+	const print = throttle(interval, now, info);
 	return {
 		stage: (name, run) => {
-			write(`${name}\n`);
-			return run();
+			heard = now();
+			return printer.stage(name, () => stages.during(name, run));
 		},
-		info: (line) => write(`  ${line}\n`),
-		warn: (line) => write(`  warning: ${line}\n`),
-		tick: throttle(tickInterval.terminal, (line) => write(`  ${line}\n`))
+		info,
+		warn: hear(printer.warn),
+		tick: (...work) => {
+			stages.tick(...work);
+			print(...work);
+		}
 	};
 }
-/** Log groups, annotations and progress lines of a GitHub job. */
-function actionsReport() {
+/** Lines as in a plain report, and below them one that shows how far the stage is. */
+function liveReport(terminal, surroundings) {
+	const line = new LiveLine(terminal);
+	const stages = new StageWatch(surroundings, (stage, now) => {
+		line.show(stage.view(now));
+		return frameInterval;
+	});
 	return {
+		stage: async (name, run) => {
+			line.print(name);
+			try {
+				return await stages.during(name, run);
+			} finally {
+				line.clear();
+			}
+		},
+		info: (text) => line.print(`  ${text}`),
+		warn: (text) => line.print(`  warning: ${text}`),
+		tick: (...work) => stages.tick(...work)
+	};
+}
+/** Lines on stderr; stdout is for the result of a command. In a terminal with a live line. */
+function terminalReport(terminal = openTerminal(), surroundings = realSurroundings) {
+	if (terminal.columns() !== null) return liveReport(terminal, surroundings);
+	const print = (line) => terminal.write(`${line}\n`);
+	return plainReport({
+		stage: (name, run) => {
+			print(name);
+			return run();
+		},
+		info: (line) => print(`  ${line}`),
+		warn: (line) => print(`  warning: ${line}`)
+	}, tickInterval.terminal, surroundings);
+}
+/** Log groups, annotations and progress lines of a GitHub job. */
+function actionsReport(surroundings = realSurroundings) {
+	return plainReport({
 		stage: (name, run) => group(name, run),
 		info: (line) => info(line),
-		warn: (line) => warning(line),
-		tick: throttle(tickInterval.actions, (line) => info(line))
-	};
+		warn: (line) => warning(line)
+	}, tickInterval.actions, surroundings);
 }
 
 // src/plan/plan-types.ts
-/** The predicted KL(base ‖ tier) of a plan, in nats per position. */
+/** The predicted KL(base \u2016 tier) of a plan, in nats per position. */
 const predictedLoss = object({
 	/** With forced routes: the tier uses the experts that the base chose. */
 	forcedKl: amount,
@@ -53068,7 +53312,7 @@ const most$1 = {
 /** A standard error over rows; null where there is only one row. */
 const standardError$1 = nullable(amount);
 /**
-* How a model differs from its base on some positions. KL is KL(base ‖ model) in nats over the full
+* How a model differs from its base on some positions. KL is KL(base \u2016 model) in nats over the full
 * vocabulary. Perplexities are of the next token: the last position of a row has none.
 */
 const figures = {
@@ -53437,9 +53681,9 @@ function layOutCore({ items, base, filled, slope, slack }) {
 	};
 }
 /**
-* Drops items that are not needed because others have the same moves. With Δ the size of the
-* largest move, some optimum makes fewer than 2 Δ moves, so 2 Δ - 1 items of a kind are enough.
-* Proof: order the moves so that their running sum stays within (-Δ, Δ]. Then 2 Δ moves reach some
+* Drops items that are not needed because others have the same moves. With \u0394 the size of the
+* largest move, some optimum makes fewer than 2 \u0394 moves, so 2 \u0394 - 1 items of a kind are enough.
+* Proof: order the moves so that their running sum stays within (-\u0394, \u0394]. Then 2 \u0394 moves reach some
 * sum twice. The moves between have size 0 and a cost of 0 or more, and can be left out.
 * (Eisenbrand and Weismantel, Proximity results and faster algorithms for integer programming,
 * 2018, in one dimension.)
@@ -53885,10 +54129,16 @@ function requireFloors(tier, context) {
 	const smallest = floorBytes(held);
 	if (smallest <= budgetBytes(tier, context)) return;
 	const { floors } = applyFloors(held.floors, context.quantizable, context.layers);
-	throw refuseBudget(tier, smallest, `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`, context);
+	const limits = `from ${measuredBits[0]} bits, floors ${formatFloors(floors)}`;
+	const hasFloors = Object.keys(floors).length > 0;
+	throw refuseBudget(tier, {
+		bytes: smallest,
+		limits,
+		hasFloors
+	}, context);
 }
 /**
-* The cost of flips: a plan with flip power S loses factor · √S nats. The factor was measured with
+* The cost of flips: a plan with flip power S loses factor · \u221aS nats. The factor was measured with
 * all tensors at the probe's width at once.
 */
 function flipFactor({ together: { freeKl, forcedKl, flipPower } }) {
@@ -54105,7 +54355,10 @@ function planMeasured(task, basis) {
 function quantizedTotal(tensors, widths, storage) {
 	return sum$1(tensors, (tensor, i) => quantizedBytes(tensor.shape, widths[i], storage));
 }
-/** Throws BAD_INPUT if even the smallest plan exceeds a tier's budget. `floors` null: by rules. */
+/**
+* Throws BAD_INPUT if even the smallest plan exceeds a tier's budget. `floors` null: by rules.
+* Gives a warning for a target that no plan reaches; else null.
+*/
 function requireBudget(choice, input, floors) {
 	const sizes = sizesOf(input, floors === null ? ruleBits : measuredBits);
 	const tier = resolveTier(choice, sizes);
@@ -54115,6 +54368,7 @@ function requireBudget(choice, input, floors) {
 		floors
 	});
 	else requireLeast(tier, sizes);
+	return tooLarge(choice, sizes);
 }
 function sizesOf({ tensors, storage }, widths) {
 	const quantizable = tensors.filter(isQuantizable);
@@ -54128,7 +54382,11 @@ function sizesOf({ tensors, storage }, widths) {
 }
 function requireLeast(tier, sizes) {
 	const least = uniformBytes(ruleBits[0], sizes);
-	if (least > budgetBytes(tier, sizes)) throw refuseBudget(tier, least, `${ruleBits[0]} bits throughout`, sizes);
+	if (least > budgetBytes(tier, sizes)) throw refuseBudget(tier, {
+		bytes: least,
+		limits: `${ruleBits[0]} bits throughout`,
+		hasFloors: false
+	}, sizes);
 }
 function planRules({ tier, sizes, input }) {
 	requireLeast(tier, sizes);
@@ -54239,6 +54497,26 @@ function optionalSize(hint) {
 		parse
 	};
 }
+/** Hours, minutes and seconds in seconds, as in `5h30m`, or nothing: null. */
+function optionalTime(hint) {
+	const parse = (text, name) => {
+		if (text === "") return null;
+		const parts = /^(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?$/i.exec(text.replace(/\s+/g, ""));
+		const [hours, minutes, seconds] = [
+			1,
+			2,
+			3
+		].map((i) => Number(parts?.[i] ?? 0));
+		const time = 3600 * hours + 60 * minutes + seconds;
+		if (time > 0) return time;
+		throw new OqeError("BAD_INPUT", `${name}: "${text}" is not a time`, "Give hours, minutes or seconds, as in 5h30m, 90m or 45s.");
+	};
+	return {
+		hint,
+		schema: { type: "string" },
+		parse
+	};
+}
 /** `true` or `false`. A switch is set on the command line by its name alone, without a value. */
 function toggle(of) {
 	return {
@@ -54254,7 +54532,7 @@ function toggle(of) {
 function oneOf(text, name, choices) {
 	const found = choices.find((word) => word === text.toLowerCase());
 	if (found !== void 0) return found;
-	throw new OqeError("BAD_INPUT", `${name}: "${text}" is not one of ${choices.join(", ")}`);
+	throw new OqeError("BAD_INPUT", `${name}: "${text}" is not one of ${choices.join(", ")}`, didYouMean(text, choices).trim() || void 0);
 }
 /** Throws BAD_INPUT unless `text` is a whole number within the range, both ends included. */
 function wholeNumber(text, name, [least, most]) {
@@ -54272,6 +54550,8 @@ const making$1 = [
 ];
 const measuring = [...making$1, "sensitivity"];
 const everyCommand = [...measuring, "verify"];
+/** Commands that make no tier. */
+const foreseeing = ["plan", "sensitivity"];
 const conditions = {
 	tuned: "Only with method `tuned`",
 	measured: "Only with policy `measured`",
@@ -54369,6 +54649,7 @@ const modelInputs = [
 		name: "namespace",
 		group: "Model",
 		commands: measuring,
+		ignoredBy: [...foreseeing, "quantize"],
 		default: "",
 		required: true,
 		...plain("<name>"),
@@ -54382,7 +54663,7 @@ const tierInputs = [
 		commands: making$1,
 		default: "",
 		...plain("<tiers>"),
-		doc: "Tiers to make, separated by commas or spaces. Empty means oQ8e, oQ6e, oQ5e and oQ4e, or only the custom tiers below if there are any"
+		doc: "Tiers to make, separated by commas or spaces: oQ8e, oQ6e, oQ5e, oQ4e, and custom tiers by name, such as oQ4.25e. Empty means these four, or only the custom tiers below if there are any"
 	},
 	{
 		name: "target-bpw",
@@ -54452,6 +54733,7 @@ const tuningInputs = [
 		name: "method",
 		group: "Tuning",
 		commands: measuring,
+		ignoredBy: ["sensitivity"],
 		default: "tuned",
 		...choice(...methods),
 		doc: "`tuned` tunes each matrix with the Hessian of its own inputs, from calibration text. `rounded` rounds each matrix by itself and reads no text"
@@ -54460,6 +54742,7 @@ const tuningInputs = [
 		name: "rounding",
 		group: "Tuning",
 		commands: measuring,
+		ignoredBy: foreseeing,
 		default: "stored",
 		...choice("stored", "mlx"),
 		doc: "`stored` chooses codes for scale and bias as they are stored. `mlx` gives the bytes of stock `mx.quantize` and needs method `rounded`"
@@ -54496,6 +54779,7 @@ const tuningInputs = [
 		name: "propagation",
 		group: "Tuning",
 		commands: measuring,
+		ignoredBy: foreseeing,
 		default: "reference",
 		only: "tuned",
 		...choice(...propagations),
@@ -54505,6 +54789,7 @@ const tuningInputs = [
 		name: "repair",
 		group: "Tuning",
 		commands: measuring,
+		ignoredBy: foreseeing,
 		default: "router,rounding",
 		only: "tuned",
 		...several$1(...repairs),
@@ -54516,6 +54801,7 @@ const evaluationInputs = [
 		name: "verify",
 		group: "Evaluation",
 		commands: measuring,
+		ignoredBy: foreseeing,
 		default: "true",
 		...toggle("value"),
 		doc: "Compare every tier with its base before it is published, and hold back tiers that fail a gate. With `false` the card says that nothing was evaluated"
@@ -54524,6 +54810,7 @@ const evaluationInputs = [
 		name: "evaluation",
 		group: "Evaluation",
 		commands: everyCommand,
+		ignoredBy: foreseeing,
 		default: "",
 		only: "evaluated",
 		...parsed("<text>", (text) => parseText("evaluation", text)),
@@ -54534,6 +54821,7 @@ const evaluationInputs = [
 		name: "evaluation-samples",
 		group: "Evaluation",
 		commands: everyCommand,
+		ignoredBy: foreseeing,
 		default: "",
 		only: "evaluated",
 		...optionalCount("<rows>", 1, 4096),
@@ -54544,6 +54832,7 @@ const evaluationInputs = [
 		name: "evaluation-length",
 		group: "Evaluation",
 		commands: everyCommand,
+		ignoredBy: foreseeing,
 		default: "",
 		only: "evaluated",
 		...optionalCount("<tokens>", 16, 8192),
@@ -54554,6 +54843,7 @@ const evaluationInputs = [
 		name: "max-kl",
 		group: "Evaluation",
 		commands: everyCommand,
+		ignoredBy: foreseeing,
 		default: "",
 		only: "evaluated",
 		...plain("<limits>"),
@@ -54563,6 +54853,7 @@ const evaluationInputs = [
 		name: "min-same-top",
 		group: "Evaluation",
 		commands: everyCommand,
+		ignoredBy: foreseeing,
 		default: "",
 		only: "evaluated",
 		...plain("<limits>"),
@@ -54572,6 +54863,7 @@ const evaluationInputs = [
 		name: "min-router-agreement",
 		group: "Evaluation",
 		commands: everyCommand,
+		ignoredBy: foreseeing,
 		default: "",
 		only: "evaluated",
 		...plain("<limits>"),
@@ -54607,6 +54899,7 @@ const runInputs = [
 		name: "private",
 		group: "Run",
 		commands: measuring,
+		ignoredBy: [...foreseeing, "quantize"],
 		default: "false",
 		...toggle("switch"),
 		doc: "Create new repositories as private"
@@ -54619,6 +54912,7 @@ const runInputs = [
 			"sensitivity",
 			"publish"
 		],
+		ignoredBy: foreseeing,
 		default: "false",
 		...toggle("switch"),
 		doc: "Do everything, cards included, but write nothing to the Hub"
@@ -54627,9 +54921,10 @@ const runInputs = [
 		name: "overwrite",
 		group: "Run",
 		commands: measuring,
+		ignoredBy: foreseeing,
 		default: "false",
 		...toggle("switch"),
-		doc: "Replace an existing repository or folder that has no receipt of oqe-publisher"
+		doc: "Replace an existing repository or folder that oqe-publisher did not write, and files of its repositories that others changed. Without it the run ends before any work and names them"
 	},
 	{
 		name: "workers",
@@ -54646,6 +54941,23 @@ const runInputs = [
 		default: "",
 		...optionalSize("<size>"),
 		doc: "Memory that the run may use, such as `4GB`. What does not fit goes to files in the work folder; the result is the same. Empty means 60 % of the machine's memory"
+	},
+	{
+		name: "time-limit",
+		group: "Run",
+		commands: measuring,
+		ignoredBy: ["plan"],
+		default: "",
+		...optionalTime("<time>"),
+		doc: "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept in the work folder and on the staging branches, and the next run goes on. Empty means none"
+	},
+	{
+		name: "until",
+		group: "Run",
+		commands: ["publish"],
+		default: "published",
+		...choice("measured", "staged", "published"),
+		doc: "How far the run goes. `measured` leaves the sensitivity in the work folder. `staged` leaves finished tiers on the staging branches, and `main` unchanged. So jobs can share a series"
 	}
 ];
 
@@ -54697,7 +55009,9 @@ function parseInputs(read, environment) {
 		dryRun: values["dry-run"],
 		overwrite: values.overwrite,
 		workers: values.workers,
-		memoryLimit: values["memory-limit"]
+		memoryLimit: values["memory-limit"],
+		timeLimit: values["time-limit"],
+		until: values.until
 	});
 }
 /** Each input by itself. */
@@ -54706,7 +55020,9 @@ function parseValues(read) {
 	return Object.fromEntries(entries);
 }
 /** Throws BAD_INPUT for inputs of rounding and tuning that exclude each other. */
-function checkTuning({ method, rounding, repair, propagation }, read) {
+function checkTuning(values, read) {
+	const { method, rounding, repair, propagation, until } = values;
+	if (method === "rounded" && until === "staged") throw new OqeError("BAD_INPUT", "until staged leaves tiers on staging branches, but method rounded stages nothing", "Publish rounded tiers in one run: leave until out.");
 	if (method !== "tuned") return;
 	if (rounding === "mlx") {
 		const isDefault = read("method").trim() === "";
@@ -54716,9 +55032,10 @@ function checkTuning({ method, rounding, repair, propagation }, read) {
 }
 /** Every tier of the series, unless some are named or only custom tiers are. */
 function chooseTiers(values) {
-	const targets = parseTargets(values["target-bpw"], values["target-size"]);
-	if (values.tiers === "" && targets.length > 0) return targets;
-	return [...values.tiers === "" ? tiers : parseTiers(values.tiers), ...targets];
+	const { bpw, size, others } = splitTiers(values.tiers);
+	const targets = parseTargets([values["target-bpw"], ...bpw].join(" "), [values["target-size"], ...size].join(" "));
+	if (others.length > 0 || values.tiers !== "" && targets.length === 0) return [...parseTiers(others.join(" ")), ...targets];
+	return targets.length > 0 ? targets : tiers;
 }
 /** Throws BAD_INPUT for a measured plan without text or file to measure by. */
 function choosePolicy(values) {
@@ -54730,9 +55047,16 @@ function choosePolicy(values) {
 	return policy;
 }
 function parseGates(values, chosen) {
-	const names = [...new Set([...chosen, ...tiers].map((tier) => tier.name))];
-	const gate = (name) => [name, parseGate(name, values[name], names)];
+	const known = [...chosen, ...tiers].map((tier) => tier.name);
+	const others = (text) => values.until === "staged" ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom) : [];
+	const gate = (name) => {
+		const names = /* @__PURE__ */ new Set([...known, ...others(values[name])]);
+		return [name, parseGate(name, values[name], [...names])];
+	};
 	return Object.freeze(Object.fromEntries(gateNames.map(gate)));
+}
+function isCustom(name) {
+	return tierFlag(name).tiers === void 0;
 }
 /** Inputs that were set although they have no effect in this run, as sentences for the log. */
 function unusedInputs(read, inputs) {
@@ -54773,62 +55097,125 @@ async function decorate(report, { what, make, placeholder }) {
 	}
 }
 
-// src/base/model-facts.ts
-/** Blocks of one kind. Null: the blocks lack that part. */
-const layerCount = object({
-	mixer: nullable(oneOf$1(mixers)),
-	mlp: nullable(oneOf$1(mlps)),
-	count: count$2
-});
-/** Facts about the model for the card. Counts are elements. */
-const modelFactsSchema = object({
-	modelType: line$2,
-	parameters: count$2,
-	/** Parameters that one token uses: all except the routed experts that it does not visit. */
-	activeParameters: count$2,
-	/** How many blocks are of each kind, kinds in order of their first block. */
-	layers: list$1(layerCount),
-	experts: nullable(object({
-		routed: count$2,
-		perToken: count$2,
-		shared: count$2
-	})),
-	hiddenSize: count$2,
-	vocabularySize: count$2,
-	/** Tokens; null where the config does not say. */
-	contextLength: nullable(count$2),
-	tiedHead: flag$1
-});
-/** Takes the facts from the config and the shapes alone. */
-function describeModel(base) {
-	const { architecture, config, checkpoint, tensors, parameters } = base;
-	const experts = architecture.experts(config);
-	const routed = tensors.reduce((sum, tensor) => sum + (tensor.role.routed === true ? elements(tensor.shape) : 0), 0);
-	const visited = experts === null ? 0 : routed * experts.perToken / experts.routed;
-	return {
-		modelType: architecture.modelType,
-		parameters,
-		activeParameters: Math.round(parameters - routed + visited),
-		layers: countLayers(architecture.layers(config)),
-		experts,
-		hiddenSize: integer(config, "hidden_size"),
-		vocabularySize: integer(config, "vocab_size"),
-		contextLength: has(checkpoint.config, "max_position_embeddings") ? integer(config, "max_position_embeddings") : null,
-		tiedHead: flag(config, "tie_word_embeddings")
-	};
+// src/ground/disk.ts
+const full = /* @__PURE__ */ new Set([
+	"ENOSPC",
+	"EDQUOT",
+	"EFBIG"
+]);
+/**
+* Free bytes below `folder`, or below the folder that it would be made in, for this user; null: the
+* file system does not say.
+*/
+async function freeBytes(folder) {
+	const status = await statfs(folder).catch(() => null);
+	if (status === null && dirname(folder) !== folder) return freeBytes(dirname(folder));
+	return status === null || status.blocks === 0 ? null : status.bavail * status.bsize;
 }
-/** The kinds that occur, each with its number of blocks. */
-function countLayers(kinds) {
-	const counts = /* @__PURE__ */ new Map();
-	for (const { mixer, mlp } of kinds) {
-		const count = (counts.get(`${mixer} ${mlp}`)?.count ?? 0) + 1;
-		counts.set(`${mixer} ${mlp}`, {
-			mixer,
-			mlp,
-			count
+/**
+* Creates a folder and those above it; one that exists is left alone. Throws DISK with the reason
+* if it cannot be made. Node's own `recursive` never ends where the system says ENOENT below a
+* folder that exists, as in /proc, and says EEXIST of a link to nothing.
+*/
+async function makeFolder(path) {
+	try {
+		await mkdir(path);
+	} catch (cause) {
+		const found = await stat$1(path).catch((error) => error);
+		if (found instanceof Stats && found.isDirectory()) return;
+		if (codeOf(cause) === "EEXIST") throw await inTheWay(path, found);
+		const above = dirname(path);
+		if (codeOf(cause) !== "ENOENT" || above === path) throw await diskError(cause, path, 0);
+		if ((await stat$1(above).catch(() => null))?.isDirectory() === true) throw unusable$1(path, `the system makes no folders in ${above}`, cause);
+		await makeFolder(above);
+		await makeFolder(path);
+	}
+}
+/** What is at a path where a folder should be made. `found`: its status, or why it has none. */
+async function inTheWay(path, found) {
+	if (found instanceof Stats) return unusable$1(path, "it is a file, not a folder");
+	const target = await readlink(path).catch(() => null);
+	if (target === null || codeOf(found) !== "ENOENT") return unusable$1(path, reasonOf$1(found), found);
+	return unusable$1(path, `it is a symbolic link to ${target}, which does not exist`, found);
+}
+/**
+* Tries what a run will do in `folder`, so that a run that cannot do it ends before any work: makes
+* the folder, then creates, writes and renames a file in it. Throws DISK.
+*/
+async function tryFolder(folder) {
+	await onDisk(folder, 1, async () => {
+		await makeFolder(folder);
+		const own = await mkdtemp(join$1(folder, ".oqe-try-"));
+		try {
+			await writeFile(join$1(own, "written"), "?");
+			await rename$1(join$1(own, "written"), join$1(own, "renamed"));
+		} finally {
+			await rm(own, {
+				recursive: true,
+				force: true
+			}).catch(() => {});
+		}
+	});
+}
+/** The same for one file that a run will write at its end. A file that exists is not changed. */
+async function tryFile(path) {
+	await onDisk(path, 1, async () => {
+		const isNew = await lstat(path).catch(() => null) === null;
+		await (await open$2(path, "a")).close();
+		if (isNew) await rm(path);
+	});
+}
+/**
+* Throws DISK, before work starts, if something does not fit. Folders of one file system share its
+* free bytes.
+*/
+async function requireRoom(needs) {
+	const disks = /* @__PURE__ */ new Map();
+	for (const { folder, bytes } of needs) {
+		const disk = await diskOf(folder);
+		disks.set(disk, {
+			folder,
+			bytes: bytes + (disks.get(disk)?.bytes ?? 0)
 		});
 	}
-	return [...counts.values()];
+	for (const { folder, bytes } of disks.values()) {
+		const free = await freeBytes(folder);
+		if (free !== null && bytes > free) throw tooSmall(folder, bytes, free);
+	}
+}
+/** What names the file system below `folder`, or below the folder that it would be made in. */
+async function diskOf(folder) {
+	const status = await stat$1(folder).catch(() => null);
+	if (status !== null) return status.dev;
+	return dirname(folder) === folder ? folder : diskOf(dirname(folder));
+}
+/**
+* Runs a file operation below `folder` that writes `needed` bytes. Throws DISK if the disk fails.
+*/
+async function onDisk(folder, needed, run) {
+	try {
+		return await run();
+	} catch (cause) {
+		throw await diskError(cause, folder, needed);
+	}
+}
+/**
+* The error of a failed file operation below `folder`: DISK if the system refused it, otherwise the
+* cause unchanged. `needed`: bytes to write.
+*/
+async function diskError(cause, folder, needed) {
+	const code = cause?.code;
+	if (cause instanceof OqeError || typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return cause;
+	if (full.has(code)) return tooSmall(folder, needed, await freeBytes(folder), cause);
+	return unusable$1(folder, reasonOf$1(cause), cause);
+}
+function unusable$1(path, reason, cause) {
+	return new OqeError("DISK", `${path} cannot be used: ${reason}`, "Choose a folder that exists and that this user may write to.", cause);
+}
+function tooSmall(folder, needed, free, cause) {
+	const available = free === null ? "an unknown number of" : free;
+	const limit = cause?.code === "EFBIG" ? " (and file sizes are limited)" : "";
+	return new OqeError("DISK", `not enough disk space in ${folder}: ${needed} bytes are needed, ${available} are free${limit}`, "Free disk space, or choose another work or output folder.", cause);
 }
 
 // src/hub/names.ts
@@ -54896,7 +55283,89 @@ function encodePath(path) {
 /** Text from outside as one short line: a line break in a log of Actions can start a command. */
 function printable(text, limit = 200) {
 	const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
-	return line.length > limit ? `${line.slice(0, limit)}…` : line;
+	return line.length > limit ? `${line.slice(0, limit)}\u2026` : line;
+}
+
+// src/hub/sums.ts
+/**
+* Name of the file that lists every other file of a tier with its SHA-256, receipt and card
+* included. It has the format of `sha256sum`, so that `sha256sum -c SHA256SUMS` checks a download.
+*/
+const sumsPath = "SHA256SUMS";
+function sha256Of$2(content) {
+	return createHash("sha256").update(content).digest("hex");
+}
+/** One line per file, sorted by path. */
+function writeSums(sums) {
+	return [...sums].sort(([a], [b]) => a < b ? -1 : 1).map(([path, sha256]) => `${sha256}  ${path}\n`).join("");
+}
+/** null for a text that `writeSums` does not write: somebody changed it. */
+function parseSums(text) {
+	const sums = /* @__PURE__ */ new Map();
+	for (const line of text.split("\n").slice(0, -1)) {
+		const [, sha256, path] = /^([0-9a-f]{64}) {2}(.+)$/.exec(line) ?? [];
+		if (sha256 === void 0 || path === void 0 || pathFault(path) !== null) return null;
+		sums.set(path, sha256);
+	}
+	return sums.size > 0 && writeSums(sums) === text ? sums : null;
+}
+
+// src/base/model-facts.ts
+/** Blocks of one kind. Null: the blocks lack that part. */
+const layerCount = object({
+	mixer: nullable(oneOf$1(mixers)),
+	mlp: nullable(oneOf$1(mlps)),
+	count: count$2
+});
+/** Facts about the model for the card. Counts are elements. */
+const modelFactsSchema = object({
+	modelType: line$2,
+	parameters: count$2,
+	/** Parameters that one token uses: all except the routed experts that it does not visit. */
+	activeParameters: count$2,
+	/** How many blocks are of each kind, kinds in order of their first block. */
+	layers: list$1(layerCount),
+	experts: nullable(object({
+		routed: count$2,
+		perToken: count$2,
+		shared: count$2
+	})),
+	hiddenSize: count$2,
+	vocabularySize: count$2,
+	/** Tokens; null where the config does not say. */
+	contextLength: nullable(count$2),
+	tiedHead: flag$1
+});
+/** Takes the facts from the config and the shapes alone. */
+function describeModel(base) {
+	const { architecture, config, checkpoint, tensors, parameters } = base;
+	const experts = architecture.experts(config);
+	const routed = tensors.reduce((sum, tensor) => sum + (tensor.role.routed === true ? elements(tensor.shape) : 0), 0);
+	const visited = experts === null ? 0 : routed * experts.perToken / experts.routed;
+	return {
+		modelType: architecture.modelType,
+		parameters,
+		activeParameters: Math.round(parameters - routed + visited),
+		layers: countLayers(architecture.layers(config)),
+		experts,
+		hiddenSize: integer(config, "hidden_size"),
+		vocabularySize: integer(config, "vocab_size"),
+		contextLength: has(checkpoint.config, "max_position_embeddings") ? integer(config, "max_position_embeddings") : null,
+		tiedHead: flag(config, "tie_word_embeddings")
+	};
+}
+/** The kinds that occur, each with its number of blocks. */
+function countLayers(kinds) {
+	const counts = /* @__PURE__ */ new Map();
+	for (const { mixer, mlp } of kinds) {
+		const count = (counts.get(`${mixer} ${mlp}`)?.count ?? 0) + 1;
+		counts.set(`${mixer} ${mlp}`, {
+			mixer,
+			mlp,
+			count
+		});
+	}
+	return [...counts.values()];
 }
 
 // src/hub/hub-types.ts
@@ -55011,7 +55480,7 @@ const receiptSchema = object({
 	/** The measured sensitivity that the plan was made from; null for a plan by fixed rules. */
 	sensitivity: nullable(sensitivityRecordSchema),
 	/**
-	* Relative: Σ (w - ŵ)² / Σ w² over all quantized tensors of the tier, from the bytes as stored.
+	* Relative: \u03a3 (w - \u0175)² / \u03a3 w² over all quantized tensors of the tier, from the bytes as stored.
 	*/
 	weightError: object({ relative: amount }),
 	/** Results of tuning; null if nothing was tuned. */
@@ -55024,6 +55493,15 @@ const receiptSchema = object({
 	* Changes of config.json against the base, one sentence each, e.g. the dt floor of nemotron_h.
 	*/
 	configNotes: list$1(line$2),
+	/**
+	* The base's shards that the run read whole: their hashes are those of the base's commit. So is
+	* every byte of its other files that was used. null: the base was a folder, or the engine did not
+	* check yet.
+	*/
+	verifiedBase: optional(nullable(object({
+		shards: count$2,
+		bytes: count$2
+	})), null),
 	/** Warnings from making this tier, one sentence each. */
 	warnings: list$1(line$2),
 	/**
@@ -55043,6 +55521,10 @@ const receiptSchema = object({
 */
 function* contradictions(receipt) {
 	yield* ofNames(receipt);
+	if (receipt.verifiedBase !== null && receipt.base.id === null) yield {
+		at: ["verifiedBase"],
+		expected: "null, for the base was a folder"
+	};
 	yield* ofModules(receipt);
 	yield* ofMethod(receipt);
 	yield* ofEvaluation(receipt);
@@ -55182,7 +55664,7 @@ const header$1 = object({
 * holds no line break.
 */
 const numberList = /\[\n\s+[-+.\de]+(?:,\n\s+[-+.\de]+)*\n\s+\]/g;
-const document$3 = (where) => ({
+const document$4 = (where) => ({
 	where,
 	code: "BAD_INPUT",
 	hint: "The receipt was not written by this oqe-publisher, or was changed. Restore it from the repository, or quantize again."
@@ -55192,9 +55674,9 @@ const document$3 = (where) => ({
 * that is not JSON, for another format, and for values that no run writes.
 */
 function parseReceipt(text, where) {
-	const value = readJson$1(text, document$3(where));
+	const value = readJson$1(text, document$4(where));
 	requireFormat(value, where);
-	return parse$2(wholeReceipt, value, document$3(where));
+	return parse$2(wholeReceipt, value, document$4(where));
 }
 /**
 * Another format gets a message of its own: the receipt is sound, but this oqe-publisher cannot
@@ -55212,12 +55694,26 @@ function requireFormat(value, where) {
 * receipt that could not be read back.
 */
 function writeReceipt(receipt) {
-	const text = JSON.stringify(parse$2(wholeReceipt, receipt, document$3("the new receipt")), null, 2);
+	const text = JSON.stringify(parse$2(wholeReceipt, receipt, document$4("the new receipt")), null, 2);
 	const onOneLine = (list) => list.replace(/(?<=\[)\s+|\s+(?=\])/g, "").replace(/\s+/g, " ");
 	return `${text.replace(numberList, onOneLine)}\n`;
 }
 
 // src/receipt/recipe.ts
+/** The recipe that a receipt was made from. */
+function recipeOf(receipt) {
+	const { files: _f, weightError: _w, tuning: _t, evaluation: _e, warnings: _a, otherTiers: _o, verifiedBase: _v, ...recipe } = receipt;
+	return recipe;
+}
+/** Names a recipe: the first 16 hexadecimal digits of its SHA-256. */
+function digestOf$1(recipe) {
+	return createHash("sha256").update(sortedJson(recipe)).digest("hex").slice(0, 16);
+}
+/** JSON with the keys of every object in order: a receipt that was read back has another order. */
+function sortedJson(value) {
+	const sorted = (_, one) => typeof one === "object" && one !== null && !Array.isArray(one) ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => a < b ? -1 : 1)) : one;
+	return JSON.stringify(value, sorted);
+}
 /** Significant digits of a measured ratio. */
 const digits$1 = 6;
 /**
@@ -55357,56 +55853,104 @@ function mapValues(record, map) {
 	return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }
 
-// src/ground/disk.ts
-const full = /* @__PURE__ */ new Set([
-	"ENOSPC",
-	"EDQUOT",
-	"EFBIG"
-]);
-/**
-* Free bytes below `folder`, or below the folder that it would be made in, for this user; null: the
-* file system does not say.
-*/
-async function freeBytes(folder) {
-	const status = await statfs(folder).catch(() => null);
-	if (status === null && dirname(folder) !== folder) return freeBytes(dirname(folder));
-	return status === null || status.blocks === 0 ? null : status.bavail * status.bsize;
-}
-/**
-* Creates a folder and those above it; one that exists is left alone. Node's own `recursive` never
-* ends where the system says ENOENT below a folder that exists, as in /proc.
-*/
-async function makeFolder(path) {
-	const make = () => mkdir(path).catch(async (error) => {
-		const found = await stat$1(path).catch(() => null);
-		if (found === null || !found.isDirectory()) throw error;
+// src/series/read-receipt.ts
+/** Reads the receipt of a finished folder. Throws NOT_FOUND, BAD_INPUT. */
+async function readReceipt(folder) {
+	const path = join$1(folder, receiptPath);
+	const text = await readFile$1(path, "utf8").catch((cause) => {
+		throw new OqeError("NOT_FOUND", `${path} cannot be read: ${reasonOf$1(cause)}`, "Name a folder that `oqe quantize` or `oqe publish` wrote.", cause);
 	});
-	await make().catch(async (error) => {
-		const above = dirname(path);
-		if (error.code !== "ENOENT" || above === path) throw error;
-		await makeFolder(above);
-		await make();
-	});
+	return parseReceipt(text, path);
 }
-/** Throws DISK, before work starts, if `needed` bytes do not fit. */
-async function requireDiskSpace(folder, needed) {
-	const free = await freeBytes(folder);
-	if (free !== null && needed > free) throw tooSmall(folder, needed, free);
+
+// src/series/card-files.ts
+/**
+* The card before anything is measured. Fails here, before hours of work, if receipt or template
+* would fail later. Throws TEMPLATE, BAD_INPUT.
+*/
+async function rehearseCard(recipe) {
+	const blank = {
+		files: {},
+		weightError: { relative: 0 },
+		warnings: [],
+		verifiedBase: recipe.base.id === null ? null : {
+			shards: 0,
+			bytes: 0
+		},
+		tuning: blankTuning(recipe),
+		evaluation: blankEvaluation(recipe)
+	};
+	const receipt = completeReceipt(recipe, blank);
+	return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+}
+function receiptsOf(made) {
+	return made.map(({ receipt }) => receipt);
+}
+/** How card and pictures are made. Tests pass others. */
+const making = {
+	render: renderCard,
+	draw: drawPictures
+};
+/**
+* Renders card and pictures of a finished folder again, and lists them in SHA256SUMS; gives the
+* card's path. Throws TEMPLATE,
+* BAD_INPUT.
+*/
+async function rewriteCard(folder, report) {
+	const receipt = await readReceipt(folder);
+	const pictures = drawPictures(receipt);
+	await writeFiles(folder, {
+		receipt,
+		card: await renderCard(receipt, pictures),
+		pictures
+	}, report);
+	return join$1(folder, "README.md");
 }
 /**
-* The error of a failed file operation below `folder`: DISK if the system refused it, otherwise the
-* cause unchanged. `needed`: bytes to write.
+* Finishes the folder of a tier that was just made: writes receipt, card, pictures and SHA256SUMS.
+* What cannot be made is a placeholder and a warning: the weights took hours.
 */
-async function diskError(cause, folder, needed) {
-	const code = cause?.code;
-	if (cause instanceof OqeError || typeof code !== "string" || !/^E[A-Z0-9]+$/.test(code)) return cause;
-	if (full.has(code)) return tooSmall(folder, needed, await freeBytes(folder), cause);
-	return new OqeError("DISK", `${folder} cannot be used: ${reasonOf$1(cause)}`, "Choose a folder that exists and that this user may write to.", cause);
+async function writeCard(folder, made, report, { render, draw } = making) {
+	const receipt = parseReceipt(writeReceipt(made), made.name);
+	const pictures = draw(receipt);
+	return {
+		receipt,
+		sums: await writeFiles(folder, {
+			receipt,
+			card: await decorate(report, {
+				what: `the card of ${receipt.name}`,
+				make: () => render(receipt, pictures),
+				placeholder: placeholderCard(receipt)
+			}),
+			pictures
+		}, report)
+	};
 }
-function tooSmall(folder, needed, free, cause) {
-	const available = free === null ? "an unknown number of" : free;
-	const limit = cause?.code === "EFBIG" ? " (and file sizes are limited)" : "";
-	return new OqeError("DISK", `not enough disk space in ${folder}: ${needed} bytes are needed, ${available} are free${limit}`, "Free disk space, or choose another work or output folder.", cause);
+/** Removes pictures that the receipt has no figures for. */
+async function writeFiles(folder, { receipt, card, pictures }, report) {
+	for (const { failure } of pictures) if (failure !== null) report.warn(`${receipt.name}: a picture could not be drawn: ${failure}`);
+	const made = {
+		[receiptPath]: writeReceipt(receipt),
+		"README.md": card,
+		...Object.fromEntries(pictures.map(({ path, svg }) => [path, svg]))
+	};
+	const listed = Object.entries(receipt.files).map(([path, { sha256 }]) => [path, sha256]);
+	const hashed = Object.entries(made).map(([path, text]) => [path, sha256Of$2(text)]);
+	const text = writeSums(new Map([...listed, ...hashed]));
+	const files = {
+		...made,
+		[sumsPath]: text
+	};
+	const size = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+	await onDisk(folder, size, async () => {
+		for (const path of picturePaths) if (!Object.hasOwn(files, path)) await rm(join$1(folder, path), { force: true });
+		for (const [path, text] of Object.entries(files)) await writeFile(join$1(folder, path), text);
+	});
+	return new Map([
+		...listed,
+		...hashed,
+		[sumsPath, sha256Of$2(text)]
+	]);
 }
 
 // src/series/run-folder.ts
@@ -55415,13 +55959,14 @@ const [beat, patience] = [3e4, 3e5];
 /** Folders of this process. Another process may have had its number before. */
 const own = /* @__PURE__ */ new Set();
 /**
-* Makes a folder `<prefix><machine>.<process>.<random><suffix>` in `parent`, which exists. The
-* number of a process says nothing in another container, and a restarted one has the same numbers
-* again. So while the folder is open, its time of change is set every half minute. At the same time
-* folders of runs that were killed meanwhile are deleted (removeAbandoned).
+* Makes a folder `<prefix><machine>.<process>.<start>.<random><suffix>` in `parent`, which exists.
+* The number of a process says nothing in another container, and a restarted one has the same
+* numbers again. So while the folder is open, its time of change is set every half minute. At the
+* same time folders of runs that were killed meanwhile are deleted (removeAbandoned).
 */
 async function openRunFolder(parent, like) {
-	const mark = `${await machine()}.${process.pid}.${randomUUID()}`;
+	const { pid } = process;
+	const mark = `${await machine()}.${pid}.${(await statusOf$1(pid))?.start ?? 0}.${randomUUID()}`;
 	const name = `${like.prefix}${mark}${like.suffix}`;
 	const path = join$1(parent, name);
 	own.add(name);
@@ -55459,11 +56004,25 @@ async function removeAbandoned(parent, like) {
 		}).catch(() => {});
 	}
 }
+/** Full paths of the folders of other runs, and of this process, sorted. */
+async function listRunFolders(parent, { prefix, suffix }) {
+	return (await readdir$1(parent)).filter((name) => name.startsWith(prefix) && name.endsWith(suffix)).sort().map((name) => join$1(parent, name));
+}
+/** The process that made a folder, by the folder's name; null: the name does not say. */
+function processOf(path, { prefix }) {
+	const [, , pid] = markOf(basename(path).slice(prefix.length));
+	return pid === void 0 ? null : Number(pid);
+}
+/** Machine, number and start of the process. The start is 0 where there is no /proc. */
+function markOf(mark) {
+	return /^([0-9a-z-]+)\.(\d+)\.(\d+)\./i.exec(mark) ?? [];
+}
 async function isAbandoned(path, mark) {
-	const [, where, number] = /^([0-9a-z-]+)\.(\d+)\./i.exec(mark) ?? [];
-	if (where !== void 0 && where === await machine()) {
+	const [, where, number, start] = markOf(mark);
+	if (where === void 0) return false;
+	if (where === await machine()) {
 		const pid = Number(number);
-		return pid === process.pid || !await isRunning(pid);
+		return pid === process.pid || !await isRunning(pid, start);
 	}
 	const found = await stat$1(path).catch(() => null);
 	return found !== null && Date.now() - found.mtimeMs > patience;
@@ -55474,162 +56033,118 @@ async function machine() {
 	const space = await readlink("/proc/self/ns/pid").catch(() => null);
 	return (boot === null || space === null ? hostname() : `${boot.trim()}-${space}`).replace(/[^0-9a-z-]/gi, "");
 }
-/** Whether a process exists and has not ended. */
-async function isRunning(pid) {
+/** Whether a process exists and has not ended. `start` is 0 where it is unknown. */
+async function isRunning(pid, start) {
 	try {
 		process.kill(pid, 0);
 	} catch (error) {
-		return codeOf(error) === "EPERM";
+		if (codeOf(error) !== "EPERM") return false;
 	}
-	const status = await readFile$1(`/proc/${pid}/stat`, "utf8").catch(() => "");
-	return !/\) [ZX] /.test(status);
+	const status = await statusOf$1(pid);
+	if (status === null) return true;
+	return !["Z", "X"].includes(status.state) && (start === "0" || status.start === start);
 }
-
-// src/series/atomic-folder.ts
-/**
-* Builds folders aside (`.<name>.<run>.partial` beside each place), and renames each to its place
-* once `fill` is done. A place has the old folder or the whole new one, never a part. A failure
-* removes the partial folders. Two runs at once have their own partial folders; the last one wins.
-*/
-async function buildAside(places, fill) {
-	const partials = [];
-	try {
-		for (const place of places) await onDisk(dirname(place), 0, async () => {
-			await tidy(place);
-			await makeFolder(dirname(place));
-			partials.push(await openRunFolder(dirname(place), partialOf(place)));
-		});
-		const value = await fill(partials.map(({ path }) => path));
-		for (const [i, place] of places.entries()) await onDisk(place, 0, () => replaceFolder(partials[i].path, place));
-		return value;
-	} finally {
-		await Promise.all(partials.map((partial) => partial.close()));
-	}
-}
-function partialOf(place) {
-	return {
-		prefix: `.${basename(place)}.`,
-		suffix: ".partial"
+/** State and start (ticks since the machine's) of a process; null where there is no /proc. */
+async function statusOf$1(pid) {
+	const text = await readFile$1(`/proc/${pid}/stat`, "utf8").catch(() => "");
+	const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+	const [state, start] = [fields[0], fields[19]];
+	return state === void 0 || start === void 0 ? null : {
+		state,
+		start
 	};
 }
-function beside(place, suffix) {
-	return join$1(dirname(place), `.${basename(place)}.${suffix}`);
-}
-/** Cleans up after killed runs: removes their partial folders, and restores a folder moved away. */
-async function tidy(place) {
-	await rename$1(beside(place, "old"), place).catch(() => {});
-	await removeAbandoned(dirname(place), partialOf(place));
-}
-/** Puts `made` in the place of a folder that may exist. The place is empty between two renames. */
-async function replaceFolder(made, place) {
-	const old = beside(place, "old");
-	await rm(old, {
-		recursive: true,
-		force: true
+
+// src/series/folder-lock.ts
+/** How often a run that is first in line looks whether the others have given up, in ms. */
+const pause = 20;
+/** Looks until a run that neither gives up nor holds the lock counts as its holder. */
+const looks = 100;
+/**
+* Locks `folder`, which need not exist; the folder above it is made. Throws CONFLICT at once if
+* another run has the lock, and names that run: host, process and since when. A lock of a run that
+* was killed is taken over. Throws DISK if nothing can be written there.
+*
+* Each run makes a folder of its own beside `folder`, then looks for those of others. So of two
+* runs at least one sees the other. If both ask at the same time, the first by name gets the lock.
+* docs/decisions/0015-folder-locks.md says why this is no library.
+*/
+async function lockFolder(folder) {
+	const parent = dirname(folder);
+	const like = {
+		prefix: `.${basename(folder)}.lock.`,
+		suffix: ""
+	};
+	const own = await onDisk(parent, 0, async () => {
+		await makeFolder(parent);
+		return openRunFolder(parent, like);
 	});
-	await rename$1(place, old).catch((error) => {
-		if (error.code !== "ENOENT") throw error;
-	});
-	await rename$1(made, place).catch(async (error) => {
-		await rename$1(old, place).catch(() => {});
+	try {
+		await onDisk(parent, 0, () => introduce(own));
+		for (let look = 0;; look++) {
+			await removeAbandoned(parent, like);
+			const others = (await listRunFolders(parent, like)).filter((path) => path !== own.path);
+			if (others.length === 0) break;
+			const holder = await findHolder(own, others, look >= looks);
+			if (holder !== null) throw await inUse(folder, holder, like);
+			await setTimeout$1(pause);
+		}
+		await onDisk(parent, 0, () => rename$1(join$1(own.path, asking), join$1(own.path, holding)));
+		return { release: () => own.close() };
+	} catch (error) {
+		await own.close();
 		throw error;
-	});
-	await rm(old, {
-		recursive: true,
-		force: true
-	});
-}
-/** Throws NOT_OURS if `place` has something that oqe-publisher did not write. */
-async function refuseForeignFolder(place, overwrite) {
-	const found = await stat$1(place).catch(() => null);
-	if (found === null || overwrite) return;
-	const names = found.isDirectory() ? await readdir$1(place) : [basename(place)];
-	if (names.length > 0 && !names.includes("oqe-receipt.json")) throw new OqeError("NOT_OURS", `${place} exists and has no ${receiptPath}, so oqe-publisher did not write it`, "Choose another folder, or set overwrite to replace it.");
-}
-/**
-* Runs a file operation below `folder` that writes `needed` bytes. Throws DISK if the disk fails.
-*/
-async function onDisk(folder, needed, run) {
-	try {
-		return await run();
-	} catch (cause) {
-		throw await diskError(cause, folder, needed);
 	}
 }
-
-// src/series/read-receipt.ts
-/** Reads the receipt of a finished folder. Throws NOT_FOUND, BAD_INPUT. */
-async function readReceipt(folder) {
-	const path = join$1(folder, receiptPath);
-	const text = await readFile$1(path, "utf8").catch((cause) => {
-		throw new OqeError("NOT_FOUND", `${path} cannot be read: ${reasonOf$1(cause)}`, "Name a folder that `oqe quantize` or `oqe publish` wrote.", cause);
-	});
-	return parseReceipt(text, path);
-}
-
-// src/series/card-files.ts
-/**
-* The card before anything is measured. Fails here, before hours of work, if receipt or template
-* would fail later. Throws TEMPLATE, BAD_INPUT.
-*/
-async function rehearseCard(recipe) {
-	const blank = {
-		files: {},
-		weightError: { relative: 0 },
-		warnings: [],
-		tuning: blankTuning(recipe),
-		evaluation: blankEvaluation(recipe)
+/** Locks several folders, or none of them. */
+async function lockFolders(folders) {
+	const locks = [];
+	const release = async () => {
+		await Promise.all(locks.map((lock) => lock.release()));
 	};
-	const receipt = completeReceipt(recipe, blank);
-	return renderCard(parseReceipt(writeReceipt(receipt), receipt.name));
+	try {
+		for (const folder of folders) locks.push(await lockFolder(folder));
+		return { release };
+	} catch (error) {
+		await release();
+		throw error;
+	}
 }
-/** How card and pictures are made. Tests pass others. */
-const making = {
-	render: renderCard,
-	draw: drawPictures
-};
-/**
-* Renders card and pictures of a finished folder again; gives the card's path. Throws TEMPLATE,
-* BAD_INPUT.
-*/
-async function rewriteCard(folder, report) {
-	const receipt = await readReceipt(folder);
-	const pictures = drawPictures(receipt);
-	await writeFiles(folder, {
-		receipt,
-		card: await renderCard(receipt, pictures),
-		pictures
-	}, report);
-	return join$1(folder, "README.md");
-}
-/**
-* Writes card and pictures of a tier that was just made. What cannot be made is a placeholder and a
-* warning: the weights took hours.
-*/
-async function writeCard(folder, receipt, report, { render, draw } = making) {
-	const pictures = draw(receipt);
-	await writeFiles(folder, {
-		receipt,
-		card: await decorate(report, {
-			what: `the card of ${receipt.name}`,
-			make: () => render(receipt, pictures),
-			placeholder: placeholderCard(receipt)
-		}),
-		pictures
-	}, report);
-}
-/** Removes pictures that the receipt has no figures for. */
-async function writeFiles(folder, { receipt, card, pictures }, report) {
-	for (const { failure } of pictures) if (failure !== null) report.warn(`${receipt.name}: a picture could not be drawn: ${failure}`);
-	const files = {
-		"README.md": card,
-		...Object.fromEntries(pictures.map(({ path, svg }) => [path, svg]))
+/** The file that describes a run, by what the run does: it looks for others, or has the lock. */
+const [asking, holding] = ["asking.json", "holding.json"];
+const described = pipe(string(), parseJson$1(), object({
+	host: line$2,
+	since: line$2
+}));
+async function introduce({ path }) {
+	const run = {
+		host: hostname(),
+		since: (/* @__PURE__ */ new Date()).toISOString()
 	};
-	const size = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-	await onDisk(folder, size, async () => {
-		for (const path of picturePaths) if (!Object.hasOwn(files, path)) await rm(join$1(folder, path), { force: true });
-		for (const [path, text] of Object.entries(files)) await writeFile(join$1(folder, path), text);
-	});
+	await writeFile(join$1(path, asking), JSON.stringify(run));
+}
+/** The run that this one gives way to; null: the others are still looking, and will give way. */
+async function findHolder(own, others, isLate) {
+	for (const path of others) if (await stat$1(join$1(path, holding)).catch(() => null) !== null || path < own.path || isLate) return path;
+	return null;
+}
+async function inUse(folder, path, like) {
+	const text = await readFile$1(join$1(path, holding), "utf8").catch(() => readFile$1(join$1(path, asking), "utf8").catch(() => ""));
+	const { success, output } = safeParse(described, text);
+	const where = success ? ` on ${output.host} since ${output.since}` : "";
+	return new OqeError("CONFLICT", `another run works in ${folder}: process ${processOf(path, like) ?? "unknown"}${where}`, `Wait until it ends, or set another work-dir. If there is no such run, delete ${path}.`);
+}
+/**
+* Locks folders for the time of `use`, which gets their paths. Throws CONFLICT if another run has
+* one of them.
+*/
+async function whileLocked(paths, use) {
+	const lock = await lockFolders(paths);
+	try {
+		return await use(paths);
+	} finally {
+		await lock.release();
+	}
 }
 
 // src/card/evaluation-words.ts
@@ -55802,7 +56317,7 @@ function rowStart({ shape, strides, offset }, row) {
 	return start;
 }
 /** Names of the base tensors that the values are read from. */
-function tensorsOf({ tensor, coding }) {
+function tensorsOf$1({ tensor, coding }) {
 	return coding === null ? [tensor] : [coding.codes, coding.scales];
 }
 /** Index in the base tensor, one number an axis, of value `column` in row `row` of the view. */
@@ -56052,7 +56567,7 @@ function baseRows(checkpoint, kernel) {
 			columns
 		};
 		const values = await toFloats(bytes, part.dtype, kernel);
-		await add(source.plus, values, kernel);
+		await add$1(source.plus, values, kernel);
 		return asWeight(values, columns);
 	};
 }
@@ -56077,7 +56592,7 @@ function spanOf(source, start, end) {
 	const rowSpan = (source.shape.at(-1) - 1) * source.strides.at(-1) + 1;
 	return [rowStart(source, start), rowStart(source, end - 1) + rowSpan];
 }
-async function add(constant, data, kernel) {
+async function add$1(constant, data, kernel) {
 	const by = newMatrix(1, data.length);
 	by.data.fill(constant);
 	await kernel.run("elementwise", {
@@ -56110,7 +56625,7 @@ function nonFiniteWeights(part, count) {
 	const row = part.row + Math.floor(at / columns);
 	const place = `[${placeOf$1(source, row, at % columns).join(", ")}]`;
 	const where = index < 0 ? `from ${place} on beyond the range of the storage dtype` : `the first at ${place}`;
-	const names = tensorsOf(source).map((name) => `"${name}"`);
+	const names = tensorsOf$1(source).map((name) => `"${name}"`);
 	return new OqeError("BAD_CHECKPOINT", `tensor ${names.join(" with scales ")} holds ${count} NaN or infinite values, ${where}`, "No precision can quantize such a model. Check the download, or report it to the model's authors.");
 }
 /** Index of the first element that is NaN or infinite, or -1. */
@@ -56343,7 +56858,7 @@ var Ops = class {
 	constructor(kernel) {
 		this.kernel = kernel;
 	}
-	/** `x · Wᵀ + bias`, `[rows, out]`. */
+	/** `x · W\u1d40 + bias`, `[rows, out]`. */
 	async linear(x, weight, bias = null) {
 		const y = newMatrix(x.rows, weight.rows);
 		await this.linearInto(x, weight, bias, {
@@ -56352,7 +56867,7 @@ var Ops = class {
 		});
 		return y;
 	}
-	/** max(x · Wᵀ, 0)² */
+	/** max(x · W\u1d40, 0)² */
 	async squaredLinear(x, weight) {
 		const y = newMatrix(x.rows, weight.rows);
 		await this.linearInto(x, weight, null, {
@@ -56383,7 +56898,7 @@ var Ops = class {
 		});
 		return y;
 	}
-	/** As `linear`, into columns `[left, left + out)` of y; with `squared` max(…, 0)² of it. */
+	/** As `linear`, into columns `[left, left + out)` of y; with `squared` max(\u2026, 0)² of it. */
 	async linearInto(x, weight, bias, { y, left, squared }) {
 		await eachPiece(x.rows, productRows, (start, end) => {
 			const rows = {
@@ -56400,7 +56915,7 @@ var Ops = class {
 			});
 		});
 	}
-	/** `x · weight / √(mean of x² + eps)` by row, into y, which may be x. */
+	/** `x · weight / \u221a(mean of x² + eps)` by row, into y, which may be x. */
 	async rmsNorm(x, weight, eps, y) {
 		await eachPiece(x.rows, lightRows, (start, end) => {
 			return this.kernel.run("rmsNorm", {
@@ -56581,6 +57096,147 @@ function batchesAtOnce({ workers }) {
 /** Visits `[start, end)` of `count`, `size` at a time, all at once. */
 async function eachPiece(count, size, visit) {
 	await Promise.all(pieces(count, size).map((piece) => visit(...piece)));
+}
+
+// src/models/read-ahead.ts
+/** Bytes of weights, as they are in memory, that are read before they are asked for. */
+const mostAhead = 64 << 20;
+/** Reads ahead at the same time. Each may have some pieces in flight. */
+const readsAtOnce = 4;
+/**
+* Reads weights of the blocks before a walk asks for them: the rest of its block and the first of
+* the next one, up to `most` bytes. The walk asks for each weight of a block once, block by block.
+* A failure is thrown when the weight is asked for. When `use` has ended, nothing is read any more.
+*/
+async function withReadAhead(source, use, most = mostAhead) {
+	const ahead = new ReadAhead(source, most);
+	try {
+		return await use(ahead);
+	} finally {
+		await ahead.close();
+	}
+}
+var ReadAhead = class {
+	#weights;
+	#most;
+	#steps;
+	#places;
+	#held = /* @__PURE__ */ new Map();
+	/** The block that the walk is in. */
+	#layer = -1;
+	/** The first step that this walk has neither asked for nor read ahead. */
+	#next = 0;
+	#bytes = 0;
+	#running = 0;
+	#ended = false;
+	constructor({ weights, tensors }, most) {
+		this.#weights = weights;
+		this.#most = most;
+		this.#steps = stepsOf(weights, tensors);
+		this.#places = new Map(this.#steps.map(({ key }, place) => [key, place]));
+	}
+	unquantized = async (layer, role) => {
+		const read = () => this.#weights.unquantized(layer, role);
+		const place = this.#places.get(keyOf$1(layer, role));
+		const isNear = layer !== null && (layer === this.#layer || layer === this.#layer + 1);
+		return place === void 0 || !isNear ? read() : this.#take(place, read);
+	};
+	matrix = async (layer, role, expert, range) => {
+		const read = () => this.#weights.matrix(layer, role, expert, range);
+		const place = range === void 0 ? this.#places.get(keyOf$1(layer, role, expert)) : void 0;
+		if (place === void 0) return read();
+		if (this.#steps[place].layer < this.#layer) this.#next = place;
+		return this.#take(place, read);
+	};
+	#take(place, read) {
+		const { key, layer } = this.#steps[place];
+		const held = this.#held.get(key);
+		this.#held.delete(key);
+		this.#bytes -= held?.bytes ?? 0;
+		this.#layer = layer;
+		if (held === void 0) this.#next = Math.max(this.#next, place + 1);
+		const value = held?.value ?? read();
+		this.#readOn();
+		return value;
+	}
+	#readOn() {
+		while (!this.#ended && this.#running < readsAtOnce) {
+			const step = this.#steps[this.#next];
+			if (step === void 0 || step.layer > this.#layer + 1) return;
+			const isHeld = this.#held.has(step.key);
+			if (!isHeld && this.#bytes + step.bytes > this.#most) return;
+			this.#next++;
+			if (!isHeld) this.#start(step);
+		}
+	}
+	#start({ key, bytes, read }) {
+		const value = read();
+		this.#held.set(key, {
+			value,
+			bytes
+		});
+		this.#bytes += bytes;
+		this.#running++;
+		const end = () => {
+			this.#running--;
+			this.#readOn();
+		};
+		value.then(end, () => {
+			this.#ended = true;
+		});
+	}
+	async close() {
+		this.#ended = true;
+		await Promise.allSettled([...this.#held.values()].map(({ value }) => value));
+		this.#held.clear();
+	}
+};
+function keyOf$1(layer, role, expert = 0) {
+	return `${layer} ${role} ${expert}`;
+}
+/** The weights of all blocks in about the order in which a forward pass asks for them. */
+function stepsOf(weights, tensors) {
+	return tensors.flatMap((tensor) => {
+		const { layer, shape, dtype, sources } = tensor;
+		if (layer === null) return [];
+		const { role, treatment } = tensor.role;
+		const values = shape.reduce((product, size) => product * size, 1);
+		if (treatment === "unquantized") {
+			const read = () => weights.unquantized(layer, role);
+			return [{
+				key: keyOf$1(layer, role),
+				layer,
+				bytes: 4 * values,
+				read,
+				order: [layer, -1]
+			}];
+		}
+		const bytes = values / sources.length * bytesPerElement[dtype];
+		return sources.map((_, expert) => {
+			const read = () => weights.matrix(layer, role, expert);
+			const order = [layer, ...orderOf(tensor, expert)];
+			return {
+				key: keyOf$1(layer, role, expert),
+				layer,
+				bytes,
+				read,
+				order
+			};
+		});
+	}).sort((one, other) => compare(one.order, other.order));
+}
+/** Mixer before MLP; what experts read, expert by expert, then what all tokens visit. */
+function orderOf({ role: { part, projection, routed } }, expert) {
+	return [
+		part === null || sublayers[part] === "mixer" ? 0 : 1,
+		projection === "in" ? 0 : routed === true ? 1 : 2,
+		expert,
+		projection === null ? 0 : projections.indexOf(projection)
+	];
+}
+function compare(one, other) {
+	const at = one.findIndex((value, i) => value !== other[i]);
+	return at === -1 ? 0 : one[at] - (other[at] ?? 0);
 }
 
 // src/models/reread-weights.ts
@@ -56874,15 +57530,18 @@ async function share$1(model, riders, together, ride) {
 	for (const result of ended) if (result.status === "rejected") throw result.reason;
 }
 /** Takes riders through models of one architecture, block by block, in the order given. */
-async function rideAll(rides, progress) {
+async function rideAll(rides, { progress, onBlock } = {}) {
 	const { architecture, config } = rides[0].model;
 	for (const { model, riders } of rides) await embedAll(model, riders);
-	for (const [layer, kind] of architecture.layers(config).entries()) for (const { model, riders, keepWeights } of rides) {
-		await passAll(model, riders, {
-			layer,
-			kind
-		}, keepWeights);
-		progress?.(riders.length);
+	for (const [layer, kind] of architecture.layers(config).entries()) {
+		for (const { model, riders, keepWeights } of rides) {
+			await passAll(model, riders, {
+				layer,
+				kind
+			}, keepWeights);
+			progress?.(riders.length);
+		}
+		await onBlock?.(layer);
 	}
 }
 /** A pass has workers + 1 experts in progress, with at most three matrices each. */
@@ -57258,7 +57917,7 @@ async function roundAndDecode(kernel, { bytes: weights, dtype: from, rows, colum
 		columns
 	});
 	result.release();
-	return bytesOf$4(values);
+	return bytesOf$5(values);
 }
 
 // src/evaluation/evaluate.ts
@@ -57386,14 +58045,15 @@ function roundedFigures(found, rows, length) {
 async function evaluateTiers(request) {
 	const { base, rows, tiers, kernel, report, keep } = request;
 	const { architecture, config } = base;
+	const kept = keepWeights({
+		architecture,
+		config,
+		weights: finiteWeights(base, kernel)
+	});
 	const model = {
 		architecture,
 		config,
-		weights: keepWeights({
-			architecture,
-			config,
-			weights: finiteWeights(base, kernel)
-		}),
+		weights: kept,
 		ops: new Ops(kernel)
 	};
 	const rounded = tiers.map((tier) => tier.rounded ? tier.model.tensors : null);
@@ -57411,13 +58071,20 @@ async function evaluateTiers(request) {
 		model: tier.model,
 		riders: ride.tiers[i]
 	}));
-	await rideAll([{
-		model,
-		riders: ride.base
-	}, ...rides], (passed) => {
+	const progress = (passed) => {
 		done += passed;
 		report.tick(done, total, "blocks evaluated");
-	});
+	};
+	await withReadAhead({
+		weights: kept,
+		tensors: base.tensors
+	}, (weights) => rideAll([{
+		model: {
+			...model,
+			weights
+		},
+		riders: ride.base
+	}, ...rides], { progress }));
 	return ride.finish(model, tiers);
 }
 function quantilesOf({ divergence }) {
@@ -57453,312 +58120,6 @@ function finite(found, { config }) {
 	throw new OqeError("BAD_CHECKPOINT", `the finished ${String(config.model_type)} model has no finite KL at ${count} of ${found.divergence.length} positions, the first at ${where}`, "Its scales, biases or unquantized tensors contain NaN or infinity. Do not use these files.");
 }
 
-// src/checkpoint/safetensors.ts
-/** The limit of the safetensors crate (`MAX_HEADER_SIZE`). */
-const MAX_HEADER_BYTES = 1e8;
-/** One read of this size has the length and, for most shards, the whole header. */
-const FIRST_READ = 65536;
-/** The largest published models have some 200,000 tensors over all shards. */
-const MAX_TENSORS = 25e4;
-const MAX_NAME_LENGTH = 512;
-const MAX_RANK = 8;
-/**
-* Reads and checks a safetensors header: 8 bytes of little-endian length, JSON, then the tensors'
-* bytes without gaps (https://huggingface.co/docs/safetensors). Every entry is checked against its
-* dtype, its shape, its neighbours and the size of the file. Throws BAD_CHECKPOINT.
-* `allowHeaderOnly` accepts a file that has its header and none of its data.
-*/
-async function readHeader(source, options = {}) {
-	const bytes = await readHeaderBytes(source);
-	const object = parseHeader(bytes, source);
-	const dataStart = 8 + bytes.length;
-	const { __metadata__: metadata, ...entries } = object;
-	const names = Object.keys(entries);
-	if (names.length > MAX_TENSORS) refuse$3(source, `declares ${names.length} tensors; at most ${MAX_TENSORS} are read`);
-	const tensors = names.map((name) => readEntry(name, entries[name], dataStart, source)).sort((a, b) => a.start - b.start || a.end - b.end);
-	const dataEnd = checkCoverage(tensors, dataStart, source);
-	return {
-		tensors,
-		metadata: readMetadata(metadata, source),
-		headerOnly: checkSize$1(dataStart, dataEnd, source, options.allowHeaderOnly ?? false)
-	};
-}
-async function readHeaderBytes(source) {
-	if (source.size < 8) refuse$3(source, `is truncated: expected at least 8 bytes, got ${source.size}`, again);
-	const first = await source.read(0, Math.min(FIRST_READ, source.size));
-	if (Buffer.from(first.subarray(0, lfsPointer$1.length)).toString("latin1") === lfsPointer$1) refuse$3(source, "is a pointer of Git LFS, not the weights", "Fetch the weights: git lfs pull.");
-	const declared = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
-	if (declared > BigInt(1e8)) refuse$3(source, `declares a header of ${declared} bytes; at most ${MAX_HEADER_BYTES} are read`, notSafetensors);
-	const length = Number(declared);
-	if (length < 2) refuse$3(source, `declares a header of ${length} bytes; the shortest is "{}"`, notSafetensors);
-	if (8 + length > source.size) refuse$3(source, `is truncated: expected a header of ${length} bytes, got ${source.size - 8}`, again);
-	if (8 + length <= first.length) return first.subarray(8, 8 + length);
-	const bytes = new Uint8Array(length);
-	bytes.set(first.subarray(8));
-	bytes.set(await source.read(first.length, 8 + length - first.length), first.length - 8);
-	return bytes;
-}
-function parseHeader(bytes, source) {
-	if (bytes[0] !== 123) refuse$3(source, "has a header that does not start with '{'", notSafetensors);
-	let text;
-	try {
-		text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-	} catch {
-		return refuse$3(source, "has a header that is not valid UTF-8", notSafetensors);
-	}
-	const header = parseJson(text, `the header of ${source.name}`, { duplicateKeys: "refuse" });
-	return asObject(header) ?? refuse$3(source, "has a header that is not a JSON object", notSafetensors);
-}
-function readEntry(name, value, dataStart, source) {
-	const bad = (problem) => refuse$3(source, `has a bad entry for tensor ${quote(name)}: ${problem}`);
-	if (!isTensorName(name)) bad(`a name has 1 to ${MAX_NAME_LENGTH} characters, none of them a control character`);
-	const { dtype, shape, data_offsets: offsets } = asObject(value) ?? bad("not an object");
-	if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
-		const known = Object.keys(bytesPerElement).join(", ");
-		return bad(`unknown dtype ${show$1(dtype)}; known are ${known}`);
-	}
-	if (!isCounts(shape) || shape.length > MAX_RANK) return bad(`shape is not a list of at most ${MAX_RANK} sizes`);
-	if (!isCounts(offsets) || offsets.length !== 2) return bad("data_offsets is not a pair of byte offsets");
-	const [from, to] = offsets;
-	const length = shape.reduce((product, size) => product * size, bytesPerElement[dtype]);
-	if (!Number.isSafeInteger(length)) return bad(`shape [${shape}] has more elements than can be counted`);
-	if (to - from !== length) return bad(`shape [${shape}] of ${dtype} takes ${length} bytes, data_offsets [${from}, ${to}] hold ${to - from}`);
-	if (!Number.isSafeInteger(dataStart + to)) return bad(`data_offsets [${from}, ${to}] are past any file`);
-	return {
-		name,
-		dtype,
-		shape,
-		start: dataStart + from,
-		end: dataStart + to
-	};
-}
-function isTensorName(name) {
-	return name !== "" && name.length <= MAX_NAME_LENGTH && name.isWellFormed() && !/\p{Cc}/u.test(name);
-}
-function isCounts(value) {
-	return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0 && !Object.is(item, -0));
-}
-/**
-* Checks that every byte of the data belongs to exactly one tensor. Returns the end of the data.
-*/
-function checkCoverage(tensors, dataStart, source) {
-	let reached = dataStart;
-	let previous = "the start of the data";
-	for (const { name, start, end } of tensors) {
-		if (start < reached) refuse$3(source, `has overlapping tensors: ${quote(name)} starts inside ${previous}`);
-		if (start > reached) refuse$3(source, `has a gap of ${start - reached} bytes between ${previous} and ${quote(name)}`);
-		reached = end;
-		previous = quote(name);
-	}
-	return reached;
-}
-function readMetadata(value, source) {
-	if (value === void 0 || value === null) return {};
-	const metadata = asObject(value) ?? refuse$3(source, "has a __metadata__ that is not an object of strings");
-	for (const [key, text] of Object.entries(metadata)) if (typeof text !== "string") refuse$3(source, `has a __metadata__ whose ${quote(key)} is not a string`);
-	return metadata;
-}
-/**
-* Whether the file is a bare header. Throws unless the file has the size of its header, or the size
-* that its header gives.
-*/
-function checkSize$1(dataStart, dataEnd, source, allowHeaderOnly) {
-	if (source.size === dataEnd) return false;
-	if (allowHeaderOnly && source.size === dataStart) return true;
-	if (source.size < dataEnd) refuse$3(source, `is truncated: expected ${dataEnd} bytes, got ${source.size}`, again);
-	return refuse$3(source, `has ${source.size - dataEnd} bytes after its last tensor: expected ${dataEnd}, got ${source.size}`);
-}
-const again = "Download the file again.";
-/** How the text file starts that Git puts in the place of a large file. */
-const lfsPointer$1 = "version https://git-lfs";
-const notSafetensors = "Is this a safetensors file? Download it again, or ask the model's authors.";
-function refuse$3(source, problem, hint = "The file is damaged. Download it again, or ask the model's authors.") {
-	throw new OqeError("BAD_CHECKPOINT", `${source.name} ${problem}`, hint);
-}
-
-// src/checkpoint/fingerprint.ts
-/** Most bytes of a config, as in readText. */
-const MAX_CONFIG = 64 << 20;
-/** Most bytes of weights that are hashed. They take about a second. */
-const MAX_WEIGHTS = 2 ** 30;
-/** Weights are read in blocks of this size. It is well below the size of an expert's matrix. */
-const BLOCK = 1 << 18;
-/**
-* Identifies the state of a folder: `sha256:` and a hash of its config and of the name, size,
-* header and weights of every safetensors file. The hash covers all weights up to 1 GiB. Of larger
-* models it covers of every tensor the first 256 KiB and every k-th block of 256 KiB from there,
-* with the least k that keeps the evenly spread blocks to 1 GiB. So no tensor can be replaced
-* unnoticed, however small it is. The folder's own name does not count.
-*/
-async function fingerprint(folder, most = MAX_WEIGHTS) {
-	const shards = [...folder.files].filter(([path]) => /^[^/]+\.safetensors$/.test(path));
-	const stride = Math.ceil(shards.reduce((sum, [, size]) => sum + size, 0) / most) || 1;
-	const hash = createHash("sha256");
-	const buffer = new Uint8Array(BLOCK);
-	const digest = async (source, { start, end }, step = 1) => {
-		for (let at = start; at < end; at += step * BLOCK) {
-			const length = Math.min(BLOCK, end - at);
-			hash.update(await source.read(at, length, buffer.subarray(0, length)));
-		}
-	};
-	for (const [path, size] of folder.files) {
-		const isConfig = path === "config.json";
-		if (!isConfig && !shards.some(([shard]) => shard === path)) continue;
-		hash.update(`${path}\0${size}\0`);
-		const source = await folder.open(path);
-		const end = isConfig ? Math.min(size, MAX_CONFIG) : await headerEnd(source);
-		await digest(source, {
-			start: 0,
-			end
-		});
-		if (isConfig) continue;
-		const places = stride > 1 ? await placesOf(source) : null;
-		for (const place of places ?? [{
-			start: end,
-			end: size
-		}]) await digest(source, place, stride);
-	}
-	return `sha256:${hash.digest("hex")}`;
-}
-/** Where the tensors of a shard are; null for a header that openCheckpoint is going to refuse. */
-async function placesOf(source) {
-	return readHeader(source).then(({ tensors }) => tensors, () => null);
-}
-/** End of the header, within the file. readHeader checks the header itself. */
-async function headerEnd(source) {
-	if (source.size < 8) return source.size;
-	const first = await source.read(0, 8);
-	const declared = Number(new DataView(first.buffer, first.byteOffset).getBigUint64(0, true));
-	return Math.min(8 + declared, 8 + MAX_HEADER_BYTES, source.size);
-}
-
-// src/checkpoint/folder.ts
-/** A model folder has dozens of files. A folder with more than this is not a model folder. */
-const MAX_FILES = 1e4;
-/** The operating system reads at most 2^31 bytes at once. */
-const MAX_READ = 1 << 30;
-/**
-* Opens a folder as a repository. Lists regular files at any depth, except those below dot-folders.
-* Symbolic links may not leave the folder, except in the Hugging Face cache
-* (`models--org--name/snapshots/<commit>`), where they point to `../../blobs`. Throws NOT_FOUND for
-* a path that is not a readable folder, BAD_INPUT for a link that leaves it.
-*/
-async function openFolder(path) {
-	const root = await resolveFolder(path);
-	const files = await listFiles(root).catch((cause) => {
-		if (cause instanceof OqeError) throw cause;
-		throw new OqeError("NOT_FOUND", `${root} cannot be listed: ${reasonOf$1(cause)}`, "Check its permissions.", cause);
-	});
-	const folder = new Folder(root, files);
-	const revision = commitOf(root) ?? await fingerprint(folder).catch(async (error) => {
-		await folder.close();
-		throw error;
-	});
-	return {
-		id: null,
-		name: nameOf$3(root),
-		revision,
-		files,
-		open: (file) => folder.open(file),
-		close: () => folder.close()
-	};
-}
-/** Files of a folder, each opened once. */
-var Folder = class {
-	files;
-	root;
-	sources = /* @__PURE__ */ new Map();
-	constructor(root, files) {
-		this.root = root;
-		this.files = files;
-	}
-	async open(file) {
-		const size = this.files.get(file);
-		if (size === void 0) throw new OqeError("MISSING_FILE", `${this.root} has no file ${quote(file)}`, "Is this the whole model folder?");
-		const source = this.sources.get(file) ?? FileSource.open(join$1(this.root, file), size);
-		this.sources.set(file, source);
-		return source;
-	}
-	async close() {
-		const sources = [...this.sources.values()];
-		this.sources.clear();
-		for (const source of await Promise.allSettled(sources)) if (source.status === "fulfilled") await source.value.close();
-	}
-};
-async function resolveFolder(path) {
-	const missing = (why, cause) => new OqeError("NOT_FOUND", `${path} ${why}`, "Name a model folder, or a model on the Hub as org/name.", cause);
-	try {
-		const root = await realpath(path);
-		if ((await stat$1(root)).isDirectory()) return root;
-	} catch (cause) {
-		throw missing("does not exist or cannot be read", cause);
-	}
-	throw missing("is not a folder");
-}
-async function listFiles(root) {
-	const found = [];
-	const folders = [""];
-	for (let folder = folders.pop(); folder !== void 0; folder = folders.pop()) for (const entry of await readdir$1(join$1(root, folder), { withFileTypes: true })) {
-		const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-		if (entry.isDirectory() && !entry.name.startsWith(".")) folders.push(path);
-		if (!entry.isFile() && !entry.isSymbolicLink()) continue;
-		const target = entry.isSymbolicLink() ? await resolveLink(root, path) : join$1(root, path);
-		const status = await stat$1(target);
-		if (status.isFile()) found.push([path, status.size]);
-		if (found.length > MAX_FILES) throw new OqeError("BAD_INPUT", `${root} holds more than ${MAX_FILES} files`, "Name a folder that holds one model.");
-	}
-	return new Map(found.sort(([a], [b]) => a < b ? -1 : 1));
-}
-/** Target of the link at `path`. Throws unless it is in the folder or in the blobs of its cache. */
-async function resolveLink(root, path) {
-	const target = await realpath(join$1(root, path)).catch((cause) => {
-		throw new OqeError("BAD_CHECKPOINT", `${join$1(root, path)} is a link to nothing`, "Download the model again.", cause);
-	});
-	if ([root, commitOf(root) === void 0 ? void 0 : join$1(dirname(dirname(root)), "blobs")].some((home) => home !== void 0 && target.startsWith(home + sep))) return target;
-	throw new OqeError("BAD_INPUT", `${join$1(root, path)} is a link that leaves the model folder`, "Copy the file into the folder; only the Hugging Face cache may hold links, to its own blobs.");
-}
-/** The commit in `…/snapshots/<40 hex>`. */
-function commitOf(root) {
-	return basename(dirname(root)) === "snapshots" ? /^[0-9a-f]{40}$/.exec(basename(root))?.[0] : void 0;
-}
-/** The folder's own name; in the cache, `name` of `models--org--name`. */
-function nameOf$3(root) {
-	const repo = commitOf(root) === void 0 ? "" : basename(dirname(dirname(root)));
-	return repo.startsWith("models--") ? repo.split("--").at(-1) : basename(root);
-}
-var FileSource = class FileSource {
-	name;
-	size;
-	handle;
-	constructor(name, size, handle) {
-		this.name = name;
-		this.size = size;
-		this.handle = handle;
-	}
-	static async open(path, size) {
-		const handle = await open$2(path, "r").catch((cause) => {
-			throw new OqeError("MISSING_FILE", `${path} cannot be opened: ${cause.code}`, "Check the file's permissions.", cause);
-		});
-		return new FileSource(path, size, handle);
-	}
-	async read(offset, length, into) {
-		if (offset < 0 || length < 0 || !(offset + length <= this.size)) throw new OqeError("BAD_CHECKPOINT", `${this.name}: bytes ${offset} to ${offset + length} were asked for, the file has ${this.size}`);
-		const bytes = into ?? new Uint8Array(length);
-		for (let done = 0; done < length;) {
-			const { bytesRead } = await this.handle.read(bytes, done, Math.min(length - done, MAX_READ), offset + done);
-			if (bytesRead === 0) {
-				const got = `expected ${this.size} bytes, got ${offset + done}`;
-				throw new OqeError("BAD_CHECKPOINT", `${this.name} became shorter while it was read: ${got}`);
-			}
-			done += bytesRead;
-		}
-		return bytes;
-	}
-	close() {
-		return this.handle.close();
-	}
-};
-
 // src/checkpoint/bounded.ts
 /**
 * Runs `work` on every item, at most `limit` at a time. Results are in the order of the items.
@@ -57789,8 +58150,10 @@ async function mapBounded(items, limit, work) {
 async function readText(repository, path, limit = 64 << 20) {
 	return new TextDecoder("utf-8").decode(await readBytes(repository, path, limit));
 }
+/** Most bytes of a file that is read whole. */
+const mostWhole = 256 << 20;
 /** Reads a whole small file. Throws BAD_CHECKPOINT for one above `limit` bytes. */
-async function readBytes(repository, path, limit = 256 << 20) {
+async function readBytes(repository, path, limit = mostWhole) {
 	const source = await repository.open(path);
 	if (source.size > limit) throw new OqeError("BAD_CHECKPOINT", `${source.name} is ${source.size} bytes; at most ${limit} are read of such a file`);
 	return source.read(0, source.size);
@@ -57862,19 +58225,143 @@ function refuseQuantizedConfig(config, repository) {
 	for (const key of quantizationKeys(config)) {
 		const { quant_method: method, mode } = asObject(config[key]) ?? {};
 		const how = method ?? mode;
-		refuse$2(repository, `config.json has ${quote(key)}${how === void 0 ? "" : ` (${show$1(how)})`}`);
+		refuse$3(repository, `config.json has ${quote(key)}${how === void 0 ? "" : ` (${show$1(how)})`}`);
 	}
 }
 /** Throws ALREADY_QUANTIZED for a tensor that only quantized checkpoints have. */
 function refuseQuantizedTensors(tensors, repository) {
 	for (const { name, dtype } of tensors.values()) {
-		if (packed.test(dtype)) refuse$2(repository, `tensor ${quote(name)} has dtype ${dtype}`);
+		if (packed.test(dtype)) refuse$3(repository, `tensor ${quote(name)} has dtype ${dtype}`);
 		const module = siblings.exec(name)?.[1];
-		if (module !== void 0 && (tensors.has(`${module}.weight`) || !name.endsWith(".scales"))) refuse$2(repository, `tensor ${quote(name)} holds quantization scales or codes`);
+		if (module !== void 0 && (tensors.has(`${module}.weight`) || !name.endsWith(".scales"))) refuse$3(repository, `tensor ${quote(name)} holds quantization scales or codes`);
 	}
 }
-function refuse$2(repository, found) {
+function refuse$3(repository, found) {
 	throw new OqeError("ALREADY_QUANTIZED", `${repository.id ?? repository.name} is already quantized: ${found}`, "Name the unquantized base (BF16, F16 or F32 weights); quantizing twice adds both errors.");
+}
+
+// src/checkpoint/safetensors.ts
+/** The limit of the safetensors crate (`MAX_HEADER_SIZE`). */
+const MAX_HEADER_BYTES = 1e8;
+/** One read of this size has the length and, for most shards, the whole header. */
+const FIRST_READ = 65536;
+/** The largest published models have some 200,000 tensors over all shards. */
+const MAX_TENSORS = 25e4;
+const MAX_NAME_LENGTH = 512;
+const MAX_RANK = 8;
+/**
+* Reads and checks a safetensors header: 8 bytes of little-endian length, JSON, then the tensors'
+* bytes without gaps (https://huggingface.co/docs/safetensors). Every entry is checked against its
+* dtype, its shape, its neighbours and the size of the file. Throws BAD_CHECKPOINT.
+* `allowHeaderOnly` accepts a file that has its header and none of its data.
+*/
+async function readHeader(source, options = {}) {
+	const head = await readHead$1(source);
+	const object = parseHeader(head.subarray(8), source);
+	const dataStart = head.length;
+	const { __metadata__: metadata, ...entries } = object;
+	const names = Object.keys(entries);
+	if (names.length > MAX_TENSORS) refuse$2(source, `declares ${names.length} tensors; at most ${MAX_TENSORS} are read`);
+	const tensors = names.map((name) => readEntry(name, entries[name], dataStart, source)).sort((a, b) => a.start - b.start || a.end - b.end);
+	const dataEnd = checkCoverage(tensors, dataStart, source);
+	return {
+		tensors,
+		metadata: readMetadata(metadata, source),
+		headerOnly: checkSize$1(dataStart, dataEnd, source, options.allowHeaderOnly ?? false),
+		head
+	};
+}
+async function readHead$1(source) {
+	if (source.size < 8) refuse$2(source, `is truncated: expected at least 8 bytes, got ${source.size}`, again);
+	const first = await source.read(0, Math.min(FIRST_READ, source.size));
+	if (Buffer.from(first.subarray(0, lfsPointer$1.length)).toString("latin1") === lfsPointer$1) refuse$2(source, "is a pointer of Git LFS, not the weights", "Fetch the weights: git lfs pull.");
+	const declared = new DataView(first.buffer, first.byteOffset).getBigUint64(0, true);
+	if (declared > BigInt(1e8)) refuse$2(source, `declares a header of ${declared} bytes; at most ${MAX_HEADER_BYTES} are read`, notSafetensors);
+	const length = Number(declared);
+	if (length < 2) refuse$2(source, `declares a header of ${length} bytes; the shortest is "{}"`, notSafetensors);
+	if (8 + length > source.size) refuse$2(source, `is truncated: expected a header of ${length} bytes, got ${source.size - 8}`, again);
+	if (8 + length <= first.length) return first.slice(0, 8 + length);
+	const bytes = new Uint8Array(8 + length);
+	bytes.set(first);
+	bytes.set(await source.read(first.length, bytes.length - first.length), first.length);
+	return bytes;
+}
+function parseHeader(bytes, source) {
+	if (bytes[0] !== 123) refuse$2(source, "has a header that does not start with '{'", notSafetensors);
+	let text;
+	try {
+		text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+	} catch {
+		return refuse$2(source, "has a header that is not valid UTF-8", notSafetensors);
+	}
+	const header = parseJson(text, `the header of ${source.name}`, { duplicateKeys: "refuse" });
+	return asObject(header) ?? refuse$2(source, "has a header that is not a JSON object", notSafetensors);
+}
+function readEntry(name, value, dataStart, source) {
+	const bad = (problem) => refuse$2(source, `has a bad entry for tensor ${quote(name)}: ${problem}`);
+	if (!isTensorName(name)) bad(`a name has 1 to ${MAX_NAME_LENGTH} characters, none of them a control character`);
+	const { dtype, shape, data_offsets: offsets } = asObject(value) ?? bad("not an object");
+	if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
+		const known = Object.keys(bytesPerElement).join(", ");
+		return bad(`unknown dtype ${show$1(dtype)}; known are ${known}`);
+	}
+	if (!isCounts(shape) || shape.length > MAX_RANK) return bad(`shape is not a list of at most ${MAX_RANK} sizes`);
+	if (!isCounts(offsets) || offsets.length !== 2) return bad("data_offsets is not a pair of byte offsets");
+	const [from, to] = offsets;
+	const length = shape.reduce((product, size) => product * size, bytesPerElement[dtype]);
+	if (!Number.isSafeInteger(length)) return bad(`shape [${shape}] has more elements than can be counted`);
+	if (to - from !== length) return bad(`shape [${shape}] of ${dtype} takes ${length} bytes, data_offsets [${from}, ${to}] hold ${to - from}`);
+	if (!Number.isSafeInteger(dataStart + to)) return bad(`data_offsets [${from}, ${to}] are past any file`);
+	return {
+		name,
+		dtype,
+		shape,
+		start: dataStart + from,
+		end: dataStart + to
+	};
+}
+function isTensorName(name) {
+	return name !== "" && name.length <= MAX_NAME_LENGTH && name.isWellFormed() && !/\p{Cc}/u.test(name);
+}
+function isCounts(value) {
+	return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0 && !Object.is(item, -0));
+}
+/**
+* Checks that every byte of the data belongs to exactly one tensor. Returns the end of the data.
+*/
+function checkCoverage(tensors, dataStart, source) {
+	let reached = dataStart;
+	let previous = "the start of the data";
+	for (const { name, start, end } of tensors) {
+		if (start < reached) refuse$2(source, `has overlapping tensors: ${quote(name)} starts inside ${previous}`);
+		if (start > reached) refuse$2(source, `has a gap of ${start - reached} bytes between ${previous} and ${quote(name)}`);
+		reached = end;
+		previous = quote(name);
+	}
+	return reached;
+}
+function readMetadata(value, source) {
+	if (value === void 0 || value === null) return {};
+	const metadata = asObject(value) ?? refuse$2(source, "has a __metadata__ that is not an object of strings");
+	for (const [key, text] of Object.entries(metadata)) if (typeof text !== "string") refuse$2(source, `has a __metadata__ whose ${quote(key)} is not a string`);
+	return metadata;
+}
+/**
+* Whether the file is a bare header. Throws unless the file has the size of its header, or the size
+* that its header gives.
+*/
+function checkSize$1(dataStart, dataEnd, source, allowHeaderOnly) {
+	if (source.size === dataEnd) return false;
+	if (allowHeaderOnly && source.size === dataStart) return true;
+	if (source.size < dataEnd) refuse$2(source, `is truncated: expected ${dataEnd} bytes, got ${source.size}`, again);
+	return refuse$2(source, `has ${source.size - dataEnd} bytes after its last tensor: expected ${dataEnd}, got ${source.size}`);
+}
+const again = "Download the file again.";
+/** How the text file starts that Git puts in the place of a large file. */
+const lfsPointer$1 = "version https://git-lfs";
+const notSafetensors = "Is this a safetensors file? Download it again, or ask the model's authors.";
+function refuse$2(source, problem, hint = "The file is damaged. Download it again, or ask the model's authors.") {
+	throw new OqeError("BAD_CHECKPOINT", `${source.name} ${problem}`, hint);
 }
 
 // src/checkpoint/shard-set.ts
@@ -57974,6 +58461,13 @@ function checkShardName(file, tensor, where) {
 function badIndex(message) {
 	return new OqeError("BAD_CHECKPOINT", message, "The index is damaged or belongs to another model: download the whole model again, or delete a wrong index.");
 }
+/** Throws MISSING_FILE for a repository of GGUF files, whatever else it lacks. */
+function refuseGguf({ name, files }) {
+	const paths = [...files.keys()];
+	const gguf = paths.filter((path) => /\.gguf$/i.test(path));
+	if (gguf.length === 0 || paths.some((path) => path.endsWith(".safetensors"))) return;
+	throw new OqeError("MISSING_FILE", `${name} has its weights as GGUF (${some(gguf)}), which is a format of llama.cpp`, "Name the model that the GGUF was made from, in safetensors. Its card often names it as base_model.");
+}
 function noWeights(repository) {
 	const other = [...repository.files.keys()].filter((file) => /\.(bin|pt|pth|gguf|h5|msgpack|onnx|npz)$/.test(file));
 	const instead = other.length > 0 ? `; it has ${some(other)}` : "";
@@ -57983,6 +58477,575 @@ function some(files) {
 	const shown = files.slice(0, 3).map(quote).join(", ");
 	return files.length > 3 ? `${shown} and ${files.length - 3} more` : shown;
 }
+
+// src/checkpoint/content-hash.ts
+/** The listed hash of a file; null: the repository lists none. */
+function listedHash({ sha256, blobs }, path) {
+	const [large, small] = [sha256?.get(path), blobs?.get(path)];
+	if (large !== void 0) return {
+		algorithm: "sha256",
+		value: large
+	};
+	return small === void 0 ? null : {
+		algorithm: "git",
+		value: small
+	};
+}
+/** Starts to hash a file of `size` bytes as `algorithm` says. Its digest is the file's hash. */
+function startHash({ algorithm }, size) {
+	if (algorithm === "sha256") return createHash("sha256");
+	return createHash("sha1").update(`blob ${size}\0`);
+}
+/** The name of a hash for messages. */
+function hashName$1({ algorithm }) {
+	return algorithm === "sha256" ? "SHA-256" : "git blob id";
+}
+
+// src/checkpoint/held-runs.ts
+/** Bytes in memory, of all files together. */
+const mostHeldInMemory = 32 << 20;
+/** And outside of it. The experts of a block lie in the order of their names: 1, 10, 100, 11. */
+const mostHeldOutside = 4 * 2 ** 30;
+/** A longer run is cut into parts of this size. */
+const runBytes = 16 << 20;
+/**
+* Keeps bytes that came before their turn: in memory up to a limit, else outside, if there is a
+* place. Where both are full, the runs furthest ahead of their turn are dropped, and must be read
+* again. So nothing here can fail a run.
+*/
+var HeldRuns = class {
+	#runs = /* @__PURE__ */ new Set();
+	#mostInMemory;
+	#inMemory = 0;
+	#outside = null;
+	#bytesOutside = 0;
+	constructor(mostInMemory = mostHeldInMemory) {
+		this.#mostInMemory = mostInMemory;
+	}
+	/** Names the place outside of memory. null: there is none any more. */
+	useOutside(outside) {
+		for (const run of this.#runs) if (run.outside !== null) this.#remove(run);
+		this.#outside = outside;
+	}
+	/** Keeps bytes of a file from `start` on, as far as there is room. */
+	async hold(of, start, bytes) {
+		for (const [from, to] of pieces(bytes.length, runBytes)) await this.#holdOne(of, start + from, bytes.subarray(from, to));
+	}
+	async #holdOne(of, start, bytes) {
+		const run = {
+			of,
+			start,
+			end: start + bytes.length
+		};
+		const place = this.#outside;
+		const fits = this.#inMemory + bytes.length <= this.#mostInMemory;
+		if (!fits && !this.#makeRoom(run, place)) return;
+		if (fits || place === null) {
+			this.#inMemory += bytes.length;
+			this.#runs.add({
+				...run,
+				memory: Buffer.from(bytes),
+				outside: null
+			});
+			return;
+		}
+		this.#bytesOutside += bytes.length;
+		const outside = await place.keep(bytes).catch(() => null);
+		if (outside !== null) this.#runs.add({
+			...run,
+			memory: null,
+			outside
+		});
+		else {
+			this.#bytesOutside -= bytes.length;
+			this.#outside = null;
+		}
+	}
+	/** Drops runs that are further ahead than this one, until it has room: outside, if there is. */
+	#makeRoom(run, place) {
+		const size = run.end - run.start;
+		const hasRoom = () => place === null ? this.#inMemory + size <= this.#mostInMemory : this.#bytesOutside + size <= place.most;
+		while (!hasRoom()) {
+			const last = [...this.#runs].filter(({ outside }) => outside === null === (place === null)).reduce((a, b) => a === null || ahead(b) > ahead(a) ? b : a, null);
+			if (last === null || ahead(last) <= ahead(run)) return false;
+			this.#remove(last);
+		}
+		return true;
+	}
+	#remove(run) {
+		if (!this.#runs.delete(run)) return;
+		const size = run.end - run.start;
+		if (run.outside === null) this.#inMemory -= size;
+		else {
+			this.#bytesOutside -= size;
+			run.outside.drop().catch(() => {});
+		}
+	}
+	/** The bytes from the cursor on that are held; null: none. They are no longer held. */
+	async take(of) {
+		for (const run of this.#runs) if (run.of === of && run.end <= of.cursor) this.#remove(run);
+		const run = [...this.#runs].find((one) => one.of === of && one.start <= of.cursor);
+		if (run === void 0) return null;
+		const { cursor } = of;
+		const bytes = await bytesOf$4(run);
+		this.#remove(run);
+		return bytes?.subarray(cursor - run.start) ?? null;
+	}
+	/** Where the first held run behind the cursor starts; null: nothing is held. */
+	next(of) {
+		const starts = [...this.#runs].filter((run) => run.of === of).map(({ start }) => start);
+		return starts.length === 0 ? null : starts.reduce((a, b) => Math.min(a, b));
+	}
+	/** Drops all runs of a file. */
+	forget(of) {
+		for (const run of this.#runs) if (run.of === of) this.#remove(run);
+	}
+};
+/** How many bytes come before the turn of a run. */
+function ahead({ of, start }) {
+	return start - of.cursor;
+}
+/** null: they can no longer be read, and are dropped. */
+async function bytesOf$4(run) {
+	if (run.memory !== null) return run.memory;
+	const bytes = new Uint8Array(run.end - run.start);
+	return await run.outside.read(bytes).then(() => true, () => false) ? bytes : null;
+}
+
+// src/checkpoint/altered-bytes.ts
+/** What to do about bytes that are not those of the commit. */
+const alteredHint = "Something between the Hub and this machine changes bytes: a proxy, a cache, memory or a disk. Nothing was published. Run again, from another network if the error stays.";
+/** Weights were used that may not be those of the commit: what was made of them is void. */
+var AlteredBytes = class extends OqeError {
+	constructor(message) {
+		super("NETWORK", message, alteredHint);
+	}
+};
+
+// src/checkpoint/piece-digests.ts
+/** Pieces are not longer. The digests of a file then take a 32,768th of its size. */
+const pieceBytes$3 = 1 << 20;
+/**
+* The data of a shard in pieces of at most 1 MiB, none of which has bytes of two tensors, and the
+* SHA-256 of each piece that was read.
+*/
+var PieceDigests = class {
+	/** Where the pieces start, and the end of the last. */
+	starts;
+	#digests;
+	#known;
+	/** `bounds`: where tensors start, in rising order, and the end of the last. */
+	constructor(bounds) {
+		const end = bounds.at(-1);
+		this.starts = [...bounds.slice(0, -1).flatMap((start, i) => {
+			return pieces(bounds[i + 1] - start, pieceBytes$3).map(([from]) => start + from);
+		}), end];
+		this.#digests = Buffer.alloc(32 * this.count);
+		this.#known = new Uint8Array(this.count);
+	}
+	get count() {
+		return this.starts.length - 1;
+	}
+	/** The piece with the byte at `offset`; `count` for the end. */
+	at(offset) {
+		let [low, high] = [0, this.count];
+		while (low < high) {
+			const middle = low + high >> 1;
+			if (this.starts[middle + 1] <= offset) low = middle + 1;
+			else high = middle;
+		}
+		return low;
+	}
+	/**
+	* The end of a group of pieces that starts with `first`: all that fit into `most` bytes, but at
+	* least one, up to the first that reaches `end`.
+	*/
+	group(first, most, end = this.starts[this.count]) {
+		const fits = (last) => this.starts[last + 1] - this.starts[first] <= most;
+		let last = first + 1;
+		while (last < this.count && this.starts[last] < end && fits(last)) last++;
+		return last;
+	}
+	/** The digests of these pieces, which are known, in runs. */
+	runsOf(wanted) {
+		const runs = [];
+		for (let first = 0; first < this.count; first++) {
+			let end = first;
+			while (end < this.count && this.#known[end] === 1 && wanted(end)) end++;
+			if (end === first) continue;
+			const digests = this.#digests.subarray(32 * first, 32 * end).toString("base64");
+			runs.push({
+				first,
+				digests
+			});
+			first = end;
+		}
+		return runs;
+	}
+	/** Whether a run is of this shard and contradicts nothing that is known. */
+	agrees(run) {
+		const { bytes, pieces } = this.#placesOf(run);
+		return bytes.length === 32 * pieces.length && pieces.length > 0 && pieces.every((piece, i) => {
+			const own = this.#digests.subarray(32 * piece, 32 * (piece + 1));
+			return this.#known[piece] === 0 || own.equals(bytes.subarray(32 * i, 32 * (i + 1)));
+		});
+	}
+	/** Takes over the digests of a run that agrees. Gives its pieces. */
+	take(run) {
+		const { bytes, pieces } = this.#placesOf(run);
+		bytes.copy(this.#digests, 32 * run.first);
+		for (const piece of pieces) this.#known[piece] = 1;
+		return pieces;
+	}
+	#placesOf({ first, digests }) {
+		const bytes = Buffer.from(digests, "base64");
+		const count = Math.min(Math.floor(bytes.length / 32), Math.max(0, this.count - first));
+		return {
+			bytes,
+			pieces: Array.from({ length: count }, (_, i) => first + i)
+		};
+	}
+	/** Forgets what a piece has. */
+	forget(piece) {
+		this.#known[piece] = 0;
+	}
+	/** Whether the piece has these bytes, as far as is known; the first time they become known. */
+	admit(piece, bytes) {
+		const digest = createHash("sha256").update(bytes).digest();
+		const place = this.#digests.subarray(32 * piece, 32 * (piece + 1));
+		if (this.#known[piece] === 1) return place.equals(digest);
+		place.set(digest);
+		this.#known[piece] = 1;
+		return true;
+	}
+};
+
+// src/checkpoint/piece-parts.ts
+/** Puts pieces together that were read in parts, in any order. */
+var PieceParts = class {
+	#open = /* @__PURE__ */ new Map();
+	/** Pieces of which parts are missing, the first begun first. */
+	get pieces() {
+		return [...this.#open.keys()];
+	}
+	/** Adds a part. Gives the piece when nothing is missing. Throws NETWORK as `compare` does. */
+	add({ piece, size, from, bytes }) {
+		const open = this.#open.get(piece) ?? {
+			bytes: new Uint8Array(size),
+			filled: []
+		};
+		this.#open.set(piece, open);
+		const to = from + bytes.length;
+		for (const [start, end] of open.filled) {
+			const [a, b] = [Math.max(start, from), Math.min(end, to)];
+			if (a < b) requireEqual(open.bytes.subarray(a, b), bytes.subarray(a - from, b - from));
+		}
+		open.bytes.set(bytes, from);
+		open.filled = merge$1([...open.filled, [from, to]]);
+		if (!(open.filled.length === 1 && open.filled[0][1] - open.filled[0][0] === size)) return null;
+		this.#open.delete(piece);
+		return open.bytes;
+	}
+	/** Compares the parts of a piece with the whole piece, and forgets them. Throws NETWORK. */
+	compare(piece, whole) {
+		const open = this.#open.get(piece);
+		if (open === void 0) return;
+		for (const [from, to] of open.filled) requireEqual(open.bytes.subarray(from, to), whole.subarray(from, to));
+		this.#open.delete(piece);
+	}
+};
+function requireEqual(one, other) {
+	if (Buffer.compare(one, other) === 0) return;
+	throw new OqeError("NETWORK", "the same bytes were read twice and differ");
+}
+function merge$1(parts) {
+	const merged = [];
+	for (const [from, to] of parts.sort(([a], [b]) => a - b)) {
+		const last = merged.at(-1);
+		if (last !== void 0 && from <= last[1]) last[1] = Math.max(last[1], to);
+		else merged.push([from, to]);
+	}
+	return merged;
+}
+
+// src/checkpoint/shard-proof.ts
+/** Bytes that are read at once only to be hashed. */
+const gapBytes = 32 << 20;
+/** Pieces that are hashed before others have their turn. */
+const piecesAtOnce$1 = 16;
+/** Pieces of which parts are in memory. Of more, the first is read whole. */
+const mostOpen = 16;
+/** Bytes of these pieces. */
+const mostInParts = mostOpen * pieceBytes$3;
+/**
+* Proves that the bytes that a run reads of a shard, in any order and as often as it likes, are
+* those of the file's listed hash.
+*
+* - Every piece of at most 1 MiB has a digest from when it was first read. A later reading must
+*   have it too. One that has not is read once more over another connection, before anybody uses
+*   it.
+* - These first bytes are hashed in the order of the file. What comes before its turn is held
+*   (held-runs.ts). What was not held, and what nobody reads, is read at the end (`finish`); bytes
+*   that were used must then have their digest.
+* - When the last byte is hashed, the hash must be the listed one. So every digest is proven.
+*
+* Throws NETWORK, which names the file and the bytes.
+*/
+var ShardProof = class {
+	/** Where the next byte to hash is. */
+	cursor;
+	#shard;
+	#headDigest;
+	#pieces;
+	/** Whether somebody read bytes of a piece. */
+	#used;
+	/** Whether the digest of a piece was told to somebody (takeDigests). */
+	#told = /* @__PURE__ */ new WeakMap();
+	#parts = new PieceParts();
+	#held;
+	#hash;
+	#isProven = false;
+	#failure = null;
+	/** The last change of the hash. It never rejects. */
+	#turn = Promise.resolve();
+	constructor({ head, ...shard }, held) {
+		this.#shard = shard;
+		this.#held = held;
+		this.#hash = startHash(shard.listed, shard.source.size).update(head);
+		this.#headDigest = digestOf(head);
+		this.cursor = head.length;
+		this.#pieces = new PieceDigests(shard.bounds);
+		this.#used = new Uint8Array(this.#pieces.count);
+	}
+	/** Bytes of the file from `start` on. They are right when the promise settles. */
+	async read(start, length, into) {
+		const bytes = await this.#shard.source.read(start, length, into);
+		if (length === 0) return bytes;
+		this.#used.fill(1, this.#pieces.at(start), this.#pieces.at(start + length - 1) + 1);
+		await this.#accept(start, bytes);
+		while (this.#parts.pieces.length > mostOpen) await this.#readPiece(this.#parts.pieces[0]);
+		return bytes;
+	}
+	/** The digests of what was used since the last call of the same `caller`. */
+	takeDigests(caller) {
+		const told = this.#told.get(caller) ?? new Uint8Array(this.#pieces.count);
+		this.#told.set(caller, told);
+		const runs = this.#pieces.runsOf((piece) => this.#used[piece] === 1 && told[piece] === 0);
+		for (const { first, digests } of runs) told.fill(1, first, first + Buffer.byteLength(digests, "base64") / 32);
+		return runs;
+	}
+	/** Whether digests that an earlier run noted contradict nothing that is known. */
+	agrees(run) {
+		return this.#pieces.agrees(run);
+	}
+	/** Takes over such digests: an earlier run used these pieces. */
+	recall(run) {
+		for (const piece of this.#pieces.take(run)) this.#used[piece] = 1;
+	}
+	/** Reads what was not hashed, and compares the hash of the file. No other read may run. */
+	async finish() {
+		await this.#turn;
+		while (this.cursor < this.#shard.source.size) await this.#readGap();
+		for (const piece of this.#parts.pieces) await this.#readPiece(piece);
+		if (!this.#isProven) await this.#compareHash();
+	}
+	/** Whether any tensor was read. */
+	get isUsed() {
+		return this.#used.includes(1);
+	}
+	/** Size of the file. */
+	get size() {
+		return this.#shard.source.size;
+	}
+	async #readGap() {
+		const first = this.#pieces.at(this.cursor);
+		const end = this.#held.next(this) ?? this.size;
+		await this.#readPieces(first, this.#pieces.group(first, gapBytes, end));
+	}
+	#readPiece(piece) {
+		return this.#readPieces(piece, piece + 1);
+	}
+	async #readPieces(first, last) {
+		const { starts } = this.#pieces;
+		const from = starts[first];
+		await this.#accept(from, await this.#shard.source.read(from, starts[last] - from));
+	}
+	/** Compares bytes with their digests, corrects them, and hashes those whose turn it is. */
+	async #accept(start, bytes) {
+		const { starts, count } = this.#pieces;
+		const end = start + bytes.length;
+		const whole = [];
+		for (let piece = this.#pieces.at(start); piece < count && starts[piece] < end; piece++) {
+			const [from, to] = [starts[piece], starts[piece + 1]];
+			const own = bytes.subarray(Math.max(from, start) - start, Math.min(to, end) - start);
+			if (own.length === to - from) {
+				await this.#check(piece, own);
+				whole.push({
+					start: from,
+					end: to
+				});
+			} else await this.#addPart(piece, Math.max(0, start - from), own);
+			if (piece % piecesAtOnce$1 === 0) await setImmediate();
+		}
+		const [first, last] = [whole[0], whole.at(-1)];
+		if (first !== void 0) await this.#feed(first.start, bytes.subarray(first.start - start, last.end - start));
+	}
+	/** A part of a piece is checked when all its parts are there. They were used by then. */
+	async #addPart(piece, from, bytes) {
+		const [start, end] = [this.#pieces.starts[piece], this.#pieces.starts[piece + 1]];
+		const add = () => this.#parts.add({
+			piece,
+			size: end - start,
+			from,
+			bytes
+		});
+		const whole = this.#naming(piece, add);
+		if (whole === null) return;
+		if (!this.#pieces.admit(piece, whole)) throw this.#differs(piece);
+		await this.#feed(start, whole);
+	}
+	/** Corrects the bytes of a piece if another reading has its digest. */
+	async #check(piece, bytes) {
+		if (!this.#pieces.admit(piece, bytes)) {
+			const again = await this.#readAgain(this.#pieces.starts[piece], bytes.length);
+			if (!this.#pieces.admit(piece, again)) throw this.#differs(piece);
+			bytes.set(again);
+		}
+		this.#naming(piece, () => this.#parts.compare(piece, bytes));
+	}
+	#naming(piece, run) {
+		try {
+			return run();
+		} catch {
+			throw this.#differs(piece);
+		}
+	}
+	#differs(piece) {
+		const [from, to] = [this.#pieces.starts[piece], this.#pieces.starts[piece + 1]];
+		const { name } = this.#shard.source;
+		const message = `bytes ${from} to ${to} of ${name} were read more than once and differ`;
+		return this.#isProven ? new OqeError("NETWORK", message, alteredHint) : new AlteredBytes(message);
+	}
+	/** Hashes bytes if it is their turn, else holds them. One after the other. */
+	#feed(start, bytes) {
+		const fed = this.#turn.then(async () => {
+			if (start > this.cursor) return this.#held.hold(this, start, bytes);
+			if (start + bytes.length <= this.cursor) return;
+			let next = bytes.subarray(this.cursor - start);
+			while (next !== null) {
+				this.#hash.update(next);
+				this.cursor += next.length;
+				next = await this.#held.take(this);
+			}
+			if (this.cursor === this.size) await this.#compareHash();
+		});
+		this.#turn = fed.catch(() => {});
+		return fed;
+	}
+	async #compareHash() {
+		if (this.#failure !== null) throw this.#failure;
+		const found = this.#hash.digest("hex");
+		if (found !== this.#shard.listed.value) this.#failure = await this.#explain(found);
+		if (this.#failure !== null) throw this.#failure;
+		this.#isProven = true;
+	}
+	/**
+	* Reads the file once more over another connection, to say which bytes were wrong. null: only
+	* bytes that nobody used, and this reading has the hash.
+	*/
+	async #explain(found) {
+		const { listed, source } = this.#shard;
+		const { starts, count } = this.#pieces;
+		const head = await this.#readAgain(0, starts[0]);
+		const hash = startHash(listed, source.size).update(head);
+		const wrong = digestOf(head).equals(this.#headDigest) ? [] : [0];
+		for (let first = 0; first < count;) {
+			const last = this.#pieces.group(first, gapBytes);
+			const from = starts[first];
+			const bytes = await this.#readAgain(from, starts[last] - from);
+			hash.update(bytes);
+			for (; first < last; first++) {
+				const piece = bytes.subarray(starts[first] - from, starts[first + 1] - from);
+				if (this.#used[first] === 0) this.#pieces.forget(first);
+				if (!this.#pieces.admit(first, piece)) wrong.push(starts[first]);
+			}
+		}
+		const again = hash.digest("hex");
+		if (again === listed.value && wrong.length === 0) return null;
+		const expected = `expected the ${hashName$1(listed)} ${listed.value}, got ${found}`;
+		const message = again === listed.value ? `the bytes of ${source.name} were wrong when they were read, from ${wrong[0]} on: ${expected}; a reading over another connection has it` : `${source.name} does not have the bytes of its commit: ${expected}, then ${again}`;
+		return new AlteredBytes(message);
+	}
+	#readAgain(start, length) {
+		const { source } = this.#shard;
+		return source.readAgain?.(start, length) ?? source.read(start, length);
+	}
+};
+function digestOf(bytes) {
+	return createHash("sha256").update(bytes).digest();
+}
+
+// src/checkpoint/verified-shards.ts
+/** Shards that are finished at the same time, so that one is hashed while another is fetched. */
+const shardsAtOnce = 4;
+/** Reads shards. Where the repository lists their hashes, what is read is proven. */
+var VerifiedShards = class {
+	#held = new HeldRuns();
+	#repository;
+	#proofs;
+	constructor(repository, shards) {
+		this.#repository = repository;
+		this.#proofs = new Map(shards.flatMap(({ file, source, head, tensors, headerOnly }) => {
+			const listed = listedHash(repository, file);
+			if (listed === null || headerOnly) return [];
+			const bounds = [...tensors.map(({ start }) => start), source.size];
+			return [[file, new ShardProof({
+				source,
+				listed,
+				head,
+				bounds
+			}, this.#held)]];
+		}));
+	}
+	async read(file, start, length, into) {
+		return (this.#proofs.get(file) ?? await this.#repository.open(file)).read(start, length, into);
+	}
+	/** See Checkpoint. */
+	takeDigests(caller) {
+		return [...this.#proofs].flatMap(([file, proof]) => {
+			return proof.takeDigests(caller).map((run) => ({
+				file,
+				...run
+			}));
+		});
+	}
+	/**
+	* Takes over what an earlier run used. Gives false, and takes nothing, if it is not of these
+	* shards or contradicts what was read.
+	*/
+	recall(digests) {
+		const proofOf = ({ file }) => this.#proofs.get(file);
+		if (!digests.every((run) => proofOf(run)?.agrees(run) === true)) return false;
+		for (const run of digests) proofOf(run).recall(run);
+		return true;
+	}
+	/** Names a place for bytes that come before their turn; null: memory is the only one. */
+	useOutside(outside) {
+		this.#held.useOutside(outside);
+	}
+	/** Proves all shards of which a tensor was read. null: the repository lists no hashes. */
+	async prove() {
+		if (this.#proofs.size === 0) return null;
+		const used = [...this.#proofs.values()].filter(({ isUsed }) => isUsed);
+		await mapBounded(used, shardsAtOnce, (proof) => proof.finish());
+		const { id, name, revision } = this.#repository;
+		return {
+			of: `${id ?? name}@${revision}`,
+			shards: used.length,
+			bytes: used.reduce((sum, { size }) => sum + size, 0)
+		};
+	}
+};
 
 // src/checkpoint/checkpoint.ts
 /**
@@ -58002,19 +59065,22 @@ async function openCheckpoint(repository, options = {}) {
 	}
 }
 async function readCheckpoint(repository, options) {
+	refuseGguf(repository);
 	const { config, floatKeys } = await readConfig(repository);
 	const { allowQuantized = false } = options;
 	const mayBeQuantized = typeof allowQuantized === "boolean" ? allowQuantized : allowQuantized(config);
 	if (!mayBeQuantized) refuseQuantizedConfig(config, repository);
 	const { files, index, copies } = await findShards(repository);
 	const readHeaders = (some, { allowHeaderOnly = false }) => mapBounded(some, HEADERS_AT_ONCE, async (file) => {
+		const source = await repository.open(file);
 		return {
 			file,
-			...await readHeader(await repository.open(file), { allowHeaderOnly })
+			source,
+			...await readHeaderTwice(source, { allowHeaderOnly })
 		};
 	});
-	const headers = await readHeaders(files, options);
-	const tensors = gatherTensors(headers, repository);
+	const shards = await readHeaders(files, options);
+	const tensors = gatherTensors(shards, repository);
 	checkCopies(tensors, await readHeaders(copies, { allowHeaderOnly: true }), repository);
 	const ignores = (name) => options.ignores?.(name, config) ?? false;
 	if (index !== null) checkIndex({
@@ -58024,15 +59090,29 @@ async function readCheckpoint(repository, options) {
 		repository
 	});
 	if (!mayBeQuantized) refuseQuantizedTensors(tensors, repository);
+	const verified = new VerifiedShards(repository, shards);
 	return {
 		repository,
 		config,
 		floatKeys,
 		tensors,
-		headerOnly: headers.some((header) => header.headerOnly),
-		read: readerOf$1(repository, tensors),
+		headerOnly: shards.some((shard) => shard.headerOnly),
+		read: readerOf$1(repository, tensors, verified),
+		prove: () => verified.prove(),
+		useOutside: (outside) => verified.useOutside(outside),
+		takeDigests: (caller) => verified.takeDigests(caller),
+		recall: (digests) => verified.recall(digests),
 		close: async () => repository.close?.()
 	};
+}
+/** A header that cannot be used is read once more: a bit of it may be wrong. */
+async function readHeaderTwice(source, options) {
+	const { readAgain } = source;
+	const first = readHeader(source, options);
+	return readAgain === void 0 ? first : first.catch(() => readHeader({
+		...source,
+		read: readAgain
+	}, options));
 }
 function gatherTensors(shards, repository) {
 	const gathered = /* @__PURE__ */ new Map();
@@ -58070,13 +59150,13 @@ function checkIndex({ tensors, index, ignores, repository }) {
 		throw bad$1(holder === void 0 ? `${where} names tensor ${quote(name)}, which ${quote(file)} does not hold` : `${where} puts tensor ${quote(name)} into ${quote(file)}, but ${quote(holder)} holds it`);
 	}
 }
-function readerOf$1(repository, tensors) {
+function readerOf$1(repository, tensors, shards) {
 	return async (name, byteOffset, byteLength, into) => {
 		const tensor = tensors.get(name);
 		if (!tensor) throw bad$1(`${repository.name} has no tensor ${quote(name)}`);
 		const size = tensor.end - tensor.start;
 		if (byteOffset < 0 || byteLength < 0 || !(byteOffset + byteLength <= size)) throw bad$1(`${`bytes ${byteOffset} to ${byteOffset + byteLength}`} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`);
-		return (await repository.open(tensor.file)).read(tensor.start + byteOffset, byteLength, into);
+		return shards.read(tensor.file, tensor.start + byteOffset, byteLength, into);
 	};
 }
 function bad$1(message) {
@@ -58192,7 +59272,7 @@ function refuseUnused(outputs, base, architecture, config) {
 	const readBy = /* @__PURE__ */ new Map();
 	for (const source of outputs.flatMap(({ sources }) => sources)) {
 		used.set(source.tensor, (used.get(source.tensor) ?? 0) + count(source.shape));
-		for (const name of tensorsOf(source)) readBy.set(name, source);
+		for (const name of tensorsOf$1(source)) readBy.set(name, source);
 	}
 	for (const name of base.keys()) {
 		const source = readBy.get(name);
@@ -58232,6 +59312,8 @@ async function openFinished(repository, kernel) {
 			tensors,
 			weights: storedWeights(tensors, read, kernel),
 			ops: new Ops(kernel),
+			prove: () => checkpoint.prove(),
+			useOutside: (outside) => checkpoint.useOutside(outside),
 			close: () => checkpoint.close()
 		};
 	} catch (error) {
@@ -58283,7 +59365,7 @@ function widthOf$2(config, path) {
 		bits,
 		groupSize
 	};
-	throw new OqeError("BAD_CHECKPOINT", `config.json: quantization of "${path}" is ${JSON.stringify(own) ?? "missing"}; expected an affine width of MLX`);
+	throw new OqeError("BAD_CHECKPOINT", `config.json: quantization of "${path}" is ${show$1(own)}; expected an affine width of MLX`);
 }
 /** The weights of stored tensors, decoded when asked: code · scale + bias in float32. */
 function storedWeights(finished, readBytes, kernel) {
@@ -58362,12 +59444,12 @@ async function evaluateFolders(request) {
 		});
 	});
 }
-/** Opens finished folders for the time of `use`. */
+/** Opens finished folders for the time of `use`. Throws NETWORK for wrong bytes of the Hub. */
 async function withFolders(tiers, { gates, kernel }, use) {
 	const models = [];
 	try {
-		for (const { folder } of tiers) models.push(await openFinished(await openFolder(folder), kernel));
-		return await use(models.map((model, i) => {
+		for (const { repository } of tiers) models.push(await openFinished(repository, kernel));
+		const value = await use(models.map((model, i) => {
 			const { predicted, ...tier } = tiers[i];
 			return {
 				model,
@@ -58375,6 +59457,8 @@ async function withFolders(tiers, { gates, kernel }, use) {
 				limits: limitsOf(gates, tier)
 			};
 		}));
+		for (const model of models) await model.prove();
+		return value;
 	} finally {
 		await Promise.all(models.map((model) => model.close()));
 	}
@@ -58400,13 +59484,16 @@ function tensorsOfPlan(tensors, plan, storage) {
 		};
 	});
 }
+/** A tier's weights, read back from its shards. */
+function weightsOfTier(tensors, { plan, sink }, { storage, kernel }) {
+	return storedWeights(tensorsOfPlan(tensors, plan, storage), sink.read.bind(sink), kernel);
+}
+/** A quantized matrix of a sequential walk's tier, read back from its shards. */
+function storedMatrix({ base, writer, tools }, { layer, role }) {
+	return weightsOfTier(base.tensors, writer.tiers[0], tools).matrix(layer, role.role);
+}
 
 // src/quantize/base-routers.ts
-/**
-* Most rows that gates are fitted on, spread evenly over the calibration rows. Every tier is run on
-* them.
-*/
-const mostGateRows = 48;
 /**
 * Records the logits and choices of the base's routers on some calibration rows, by layer. A layer
 * is freed when all users have had its choice, which each asks for after the logits.
@@ -58422,9 +59509,10 @@ var BaseRouters = class {
 	#users;
 	/** Layer -> how many have had its choice. */
 	#had = /* @__PURE__ */ new Map();
-	constructor(ops, calibration, users) {
+	/** Takes at most `most` of the calibration rows, spread evenly over them. */
+	constructor(ops, calibration, users, most) {
 		const { ids, samples, length } = calibration;
-		const count = Math.min(48, samples);
+		const count = Math.min(most, samples);
 		this.#ops = ops;
 		this.#users = users;
 		this.#numbers = Array.from({ length: count }, (_, i) => Math.floor(i * samples / count));
@@ -58507,6 +59595,63 @@ var BaseRouters = class {
 		for (const [i, row] of this.#numbers.entries()) some.set(values.subarray(row * size, (row + 1) * size), i * size);
 		return some;
 	}
+};
+
+// src/quantize/part-record.ts
+/** As TunedSums (tuned-sums.ts). */
+const sums = object({
+	loss: finite$1,
+	roundedLoss: finite$1,
+	roundedRows: count$2,
+	rows: count$2,
+	squaredError: finite$1,
+	weightEnergy: finite$1,
+	nonFinite: count$2
+});
+const matrixRecord = object({
+	/** MLX module path. */
+	module: line$2,
+	/** Number in a stack of experts; 0 for a tensor that is not a stack. */
+	expert: count$2,
+	sums,
+	/** The fallback that was used, as a phrase; null: none. */
+	fallback: nullable(line$2)
+});
+/** What tuning found in a part of a tier: all that the tier's tuning record takes from it. */
+const partResults = {
+	matrices: list$1(matrixRecord),
+	/** Calibration tokens of each routed expert of the block. */
+	tokens: list$1(count$2),
+	/** Input -> its rows that were not finite. */
+	dropped: entries(line$2, count$2),
+	/** Modules whose errors were reduced in the directions that later routers read. */
+	routerAware: list$1(line$2),
+	/** Matrices that were tuned towards another target. */
+	moved: count$2,
+	/** The block's router, if it was repaired in this part. */
+	router: nullable(routerRecord)
+};
+/** A finished part of a tier: its tensors are written, and nothing changes them any more. */
+const partRecordSchema = object({
+	/** `embeddings`, `block 7`, `router 7` or `head`. */
+	name: line$2,
+	/** Names of the stored tensors. */
+	tensors: list$1(line$2),
+	...partResults
+});
+/** The results of a part without any. */
+const noResults = {
+	matrices: [],
+	tokens: [],
+	dropped: {},
+	routerAware: [],
+	moved: 0,
+	router: null
+};
+/** Remembers nothing: all parts are to be made. */
+const noLog = {
+	recall: () => null,
+	record: () => {}
 };
 
 // src/kernel/lease.ts
@@ -58680,7 +59825,7 @@ function widthOf(result, width) {
 // src/kernel/factorize.ts
 /**
 * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R: upper triangular
-* with H = RᵀR. Nothing below the diagonal is read or written. Workers share the factor tiles, each
+* with H = R\u1d40R. Nothing below the diagonal is read or written. Workers share the factor tiles, each
 * holding a few at a time. The result does not depend on which worker computes which tile.
 *
 * `pivot` is null, or the first row whose pivot is not positive and finite. Then H is not positive
@@ -58719,7 +59864,7 @@ async function factorize(kernel, factor, d) {
 
 // src/kernel/grams.ts
 /**
-* Adds alpha·XᵀX to the upper triangle of `sums`. The sums are in float32, tokens in order. Workers
+* Adds alpha·X\u1d40X to the upper triangle of `sums`. The sums are in float32, tokens in order. Workers
 * share the Gram tiles; the result does not depend on the number of workers.
 */
 async function gram(kernel, { x, sums: data, alpha, rows = null }) {
@@ -58748,7 +59893,7 @@ async function gram(kernel, { x, sums: data, alpha, rows = null }) {
 		alpha
 	})));
 }
-/** Adds XᵀY to `sums`, in the order and the tiles of `gram`. */
+/** Adds X\u1d40Y to `sums`, in the order and the tiles of `gram`. */
 async function cross(kernel, { x, y, sums, rows = null }) {
 	const [down, across] = [tileBounds(x.columns, mostRows.gram), tileBounds(y.columns, mostRows.gram)];
 	const tiles = down.slice(1).flatMap((bottom, i) => {
@@ -58780,8 +59925,8 @@ const share = .3;
 const blocks = 6;
 /**
 * Reduces rounding errors in the directions that later routers read. A matrix that writes into the
-* residual stream gets the loss tr(M E H Eᵀ) with M = I + μ Σ_r A_rᵀA_r / |A_r|², over the later
-* routers r. A = γ ∘ G are the directions that a router reads: its gate without the mean row (which
+* residual stream gets the loss tr(M E H E\u1d40) with M = I + \u03bc \u03a3_r A_r\u1d40A_r / |A_r|², over the later
+* routers r. A = \u03b3 \u2218 G are the directions that a router reads: its gate without the mean row (which
 * changes no choice), times the factors of the norm before it. So errors that a router reads count
 * more, and rows of E compensate for each other there. After BOA (arXiv 2406.13474), where M comes
 * from attention.
@@ -58989,7 +60134,7 @@ function shareOf({ tokens, columns }, { strength }) {
 /** One of this many rows of text is held out of the fit, to judge the result. */
 const heldOutEvery = 8;
 /**
-* Ridge least squares for one router's gate G: fits X·Gᵀ to the logits L. X `[tokens, hidden]` is
+* Ridge least squares for one router's gate G: fits X·G\u1d40 to the logits L. X `[tokens, hidden]` is
 * the router's input in the tier, L `[tokens, routed]` the base's logits.
 */
 var GateFit = class {
@@ -59010,7 +60155,7 @@ var GateFit = class {
 			};
 		});
 	}
-	/** The residual L - X·Gᵀ of a gate G, and the sum of its squares over the held-out rows. */
+	/** The residual L - X·G\u1d40 of a gate G, and the sum of its squares over the held-out rows. */
 	async residualOf(gate) {
 		const { ops } = this.#tools;
 		const residual = await ops.linear(this.#x, asWeight(gate, this.#x.columns));
@@ -59027,8 +60172,8 @@ var GateFit = class {
 		};
 	}
 	/**
-	* The change Rᵀ X (Xᵀ X + damping)⁻¹ of the gate, `[routed, hidden]`, for a residual R, over all
-	* rows that are not held out. Null if there are none, or if Xᵀ X has no factor.
+	* The change R\u1d40 X (X\u1d40 X + damping)\u207b¹ of the gate, `[routed, hidden]`, for a residual R, over all
+	* rows that are not held out. Null if there are none, or if X\u1d40 X has no factor.
 	*/
 	async solve(residual) {
 		const { kernel, hessianBuffers } = this.#tools;
@@ -59070,7 +60215,7 @@ function rowNumbers(ranges) {
 // src/quantize/router-repair.ts
 /**
 * Goes through a tier as stored, with calibration rows. At each router it fits the gate G to
-* the base's logits L, given the router's inputs X: G' = G + (L - X·Gᵀ)ᵀX (XᵀX + damping)⁻¹. It
+* the base's logits L, given the router's inputs X: G' = G + (L - X·G\u1d40)\u1d40X (X\u1d40X + damping)\u207b¹. It
 * writes G', or G if G' is no better on the held-out rows. Later blocks see the written gate. The
 * tier follows the base's choice of experts, because no gate can foresee the error of an expert
 * that only the tier chose.
@@ -59117,19 +60262,30 @@ var RouterRepair = class {
 		return gate;
 	}
 	async #repair(layer, role, x) {
-		const { gate, ...record } = await repairRouter(this.#request, layer, role, x);
-		this.records.push({
+		const { tier, tensors, tools } = this.#request;
+		const name = `router ${layer}`;
+		const known = tier.log.recall(name)?.router ?? null;
+		const { gate, ...found } = known === null ? await repairRouter(this.#request, layer, role, x) : {
+			...known,
+			gate: await weightsOfTier(tensors, tier, tools).unquantized(layer, role)
+		};
+		const router = {
 			layer,
-			...record
+			repaired: found.repaired,
+			ratio: found.ratio
+		};
+		const stored = [byRole(tensors).get(layer, role).name];
+		if (known === null) tier.log.record({
+			name,
+			tensors: stored,
+			...noResults,
+			router
 		});
+		this.records.push(router);
 		this.#gate(layer).resolve(gate);
 		return gate;
 	}
 };
-/** A tier's weights, read back from its shards. */
-function weightsOfTier(tensors, { plan, sink }, { storage, kernel }) {
-	return storedWeights(tensorsOfPlan(tensors, plan, storage), sink.read.bind(sink), kernel);
-}
 /** Fits one gate and writes it, or the base's own. Returns the gate as stored. */
 async function repairRouter(request, layer, role, x) {
 	const { base, tensors, tier, routers, tools } = request;
@@ -59137,7 +60293,7 @@ async function repairRouter(request, layer, role, x) {
 	const store = async (gate) => {
 		const dtype = unquantizedDtype(tensor, tools.storage);
 		const job = {
-			weights: bytesOf$4(gate),
+			weights: bytesOf$5(gate),
 			from: "F32",
 			to: dtype
 		};
@@ -59177,8 +60333,8 @@ async function repairRouter(request, layer, role, x) {
 /**
 * The second moments that an embedding table is tuned with. Its rows are looked up, not multiplied,
 * so the table has no input. But the first block multiplies them, by its norm's factors g and its
-* input projections W. An error e of a row becomes W·(g ⊙ e), up to the scale of the norm. So H is
-* the sum of (g ⊙ w)(g ⊙ w)ᵀ over the rows w of those projections. `tensors`: all of the model.
+* input projections W. An error e of a row becomes W·(g \u2299 e), up to the scale of the norm. So H is
+* the sum of (g \u2299 w)(g \u2299 w)\u1d40 over the rows w of those projections. `tensors`: all of the model.
 * Null if the first block has no such projection.
 */
 async function tableGram({ kernel, hessianBuffers }, tensors, weights) {
@@ -59244,6 +60400,53 @@ async function writeRows(sink, path, firstRow, { start, rows, words, scales, bia
 	})) await sink.write(`${path}.${name}`, (firstRow + start) * (bytes.byteLength / rows), bytes);
 }
 
+// src/quantize/tune-part.ts
+/**
+* Tunes a part for the tiers that do not have it yet, and records it. `tune` gets a walk that
+* writes to these tiers only. For the others, the results of an earlier run are taken over. Null if
+* all tiers have it.
+*/
+async function tunePart(walk, part, tune) {
+	const { name, layer, tensors } = part;
+	const { ledger, directions, tools, writer } = walk;
+	const missing = writer.tiers.filter((tier) => {
+		const known = tier.log.recall(name);
+		if (known !== null) takeOver(walk, {
+			tier,
+			part,
+			known
+		});
+		return known === null;
+	});
+	if (missing.length === 0) return null;
+	ledger.startCounts(layer);
+	const result = await tune({
+		...walk,
+		writer: new TierWriter(missing)
+	});
+	const aware = tensors.map(modulePath).filter((module) => directions?.modules.has(module));
+	for (const { plan, log } of missing) {
+		const stored = tensors.flatMap((tensor) => storedTensors(tensor, widthOf$1(plan, tensor), tools.storage));
+		log.record({
+			name,
+			tensors: stored.map((tensor) => tensor.name),
+			...ledger.resultsOf(plan, layer, tensors),
+			routerAware: aware,
+			router: null
+		});
+	}
+	return result;
+}
+function takeOver({ ledger, directions, progress }, { tier, part, known }) {
+	ledger.recall(tier.plan, part.layer, known);
+	for (const module of known.routerAware) directions?.modules.add(module);
+	progress(sum$1(part.tensors, bytesOf$2));
+}
+/** Bytes of a tensor in the base. */
+function bytesOf$2(tensor) {
+	return elements(tensor.shape) * bytesPerElement[tensor.dtype];
+}
+
 // src/quantize/tuning-ledger.ts
 /**
 * Share of an input's rows that may be not finite. With more, the Hessian does not describe the
@@ -59255,52 +60458,97 @@ const mostDropped = .01;
 */
 var TuningLedger = class {
 	#base;
-	/** Module path and width -> one entry per matrix of the stack. */
-	#entries = /* @__PURE__ */ new Map();
-	/** Layer and expert -> calibration tokens. */
+	/** Module path and width -> the sums of each matrix of the stack. */
+	#sums = /* @__PURE__ */ new Map();
+	/** Layer -> calibration tokens of each expert. */
 	#tokens = /* @__PURE__ */ new Map();
 	/** Module path -> the fallback that was used, by expert. */
 	#fallbacks = /* @__PURE__ */ new Map();
-	/** Input -> rows that were not finite. */
+	/** Layer (null: outside the blocks) -> input -> its rows that were not finite. */
 	#dropped = /* @__PURE__ */ new Map();
 	/**
 	* Modules whose errors were reduced in the directions that later routers read; null without that
 	* repair.
 	*/
 	routerAware = null;
-	/** Matrices that were tuned towards another target; null without that repair. */
+	/** Layer -> matrices that were tuned towards another target; null without that repair. */
 	moved = null;
 	constructor(base) {
 		this.#base = base;
 	}
 	add({ tensor, expert, hessian, widths, sums }) {
-		for (const [i, width] of widths.entries()) {
-			const key = keyOf(modulePath(tensor), width);
-			const entries = this.#entries.get(key) ?? [];
-			entries.push({
-				expert,
-				sums: sums[i]
-			});
-			this.#entries.set(key, entries);
-		}
+		const module = modulePath(tensor);
 		const fallback = describeFallback(hessian);
+		for (const [i, width] of widths.entries()) this.#put(width, {
+			module,
+			expert,
+			sums: sums[i],
+			fallback
+		});
+	}
+	#put(width, { module, expert, sums, fallback }) {
+		const key = keyOf(module, width);
+		this.#sums.set(key, (this.#sums.get(key) ?? /* @__PURE__ */ new Map()).set(expert, sums));
 		if (fallback === null) return;
-		const path = modulePath(tensor);
-		this.#fallbacks.set(path, (this.#fallbacks.get(path) ?? /* @__PURE__ */ new Map()).set(expert, fallback));
+		this.#fallbacks.set(module, (this.#fallbacks.get(module) ?? /* @__PURE__ */ new Map()).set(expert, fallback));
+	}
+	/** The results of a part of one tier. `layer` is null outside the blocks. */
+	resultsOf(plan, layer, tensors) {
+		const matrices = tensors.flatMap((tensor) => {
+			const module = modulePath(tensor);
+			const fallbacks = this.#fallbacks.get(module);
+			return this.#sumsOf(tensor, widthOf$1(plan, tensor)).map(([expert, sums]) => {
+				return {
+					module,
+					expert,
+					sums,
+					fallback: fallbacks?.get(expert) ?? null
+				};
+			});
+		});
+		const dropped = Object.fromEntries(this.#dropped.get(layer) ?? []);
+		if (layer === null) return {
+			matrices,
+			tokens: [],
+			dropped,
+			moved: 0
+		};
+		const moved = this.moved?.get(layer) ?? 0;
+		return {
+			matrices,
+			tokens: [...this.#tokens.get(layer) ?? []],
+			dropped,
+			moved
+		};
+	}
+	/** Takes the results of a part over, as an earlier run found them. */
+	recall(plan, layer, part) {
+		for (const matrix of part.matrices) this.#put(plan.modules[matrix.module], matrix);
+		if (layer !== null && part.tokens.length > 0) this.#tokens.set(layer, [...part.tokens]);
+		if (layer !== null) this.moved?.set(layer, part.moved);
+		this.#dropped.set(layer, new Map(Object.entries(part.dropped)));
+	}
+	/** Begins the counts of a layer anew: it is tuned for some tiers, and others are finished. */
+	startCounts(layer) {
+		this.#dropped.delete(layer);
 	}
 	/** Records how many tokens were routed to an expert. */
 	route(layer, expert, x) {
-		this.#tokens.set(`${layer} ${expert}`, x.rows);
+		const tokens = this.#tokens.get(layer) ?? [];
+		tokens[expert] = x.rows;
+		this.#tokens.set(layer, tokens);
 	}
 	/**
 	* Counts rows of an input that are not finite. Throws BAD_CHECKPOINT if they are too large a
 	* share of the calibration's `tokens`.
 	*/
-	drop(dropped, tokens, where) {
+	drop(dropped, tokens, { layer, input }) {
 		if (dropped === 0) return;
-		const all = (this.#dropped.get(where) ?? 0) + dropped;
-		this.#dropped.set(where, all);
+		const ofLayer = this.#dropped.get(layer) ?? /* @__PURE__ */ new Map();
+		const all = (ofLayer.get(input) ?? 0) + dropped;
+		this.#dropped.set(layer, ofLayer.set(input, all));
 		if (all <= mostDropped * tokens) return;
+		const where = layer === null ? input : `layer ${layer}, ${input}`;
 		throw new OqeError("BAD_CHECKPOINT", `activations of ${all} rows are not finite at ${where}; at most ${100 * mostDropped} % of ${tokens} tokens may be dropped`, "The model overflows on this text. Check the base with its own runtime. Or use other calibration text, or method: rounded.");
 	}
 	/** Sums up one plan. Throws INTERNAL if a quantized matrix was never tuned. */
@@ -59311,8 +60559,8 @@ var TuningLedger = class {
 			const path = modulePath(tensor);
 			const width = widthOf$1(plan, tensor);
 			if (width === void 0) continue;
-			const entries = this.#entriesOf(tensor, width);
-			for (const { sums } of entries) {
+			const entries = this.#sumsOf(tensor, width).map(([, sums]) => sums);
+			for (const sums of entries) {
 				squaredError += sums.squaredError;
 				weightEnergy += sums.weightEnergy;
 			}
@@ -59320,12 +60568,12 @@ var TuningLedger = class {
 		}
 		const tuning = {
 			experts: this.#expertRecord(plan),
-			droppedRows: [...this.#dropped.values()].reduce((sum, rows) => sum + rows, 0),
+			droppedRows: total([...this.#dropped.values()].flatMap((one) => [...one.values()])),
 			kinds: kindRecords(this.#base.tensors, modules),
 			repair: {
 				routers: null,
 				routerAware: this.routerAware,
-				moved: this.moved
+				moved: this.moved && total([...this.moved.values()])
 			},
 			modules
 		};
@@ -59335,30 +60583,31 @@ var TuningLedger = class {
 			warnings: this.#warnings()
 		};
 	}
-	#entriesOf(tensor, width) {
-		const entries = this.#entries.get(keyOf(modulePath(tensor), width)) ?? [];
-		if (entries.length !== tensor.sources.length) throw new OqeError("INTERNAL", `${tensor.name}: ${entries.length} of ${tensor.sources.length} matrices were tuned`, "This architecture's forward pass does not use all of its tensors. Please report this bug.");
-		return entries.toSorted((a, b) => a.expert - b.expert);
+	/** Expert and sums of each matrix, in the order of the experts. */
+	#sumsOf(tensor, width) {
+		const found = this.#sums.get(keyOf(modulePath(tensor), width)) ?? /* @__PURE__ */ new Map();
+		if (found.size !== tensor.sources.length) throw new OqeError("INTERNAL", `${tensor.name}: ${found.size} of ${tensor.sources.length} matrices were tuned`, "This architecture's forward pass does not use all of its tensors. Please report this bug.");
+		return [...found].sort(([a], [b]) => a - b);
 	}
 	#recordOf(path, entries) {
-		const ratios = entries.map(({ sums }) => sums.roundedLoss > 0 ? sums.loss / sums.roundedLoss : 1);
+		const ratios = entries.map(({ loss, roundedLoss }) => roundedLoss > 0 ? loss / roundedLoss : 1);
 		const fallbacks = this.#fallbacks.get(path);
 		return {
 			ratio: mean(ratios),
-			roundedRows: entries.reduce((sum, { sums }) => sum + sums.roundedRows, 0),
-			rows: entries.reduce((sum, { sums }) => sum + sums.rows, 0),
+			roundedRows: sum$1(entries, ({ roundedRows }) => roundedRows),
+			rows: sum$1(entries, ({ rows }) => rows),
 			...fallbacks === void 0 ? {} : { fallback: summarize(fallbacks, entries.length) }
 		};
 	}
 	#expertRecord(plan) {
-		const tokens = [...this.#tokens.values()].toSorted((a, b) => a - b);
+		const tokens = [...this.#tokens.values()].flat().toSorted((a, b) => a - b);
 		if (tokens.length === 0) return null;
 		let [matrices, below] = [0, 0];
 		for (const tensor of this.#base.tensors) {
 			const { role, layer, sources, shape } = tensor;
 			if (role.routed !== true || widthOf$1(plan, tensor) === void 0) continue;
 			matrices += sources.length;
-			below += sources.filter((_, expert) => this.#tokens.get(`${layer} ${expert}`) < shape.at(-1)).length;
+			below += sources.filter((_, expert) => this.#tokens.get(layer)[expert] < shape.at(-1)).length;
 		}
 		const middle = [tokens[tokens.length - 1 >> 1], tokens[tokens.length >> 1]];
 		return {
@@ -59385,7 +60634,7 @@ function describeFallback(hessian) {
 	if (factor === null) return "Hessian not positive definite, weighted by its diagonal only";
 	return damping > .01 ? `Hessian damped by ${100 * damping} % instead of 1 %` : null;
 }
-/** `experts 3, 17: Hessian damped …` */
+/** `experts 3, 17: Hessian damped \u2026` */
 function summarize(fallbacks, matrices) {
 	return [...new Set(fallbacks.values())].toSorted().map((text) => {
 		const experts = [...fallbacks].filter(([, own]) => own === text).map(([expert]) => expert);
@@ -59573,8 +60822,8 @@ function visitingContext({ model, layer, kind, run, tools, quantized, visit, pas
 const enough = 8;
 /**
 * Compensates in one block for the errors of the blocks before it (QEP, arXiv 2504.09629). X is the
-* base's input of a matrix W, X' the tier's. The matrix is tuned towards W' = W + a·W (X - X')ᵀX'
-* (X'ᵀX' + damping)⁻¹, which compensates for a share `a` of the error that is linear in X'. Only
+* base's input of a matrix W, X' the tier's. The matrix is tuned towards W' = W + a·W (X - X')\u1d40X'
+* (X'\u1d40X' + damping)\u207b¹, which compensates for a share `a` of the error that is linear in X'. Only
 * matrices that all tokens go through are moved, and only with enough tokens.
 */
 var ResidualRepair = class {
@@ -59583,7 +60832,7 @@ var ResidualRepair = class {
 	moved = 0;
 	/** By `fedBy`: X `[tokens, in]`. */
 	#inputs = /* @__PURE__ */ new Map();
-	/** By `fedBy`: X'ᵀ(X' - X) `[in, in]`. */
+	/** By `fedBy`: X'\u1d40(X' - X) `[in, in]`. */
 	#moments = /* @__PURE__ */ new Map();
 	constructor(place) {
 		this.#place = place;
@@ -59643,7 +60892,7 @@ var ResidualRepair = class {
 		});
 		await ops.add(change, own);
 		const values = {
-			weights: bytesOf$4(change.data),
+			weights: bytesOf$5(change.data),
 			from: "F32",
 			to: "F32"
 		};
@@ -59977,7 +61226,7 @@ function someRows(part, start, end) {
 
 // src/quantize/tune-router-aware.ts
 /**
-* Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H Eᵀ), which couples rows
+* Tunes a matrix like `tuneMatrix`, but for the loss tr(M E H E\u1d40), which couples rows
 * (RouterDirections). Blocks are tuned in turn. Each has a target that compensates best for the
 * errors of the blocks before it. Losses are relative to these targets; `squaredError` is relative
 * to the weights.
@@ -60073,16 +61322,20 @@ async function tuneForTiers(walk, matrix) {
 		if (walk.sequential) parts.push(copyOf(part));
 		await writer.write(tensor, expert * rows, part);
 	};
-	const descent = descentOf(tools.settings, tensor, hessian);
+	const { routerAware, ...descent } = treatmentOf(tools.settings, tensor, hessian);
 	const sampled = tensor.role.routed === true;
-	const sums = await tuneRowsOf(walk, matrix, {
+	const options = {
 		hessian,
 		widths,
 		...descent,
 		alone: !sampled,
 		sampled,
 		write
-	});
+	};
+	const sums = await tuneRowsOf({
+		tools,
+		directions: routerAware ? walk.directions : null
+	}, matrix, options);
 	await checkFinite(matrix, sums[0].nonFinite);
 	const stored = walk.sequential ? await decodeMatrix(tools.kernel, parts, {
 		columns,
@@ -60127,6 +61380,20 @@ function isInMemory(weight) {
 	return "bytes" in weight;
 }
 
+// src/quantize/replace-matrices.ts
+/** The same weights with some matrices replaced. */
+function replaceMatrices(weights, replacement) {
+	const matrix = async (layer, role, expert, range) => {
+		const other = await replacement(layer, role, expert);
+		if (other === null) return weights.matrix(layer, role, expert, range);
+		return range === void 0 ? other : weightRows(other, ...range);
+	};
+	return {
+		...weights,
+		matrix
+	};
+}
+
 // src/quantize/block-tuner.ts
 /**
 * Tunes all quantized matrices of a block. `x` are the hidden states `[tokens, hidden]` before it.
@@ -60158,10 +61425,32 @@ function tuneBlock(walk, place, x) {
 	};
 	return visitBlock(visit, x);
 }
+/**
+* Takes the hidden states `x [tokens, hidden]` through a block that all tiers of the walk have
+* already. Returns what `tuneBlock` did.
+*/
+function passBlock$1(walk, { layer, kind }, x) {
+	const { model, calibration, routers, base, writer, tools, sequential } = walk;
+	const run = {
+		length: calibration.length,
+		...routers?.recorders(model.weights)
+	};
+	const stored = weightsOfTier(base.tensors, writer.tiers[0], tools);
+	const known = byRole(base.tensors.filter((tensor) => writer.isQuantized(tensor)));
+	const weights = replaceMatrices(model.weights, (at, role, expert) => known.find(at, role) === void 0 ? null : stored.matrix(at, role, expert));
+	const own = sequential ? {
+		...model,
+		weights
+	} : model;
+	return model.architecture.forward.block(blockContext(own, layer, kind, run), x);
+}
 function watchBlock({ ledger, calibration }, layer) {
 	const tokens = calibration.ids.length;
 	return {
-		drop: (rows, fedBy) => ledger.drop(rows, tokens, `layer ${layer}, ${fedBy}`),
+		drop: (rows, fedBy) => ledger.drop(rows, tokens, {
+			layer,
+			input: fedBy
+		}),
 		route: (expert, x) => ledger.route(layer, expert, x)
 	};
 }
@@ -60191,7 +61480,7 @@ function hashName(name) {
 	for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 16777619);
 	return hash >>> 0;
 }
-/** A copy in random order (Fisher–Yates). */
+/** A copy in random order (Fisher\u2013Yates). */
 function shuffled(items, random) {
 	const order = [...items];
 	for (let last = order.length - 1; last > 0; last--) {
@@ -60215,6 +61504,8 @@ function windowStarts(count, length, total, random) {
 const positionsAtOnce$1 = 256;
 /** Positions used to find where a token is likely. They are enough to distinguish contexts. */
 const contextPositions = 8192;
+/** The same where only the head's cost is wanted: the groups have to be alike, not the same. */
+const fewContexts = 2048;
 /** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */
 const contextWidth = 64;
 /** Rounds of k-means. The groups do not have to be optimal. */
@@ -60223,7 +61514,7 @@ const rounds = 10;
 * Groups the rows of a head `[vocabulary, hidden]` by the contexts in which their tokens are
 * likely. `x [positions, hidden]` is the input of the head.
 */
-async function groupRows(ops, head, x, count) {
+async function groupRows(ops, head, x, { count, positions = contextPositions }) {
 	const labels = sharedIntegers(head.rows);
 	if (count === 1) return {
 		count,
@@ -60231,7 +61522,7 @@ async function groupRows(ops, head, x, count) {
 	};
 	const contexts = newMatrix(head.rows, 64);
 	const signs = randomSigns(64, x.columns);
-	const sample = sampleOf$1(x.rows);
+	const sample = sampleOf$1(x.rows, positions);
 	for (let start = 0; start < sample.length; start += 256) {
 		const end = Math.min(sample.length, start + 256);
 		const some = await ops.gather(x, sample.subarray(start, end));
@@ -60253,14 +61544,14 @@ async function groupRows(ops, head, x, count) {
 		labels
 	};
 }
-/** Evenly spaced positions, `contextPositions` at most. */
-function sampleOf$1(positions) {
-	const stride = Math.max(1, Math.ceil(positions / contextPositions));
+/** Evenly spaced positions, `most` at most. */
+function sampleOf$1(positions, most) {
+	const stride = Math.max(1, Math.ceil(positions / most));
 	const sample = sharedIntegers(Math.floor(positions / stride));
 	for (let i = 0; i < sample.length; i++) sample[i] = i * stride;
 	return sample;
 }
-/** Fisher weights of every group at every position: Σ p_v (1 - p_v), `[positions, groups]`. */
+/** Fisher weights of every group at every position: \u03a3 p_v (1 - p_v), `[positions, groups]`. */
 async function fisherWeights(ops, head, x, { count, labels: groups }) {
 	const fisher = newMatrix(x.rows, count);
 	for (let start = 0; start < x.rows; start += 256) {
@@ -60298,19 +61589,26 @@ const weighedRows = 4096;
 * The head is tuned for the KL of its logits. To second order, KL = ½ Var_p(error of the logits).
 * So the error of token v's row counts at a position with the Fisher weight p_v (1 - p_v): only
 * positions where v is likely matter to its row. Rows whose tokens are likely in the same contexts
-* form a group and share one Hessian, Σ over positions of (Σ of the group's Fisher weights) x xᵀ.
+* form a group and share one Hessian, \u03a3 over positions of (\u03a3 of the group's Fisher weights) x x\u1d40.
 * It is shrunk towards the sum over all groups.
 */
 async function tuneHeadRows(tools, head, x, options) {
-	const inputs = await openHeadInputs(tools, head, x);
-	const result = await tuneGroups(tools, inputs, options);
+	const inputs = await openHeadInputs(tools, {
+		head,
+		x,
+		contexts: options.contexts
+	});
+	const [result] = await tuneGroups(tools, inputs, [options]);
 	inputs.all.release();
 	return result;
 }
 /** Groups the rows of a head. The caller releases `all`. */
-async function openHeadInputs({ ops, kernel, settings, hessianBuffers }, head, x) {
+async function openHeadInputs({ ops, kernel, settings, hessianBuffers }, { head, x, contexts }) {
 	const count = Math.max(1, Math.min(settings.headGroups, Math.floor(head.rows / rowsPerGroup)));
-	const groups = await groupRows(ops, head, x, count);
+	const groups = await groupRows(ops, head, x, {
+		count,
+		...contexts && { positions: contexts }
+	});
 	const fisher = await fisherWeights(ops, head, x, groups);
 	const all = newGram(hessianBuffers, x.columns);
 	const workspace = newMatrix(Math.min(weighedRows, x.rows), x.columns);
@@ -60351,74 +61649,110 @@ async function addWeighed(kernel, gram, { x, fisher, workspace }, kind) {
 	}
 	return before;
 }
-/** Tunes every group of rows with its Hessian. */
-async function tuneGroups(tools, inputs, { widths, stored = widths, lookup = null, writeCodes }) {
-	const { settings, storage: store } = tools;
-	const { head, groups } = inputs;
-	const { rows, columns } = head;
-	const all = await mixed(tools, inputs.all, lookup);
-	const parts = stored.map((width) => {
-		const part = newTunedRows(width, {
-			rows,
-			columns,
-			store
-		});
-		return writeCodes === void 0 ? part : {
-			...part,
-			words: none
-		};
-	});
-	const total = widths.map(noSums);
-	let worst = null;
+/** Of a group's rows, every eighth is in the sample. */
+const sampledEvery = 8;
+/** Tunes every group of rows with its Hessian, in each of some ways. */
+async function tuneGroups(tools, inputs, ways) {
+	const { groups } = inputs;
+	const open = [];
+	for (const options of ways) open.push(await openWay(tools, inputs, options));
 	for (let group = 0; group < groups.count; group++) {
 		const members = [...groups.labels.keys()].filter((row) => groups.labels[row] === group);
 		if (members.length === 0) continue;
-		const hessian = await groupHessian(tools, {
-			...inputs,
-			all
-		}, {
-			group,
-			lookup
-		});
-		const sums = await tuneMatrix(tools, rowsOfWeight(gather(head, members)), {
-			hessian,
-			widths,
-			sweeps: settings.sweeps,
-			alone: true,
-			write: async (part) => {
-				const whole = parts[stored.indexOf(part.width)];
-				if (whole === void 0) return;
-				scatter(part, whole, members);
-				if (writeCodes !== void 0) await writeScattered(part, members, writeCodes);
-			}
-		});
-		for (const [i, sum] of sums.entries()) addSums(total[i], sum);
-		if (worst === null || hessian.damping > worst.damping) worst = hessian;
-		hessian.release();
+		const gram = await groupGram(tools, inputs, group);
+		for (const way of open) {
+			const hessian = await groupHessian(tools, gram, way);
+			await tuneGroup(tools, inputs.head, {
+				way,
+				members,
+				hessian
+			});
+			hessian.release();
+		}
+		gram.release();
 	}
-	if (all !== inputs.all) all.release();
+	for (const { all } of open) if (all !== inputs.all) all.release();
+	return open.map(({ parts, sums, sampledSums, worst }) => {
+		return {
+			parts,
+			sums,
+			sampledSums,
+			hessian: worst
+		};
+	});
+}
+async function openWay(tools, { head, all }, options) {
+	const { widths, stored = widths, sampledWidths = [], lookup = null, writeCodes } = options;
+	const { rows, columns } = head;
 	return {
-		parts,
-		sums: total,
-		hessian: worst
+		options,
+		parts: stored.map((width) => {
+			const part = newTunedRows(width, {
+				rows,
+				columns,
+				store: tools.storage
+			});
+			return writeCodes === void 0 ? part : {
+				...part,
+				words: none
+			};
+		}),
+		worst: null,
+		all: await mixed(tools, all, lookup),
+		sums: widths.map(noSums),
+		sampledSums: sampledWidths.map(noSums)
 	};
 }
-async function groupHessian(tools, { all, ...inputs }, { group, lookup }) {
-	const { kernel, settings, hessianBuffers } = tools;
+async function tuneGroup(tools, head, { way, members, hessian }) {
+	const { widths, stored = widths, sampledWidths = [], sampled = false, writeCodes } = way.options;
+	const common = {
+		hessian,
+		sweeps: tools.settings.sweeps,
+		alone: true,
+		sampled
+	};
+	const tune = (rows, own) => tuneMatrix(tools, rowsOfWeight(gather(head, rows)), {
+		...common,
+		...own
+	});
+	const write = async (part) => {
+		const whole = way.parts[stored.indexOf(part.width)];
+		if (whole === void 0) return;
+		scatter(part, whole, members);
+		if (writeCodes !== void 0) await writeScattered(part, members, writeCodes);
+	};
+	const sums = await tune(members, {
+		widths,
+		write
+	});
+	for (const [i, sum] of sums.entries()) addSums(way.sums[i], sum);
+	if (way.worst === null || hessian.damping > way.worst.damping) way.worst = hessian;
+	if (sampledWidths.length === 0) return;
+	const ofSome = await tune(members.filter((_, i) => i % sampledEvery === 0), {
+		widths: sampledWidths,
+		write: async () => {}
+	});
+	for (const [i, sum] of ofSome.entries()) addSums(way.sampledSums[i], sum);
+}
+/** The group's Gram matrix. Its tokens are the effective sample size. */
+async function groupGram({ kernel, hessianBuffers }, inputs, group) {
 	const gram = newGram(hessianBuffers, inputs.x.columns);
 	const { sum, squares } = await addWeighed(kernel, gram, inputs, group);
-	const own = await mixed(tools, gram, lookup);
-	own.tokens = squares > 0 ? sum * sum / squares : 0;
+	gram.tokens = squares > 0 ? sum * sum / squares : 0;
+	return gram;
+}
+async function groupHessian(tools, gram, way) {
+	const { pooledStrength: strength, curvature } = tools.settings;
+	const own = await mixed(tools, gram, way.options.lookup ?? null);
 	const shrinkage = {
-		target: all,
-		strength: settings.pooledStrength
+		target: way.all,
+		strength
 	};
 	const hessian = await makeHessian(tools, own, {
 		shrinkage,
-		curvature: settings.curvature
+		curvature
 	});
-	own.release();
-	if (own !== gram) gram.release();
+	if (own !== gram) own.release();
 	return hessian;
 }
 /**
@@ -60430,6 +61764,7 @@ async function mixed({ kernel, hessianBuffers }, gram, lookup) {
 	const sum = newGram(hessianBuffers, gram.columns);
 	const share = (1 - lookup.mix) / lookup.mix;
 	const trace = traceOf(lookup.gram);
+	sum.tokens = gram.tokens;
 	await addScaled(kernel, sum, gram, 1);
 	if (trace > 0) await addScaled(kernel, sum, lookup.gram, share * traceOf(gram) / trace);
 	return sum;
@@ -60479,20 +61814,6 @@ async function writeScattered({ words, width, ...part }, rows, write) {
 	}
 }
 
-// src/quantize/replace-matrices.ts
-/** The same weights with some matrices replaced. */
-function replaceMatrices(weights, replacement) {
-	const matrix = async (layer, role, expert, range) => {
-		const other = await replacement(layer, role, expert);
-		if (other === null) return weights.matrix(layer, role, expert, range);
-		return range === void 0 ? other : weightRows(other, ...range);
-	};
-	return {
-		...weights,
-		matrix
-	};
-}
-
 // src/quantize/outer-tuner.ts
 /**
 * Hidden states of the calibration rows before the first block, looked up in `table` or, if it is
@@ -60521,11 +61842,20 @@ function tableToTune(walk) {
 }
 /** Tunes the head. `states` are the hidden states after the last block. */
 async function tuneLast(walk, states) {
-	const { model, calibration, writer, tools, lookup: gram } = walk;
-	const { architecture, config } = model;
-	const { length } = calibration;
+	const { architecture, config } = walk.model;
 	const head = outerTensor(walk, headRole(architecture, config));
-	if (!writer.isQuantized(head)) return;
+	if (!walk.writer.isQuantized(head)) return;
+	await tunePart(walk, {
+		name: "head",
+		layer: null,
+		tensors: [head]
+	}, (own) => tuneHeadOf(own, head, states));
+	walk.lookup?.release();
+}
+async function tuneHeadOf(walk, head, states) {
+	const { model, calibration, tools, lookup: gram } = walk;
+	const { architecture } = model;
+	const { length } = calibration;
 	const { tiedMix: mix } = tools.settings;
 	if (gram !== null && mix === 0) await tuneRows(walk, head, {
 		source: model.weights,
@@ -60543,7 +61873,6 @@ async function tuneLast(walk, states) {
 			}
 		});
 	}
-	gram?.release();
 }
 /** The tensor of a role outside the blocks. */
 function outerTensor({ base }, role) {
@@ -60613,7 +61942,10 @@ async function tuneHead(walk, tensor, { x, lookup }) {
 	const head = await model.weights.matrix(null, tensor.role.role);
 	const widths = writer.widthsOf(tensor);
 	const { dropped } = await tools.kernel.run("screen", { x });
-	ledger.drop(dropped, calibration.ids.length, "the input of the head");
+	ledger.drop(dropped, calibration.ids.length, {
+		layer: null,
+		input: "the input of the head"
+	});
 	const { rows, columns, dtype } = head;
 	const codes = widths.reduce((sum, { bits }) => sum + rows * columns * bits / 8, 0);
 	const writeCodes = (part) => writer.write(tensor, 0, part);
@@ -60641,7 +61973,6 @@ var TuningRider = class {
 	#states;
 	/** The base's own states, beside those of the tier; null: the residual is not repaired. */
 	#own;
-	#moved = 0;
 	/** `repairsResidual`: only in a sequential walk. */
 	constructor(walk, repairsResidual) {
 		const tensor = tableToTune(walk);
@@ -60649,6 +61980,7 @@ var TuningRider = class {
 		this.#table = tensor && new TableTuner(walk, tensor);
 		this.#states = new HeldStates(walk.keep);
 		this.#own = repairsResidual ? new HeldStates(walk.keep) : null;
+		walk.ledger.moved = repairsResidual ? /* @__PURE__ */ new Map() : null;
 	}
 	/** The riders of this tuning. */
 	get riders() {
@@ -60683,18 +62015,27 @@ var TuningRider = class {
 			residual = new ResidualRepair(place);
 			await this.#own.keep(await residual.run(await this.#own.take()));
 		}
-		const x = await this.#states.take();
-		await this.#states.keep(await tuneBlock(walk, {
+		const place = {
 			layer,
 			kind,
 			quantized,
 			residual
-		}, x));
-		this.#moved += residual?.moved ?? 0;
+		};
+		const part = {
+			name: `block ${layer}`,
+			layer,
+			tensors: quantized
+		};
+		const x = await this.#states.take();
+		const after = await tunePart(walk, part, async (own) => {
+			const y = await tuneBlock(own, place, x);
+			own.ledger.moved?.set(layer, residual?.moved ?? 0);
+			return y;
+		});
+		await this.#states.keep(after ?? await passBlock$1(walk, place, x));
 	}
 	/** Tunes the head. To be called after the last block. */
 	async finish() {
-		this.#walk.ledger.moved = this.#own === null ? null : this.#moved;
 		await tuneLast(this.#walk, this.#states);
 	}
 };
@@ -60709,7 +62050,15 @@ var TableTuner = class {
 		this.#tensor = tensor;
 	}
 	async embed({ weights }) {
-		this.stored = await tuneTable(this.#walk, this.#tensor, weights);
+		const walk = this.#walk;
+		const part = {
+			name: "embeddings",
+			layer: null,
+			tensors: [this.#tensor]
+		};
+		const tuned = await tunePart(walk, part, async (own) => ({ stored: await tuneTable(own, this.#tensor, weights) }));
+		if (tuned !== null) this.stored = tuned.stored;
+		else if (walk.sequential) this.stored = await storedMatrix(walk, this.#tensor);
 	}
 	async pass() {}
 };
@@ -60736,10 +62085,17 @@ function openTools(given) {
 * it. The bytes depend neither on the number of workers nor on timing. Throws BAD_CHECKPOINT for
 * weights or activations that are not finite.
 */
-async function tuneSeries(request) {
-	const series = openSeries(request);
-	const { tiers, model, routers } = series;
-	const { riders, propagation, keep, keepWeights = null } = request;
+function tuneSeries(request) {
+	const { weights: kept, base } = request;
+	return withReadAhead({
+		weights: kept,
+		tensors: base.tensors
+	}, (weights) => tuneTiers(openSeries(request, weights)));
+}
+async function tuneTiers(series) {
+	const { request, tiers, model, routers } = series;
+	const { riders, propagation, keep, keepWeights = null, onBlock } = request;
+	const behind = { onBlock };
 	const repairs = tiers.map((tier) => repairOf(series, tier));
 	const rides = tiers.map((tier, i) => rideOf(series, tier, repairs[i], riders.tiers[i]));
 	const tuned = [];
@@ -60752,9 +62108,10 @@ async function tuneSeries(request) {
 			keepWeights
 		};
 		const isTied = isTiedTable(model);
-		await rideAll(isTied ? [own] : [own, ...rides]);
+		await rideAll(isTied ? [own] : [own, ...rides], behind);
 		await tuner.finish();
-		if (isTied) await rideAll(rides);
+		await onBlock?.(null);
+		if (isTied) await rideAll(rides, behind);
 		tuned.push(...closeWalk(walk));
 	} else {
 		for (const tier of tiers) {
@@ -60763,16 +62120,17 @@ async function tuneSeries(request) {
 			await rideAll([{
 				model,
 				riders: tuner.riders
-			}]);
+			}], behind);
 			await tuner.finish();
+			await onBlock?.(null);
 			tuned.push(...closeWalk(walk));
 		}
-		const recorder = routers === null ? [] : [routers.rider(series.kept, keep)];
-		await rideAll([{
+		const own = {
 			model,
-			riders: [...recorder, ...riders.base],
+			riders: [...routers === null ? [] : [routers.rider(series.kept, keep)], ...riders.base],
 			keepWeights
-		}, ...rides]);
+		};
+		await rideAll([own, ...rides], behind);
 	}
 	return tuned.map(({ tuning, ...rest }, i) => {
 		const records = repairs[i]?.records ?? null;
@@ -60789,37 +62147,39 @@ async function tuneSeries(request) {
 		};
 	});
 }
-function openSeries(request) {
-	const { base, plans, kernel, settings, report, sinks } = request;
+function openSeries(request, weights) {
+	const { base, plans, kernel, settings, report, sinks, logs } = request;
 	const { architecture, config, storage } = base;
 	const tools = openTools({
 		kernel,
 		settings,
 		storage
 	});
-	const total = plans.length * sum$1(base.tensors, bytesOf$2);
+	const repaired = hasRoutersToRepair(request);
+	const counted = base.tensors.filter(({ role }) => !repaired || role.kind !== "router");
+	const total = plans.length * sum$1(counted, bytesOf$2);
 	let done = 0;
 	const progress = (bytes) => {
 		done += bytes;
 		report.tick(done, total, "bytes");
 	};
-	const kept = request.weights;
 	return {
 		request,
 		tools,
 		progress,
-		kept,
+		kept: request.weights,
 		model: {
 			architecture,
 			config,
 			ops: tools.ops,
-			weights: kept
+			weights
 		},
 		tiers: plans.map((plan, i) => ({
 			plan,
-			sink: sinks[i]
+			sink: sinks[i],
+			log: logs?.[i] ?? noLog
 		})),
-		routers: hasRoutersToRepair(request) ? new BaseRouters(tools.ops, request.calibration, plans.length) : null
+		routers: repaired ? new BaseRouters(tools.ops, request.calibration, plans.length, tools.settings.gateRows) : null
 	};
 }
 /**
@@ -60916,13 +62276,1934 @@ async function writeUnquantized({ request, routers, progress }, tiers) {
 	});
 	progress(tiers.length * sum$1(tensors, bytesOf$2));
 }
-function bytesOf$2(tensor) {
-	return elements(tensor.shape) * bytesPerElement[tensor.dtype];
+
+// src/ground/sealed-json.ts
+/**
+* A value as JSON on one line, with the SHA-256 of its text. So a record that was damaged, and
+* still is JSON, is not taken for what was written.
+*/
+function writeSealed(value) {
+	const text = JSON.stringify(value);
+	return `{"sha256":"${sha256Of$1(text)}","value":${text}}`;
+}
+/** The value of such a line; undefined for a text that `writeSealed` did not write. */
+function readSealed(line) {
+	try {
+		const { sha256, value } = JSON.parse(line);
+		return sha256 === sha256Of$1(JSON.stringify(value)) ? value : void 0;
+	} catch {
+		return;
+	}
+}
+function sha256Of$1(text) {
+	return createHash("sha256").update(text).digest("hex");
+}
+
+// src/mlx/layout.ts
+/** Most bytes of tensors in a shard, so that one can be uploaded while the next is made. */
+const SHARD_LIMIT = 1e9;
+/**
+* Share of the limit from which a shard ends with its block. So a large block lies in shards of its
+* own, which can be uploaded as soon as it is made.
+*/
+const fullEnough = 1 / 4;
+/**
+* Fills shards with tensors in the given order. A tensor above the limit gets a shard of its own. A
+* shard that is a quarter full ends with its block.
+*
+* Within a shard tensors of wider dtypes come first, else in the given order, and the header is
+* padded to 8 bytes. So each tensor is aligned to its elements, as readers that map the file need.
+* There is no other way to align them: safetensors allows no gaps.
+*/
+function layoutShards(tensors, options = {}) {
+	if (new Set(tensors.map(({ name }) => name)).size < tensors.length) throw bug$1("a tensor name occurs twice");
+	const limit = options.shardLimit ?? 1e9;
+	const shards = [];
+	let free = 0;
+	let block = null;
+	for (const tensor of tensors) {
+		const bytes = tensorBytes(tensor);
+		const { layer = null } = tensor;
+		const endsBlock = layer !== block && limit - free >= fullEnough * limit;
+		block = layer;
+		if (bytes > free || endsBlock || shards.length === 0) {
+			shards.push([]);
+			free = limit;
+		}
+		shards.at(-1).push(tensor);
+		free -= bytes;
+	}
+	return shards.map((shard, index) => layoutShard(shardName$1(index, shards.length), shard));
+}
+/** mlx-lm reads every file `model*.safetensors`. */
+function shardName$1(index, count) {
+	const padded = (n) => String(n).padStart(5, "0");
+	return count === 1 ? "model.safetensors" : `model-${padded(index + 1)}-of-${padded(count)}.safetensors`;
+}
+function layoutShard(file, shard) {
+	const width = (tensor) => bytesPerElement[tensor.dtype];
+	const ordered = [...shard].sort((a, b) => width(b) - width(a));
+	let end = 0;
+	const relative = ordered.map(({ name, dtype, shape, layer = null }) => {
+		const bytes = tensorBytes({
+			name,
+			dtype,
+			shape
+		});
+		end += bytes;
+		return {
+			name,
+			dtype,
+			shape,
+			layer,
+			offset: end - bytes,
+			bytes
+		};
+	});
+	const header = headerBytes(relative);
+	return {
+		file,
+		header,
+		tensors: relative.map((tensor) => ({
+			...tensor,
+			offset: header.length + tensor.offset
+		})),
+		bytes: header.length + end
+	};
+}
+function headerBytes(tensors) {
+	const entries = tensors.map(({ name, dtype, shape, offset, bytes }) => [name, {
+		dtype,
+		shape,
+		data_offsets: [offset, offset + bytes]
+	}]).sort(([a], [b]) => a < b ? -1 : 1);
+	const json = JSON.stringify(Object.fromEntries([["__metadata__", { format: "mlx" }], ...entries]));
+	const text = new TextEncoder().encode(json);
+	const length = Math.ceil(text.length / 8) * 8;
+	const header = new Uint8Array(8 + length).fill(32);
+	new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+	header.set(text, 8);
+	return header;
+}
+function tensorBytes({ name, dtype, shape }) {
+	const width = Object.hasOwn(bytesPerElement, dtype) ? bytesPerElement[dtype] : NaN;
+	const bytes = shape.reduce((product, size) => product * size, width);
+	if (!Number.isSafeInteger(bytes) || bytes < 0) throw bug$1(`${name} [${shape}] of ${dtype} has no size`);
+	return bytes;
+}
+/** All tensors of some shards by name, each with its file. */
+function placesOf$2(layouts) {
+	const placed = layouts.flatMap(({ file, tensors }) => tensors.map((tensor) => [tensor.name, {
+		...tensor,
+		file
+	}]));
+	return new Map(placed);
+}
+/**
+* Text of `model.safetensors.index.json`. Like mlx-lm we write it for a single shard too.
+* `totalParameters` counts the base's weights, not the packed words.
+*/
+function indexText(layouts, totalParameters) {
+	const placed = layouts.flatMap(({ file, tensors }) => tensors.map(({ name, bytes }) => ({
+		name,
+		bytes,
+		file
+	})));
+	placed.sort((a, b) => a.name < b.name ? -1 : 1);
+	const metadata = {
+		total_size: placed.reduce((sum, { bytes }) => sum + bytes, 0),
+		total_parameters: totalParameters
+	};
+	return writeJson({
+		metadata,
+		weight_map: Object.fromEntries(placed.map(({ name, file }) => [name, file]))
+	}, 4);
+}
+function bug$1(problem) {
+	return new OqeError("INTERNAL", `layout: ${problem}`);
+}
+
+// src/series/part-journal.ts
+/** Pieces of a shard of the base, and their digests: see DigestRun. */
+const digestsSchema = object({
+	file: line$2,
+	first: count$2,
+	digests: string("base64")
+});
+/**
+* A finished part, the SHA-256 of its stored tensors in the order in which it names them, and what
+* was read of the base since the part before it.
+*/
+const writtenPartSchema = object({
+	part: partRecordSchema,
+	sha256: sha256$1,
+	read: list$1(digestsSchema)
+});
+/** The journal of a tier's folder, which lies beside it: a line of JSON for each finished part. */
+function journalOf(folder) {
+	return join$1(dirname(folder), "parts.jsonl");
+}
+/** Bytes that are read at once to be hashed. */
+const chunk$4 = 4 << 20;
+/** Largest journal that is read, in bytes. That of a large model has some megabytes. */
+const largest$2 = 256 << 20;
+/**
+* The finished parts of a tier, in a file beside its folder. A part counts as finished once its
+* line is on the disk, and the line is written after the tensors.
+*/
+var PartJournal = class {
+	#shards;
+	#places;
+	#known = /* @__PURE__ */ new Map();
+	#fresh = [];
+	constructor(shards) {
+		this.#shards = shards;
+		this.#places = placesOf$2(shards.layouts);
+	}
+	/** The parts that are finished. */
+	get known() {
+		return [...this.#known.values()];
+	}
+	recall(name) {
+		return this.#known.get(name)?.part ?? null;
+	}
+	record(part) {
+		this.#fresh.push(part);
+	}
+	/** Takes a part over whose tensors are in the shards. */
+	adopt(written) {
+		for (const name of written.part.tensors) this.#shards.writer.restore(name);
+		this.#known.set(written.part.name, written);
+	}
+	/**
+	* Takes over the parts that an earlier run left in the folder. The tensors of each are read and
+	* compared with its SHA-256; a part that differs is made again. So are all behind a damaged line,
+	* because it told what they read of the base; and all, if that run read other bytes of it.
+	*/
+	async load() {
+		const { folder, notes, fits } = this.#shards;
+		const found = await readJournal(journalOf(folder));
+		if (!notes.recall(found.flatMap(({ read }) => read))) {
+			await rm(journalOf(folder), { force: true });
+			return;
+		}
+		for (const written of found) {
+			const { name, tensors } = written.part;
+			if (this.#known.has(name) || !fits(written.part)) continue;
+			const wasThere = (tensor) => {
+				const place = this.#places.get(tensor);
+				return place !== void 0 && this.#shards.writer.wasThere(place.file);
+			};
+			if (!tensors.every(wasThere) || await this.#hash(tensors) !== written.sha256) continue;
+			this.adopt(written);
+		}
+	}
+	/** Writes the parts that were finished since the last call, and returns them. */
+	async save() {
+		const fresh = this.#fresh;
+		this.#fresh = [];
+		if (fresh.length === 0) return [];
+		await this.#shards.writer.sync();
+		const written = [];
+		for (const part of fresh) {
+			const read = [...this.#shards.notes.takeDigests(this)];
+			written.push({
+				part,
+				sha256: await this.#hash(part.tensors),
+				read
+			});
+		}
+		const handle = await open$2(journalOf(this.#shards.folder), "a");
+		try {
+			await handle.appendFile(written.map((one) => `\n${writeSealed(one)}\n`).join(""));
+			await handle.sync();
+		} finally {
+			await handle.close();
+		}
+		for (const one of written) this.#known.set(one.part.name, one);
+		return written;
+	}
+	async #hash(tensors) {
+		const hash = createHash("sha256");
+		for (const name of tensors) {
+			const { bytes } = this.#places.get(name);
+			for (let at = 0; at < bytes; at += chunk$4) {
+				const some = new Uint8Array(Math.min(chunk$4, bytes - at));
+				await this.#shards.writer.read(name, at, some);
+				hash.update(some);
+			}
+		}
+		return hash.digest("hex");
+	}
+};
+/**
+* The parts that a journal tells of, up to the first line that cannot be read. The file is cut
+* there.
+*/
+async function readJournal(path) {
+	const size = await stat$1(path).then((found) => found.size, () => 0);
+	if (size === 0) return [];
+	const text = size > largest$2 ? "" : await readFile$1(path, "utf8");
+	const parts = [];
+	let whole = 0;
+	for (const line of text.split(/(?<=\n)/)) {
+		if (line !== "\n") {
+			const { success, output } = safeParse(writtenPartSchema, readSealed(line));
+			if (!success || !line.endsWith("\n")) break;
+			parts.push(output);
+		}
+		whole += Buffer.byteLength(line);
+	}
+	if (whole < size) await truncate(path, whole);
+	return parts;
+}
+
+// src/series/atomic-folder.ts
+/**
+* Builds folders aside (in `.<name>.<work>.partial` beside each place). Renames each to its place
+* once `fill` is done. A place has the old folder or the whole new one, never a part. A failure
+* removes the partial folders, except those that keep work for the next run.
+*/
+async function buildAside(builds, fill) {
+	const partials = [];
+	try {
+		for (const { place, work } of builds) await onDisk(dirname(place), 0, async () => {
+			await tidy(place);
+			await makeFolder(dirname(place));
+			partials.push(await openPartial(place, work));
+		});
+		const value = await fill(partials.map(({ path }) => path));
+		for (const [i, { place }] of builds.entries()) await onDisk(place, 0, () => replaceFolder(partials[i].path, place));
+		return value;
+	} finally {
+		await Promise.all(partials.map((partial) => partial.close()));
+	}
+}
+async function openPartial(place, work) {
+	if (work === null) return openRunFolder(dirname(place), partialOf(place));
+	const whole = beside(place, `${work}.partial`);
+	const path = join$1(whole, "files");
+	await makeFolder(path);
+	const close = async () => {
+		const isThere = (one) => stat$1(one).then(Boolean, () => false);
+		if (await isThere(path) && await isThere(journalOf(path))) return;
+		await rm(whole, {
+			recursive: true,
+			force: true
+		}).catch(() => {});
+	};
+	return {
+		path,
+		close
+	};
+}
+/**
+* Writes a file aside, in a folder of this run, and renames it to its place. The place has the old
+* file or the whole new one. Folders of killed runs are removed.
+*/
+async function writeAside(place, text) {
+	const folder = dirname(place);
+	await onDisk(folder, Buffer.byteLength(text), async () => {
+		await makeFolder(folder);
+		await removeAbandoned(folder, partialOf(place));
+		const partial = await openRunFolder(folder, partialOf(place));
+		try {
+			const path = join$1(partial.path, basename(place));
+			await writeFile(path, text);
+			await rename$1(path, place);
+		} finally {
+			await partial.close();
+		}
+	});
+}
+function partialOf(place) {
+	return {
+		prefix: `.${basename(place)}.`,
+		suffix: ".partial"
+	};
+}
+function beside(place, suffix) {
+	return join$1(dirname(place), `.${basename(place)}.${suffix}`);
+}
+/** Cleans up after killed runs: removes their partial folders, and restores a folder moved away. */
+async function tidy(place) {
+	await rename$1(beside(place, "old"), place).catch(() => {});
+	await removeAbandoned(dirname(place), partialOf(place));
+}
+/** Puts `made` in the place of a folder that may exist. The place is empty between two renames. */
+async function replaceFolder(made, place) {
+	const old = beside(place, "old");
+	await rm(old, {
+		recursive: true,
+		force: true
+	});
+	await rename$1(place, old).catch((error) => {
+		if (error.code !== "ENOENT") throw error;
+	});
+	await rename$1(made, place).catch(async (error) => {
+		await rename$1(old, place).catch(() => {});
+		throw error;
+	});
+	await rm(old, {
+		recursive: true,
+		force: true
+	});
+}
+/** Throws NOT_OURS if `place` has something that oqe-publisher did not write. */
+async function refuseForeignFolder(place, overwrite) {
+	const found = await statusOf(place);
+	if (found === null || overwrite) return;
+	const names = found.isDirectory() ? await readdir$1(place) : [basename(place)];
+	if (names.length > 0 && !names.includes("oqe-receipt.json")) throw new OqeError("NOT_OURS", `${place} exists and has no ${receiptPath}, so oqe-publisher did not write it`, "Choose another folder, or set overwrite to replace it.");
+}
+/** null: there is nothing. A link to nothing has the status of the link. Throws DISK. */
+async function statusOf(place) {
+	return stat$1(place).catch(async (cause) => {
+		if (codeOf(cause) === "ENOENT") return lstat(place).catch(() => null);
+		throw await diskError(cause, place, 0);
+	});
+}
+
+// src/checkpoint/fingerprint.ts
+/** Most bytes of a config, as in readText. */
+const MAX_CONFIG = 64 << 20;
+/** Most bytes of weights that are hashed. They take about a second. */
+const MAX_WEIGHTS = 2 ** 30;
+/** Weights are read in blocks of this size. It is well below the size of an expert's matrix. */
+const BLOCK = 1 << 18;
+/**
+* Identifies the state of a folder: `sha256:` and a hash of its config and of the name, size,
+* header and weights of every safetensors file. The hash covers all weights up to 1 GiB. Of larger
+* models it covers of every tensor the first 256 KiB and every k-th block of 256 KiB from there,
+* with the least k that keeps the evenly spread blocks to 1 GiB. So no tensor can be replaced
+* unnoticed, however small it is. The folder's own name does not count.
+*/
+async function fingerprint(folder, most = MAX_WEIGHTS) {
+	const shards = [...folder.files].filter(([path]) => /^[^/]+\.safetensors$/.test(path));
+	const stride = Math.ceil(shards.reduce((sum, [, size]) => sum + size, 0) / most) || 1;
+	const hash = createHash("sha256");
+	const buffer = new Uint8Array(BLOCK);
+	const digest = async (source, { start, end }, step = 1) => {
+		for (let at = start; at < end; at += step * BLOCK) {
+			const length = Math.min(BLOCK, end - at);
+			hash.update(await source.read(at, length, buffer.subarray(0, length)));
+		}
+	};
+	for (const [path, size] of folder.files) {
+		const isConfig = path === "config.json";
+		if (!isConfig && !shards.some(([shard]) => shard === path)) continue;
+		hash.update(`${path}\0${size}\0`);
+		const source = await folder.open(path);
+		const end = isConfig ? Math.min(size, MAX_CONFIG) : await headerEnd(source);
+		await digest(source, {
+			start: 0,
+			end
+		});
+		if (isConfig) continue;
+		const places = stride > 1 ? await placesOf$1(source) : null;
+		for (const place of places ?? [{
+			start: end,
+			end: size
+		}]) await digest(source, place, stride);
+	}
+	return `sha256:${hash.digest("hex")}`;
+}
+/** Where the tensors of a shard are; null for a header that openCheckpoint is going to refuse. */
+async function placesOf$1(source) {
+	return readHeader(source).then(({ tensors }) => tensors, () => null);
+}
+/** End of the header, within the file. readHeader checks the header itself. */
+async function headerEnd(source) {
+	if (source.size < 8) return source.size;
+	const first = await source.read(0, 8);
+	const declared = Number(new DataView(first.buffer, first.byteOffset).getBigUint64(0, true));
+	return Math.min(8 + declared, 8 + MAX_HEADER_BYTES, source.size);
+}
+
+// src/checkpoint/folder.ts
+/** A model folder has dozens of files. A folder with more than this is not a model folder. */
+const MAX_FILES = 1e4;
+/** The operating system reads at most 2^31 bytes at once. */
+const MAX_READ = 1 << 30;
+/**
+* Opens a folder as a repository. Lists regular files at any depth, except those below dot-folders.
+* Symbolic links may not leave the folder, except in the Hugging Face cache
+* (`models--org--name/snapshots/<commit>`), where they point to `../../blobs`. Throws NOT_FOUND for
+* a path that is not a readable folder, BAD_INPUT for a link that leaves it.
+*/
+async function openFolder(path) {
+	const root = await resolveFolder(path);
+	const files = await listFiles(root).catch((cause) => {
+		if (cause instanceof OqeError) throw cause;
+		throw new OqeError("NOT_FOUND", `${root} cannot be listed: ${reasonOf$1(cause)}`, "Check its permissions.", cause);
+	});
+	const folder = new Folder(root, files);
+	const revision = commitOf(root) ?? await fingerprint(folder).catch(async (error) => {
+		await folder.close();
+		throw error;
+	});
+	return {
+		id: null,
+		name: nameOf$3(root),
+		revision,
+		files,
+		open: (file) => folder.open(file),
+		close: () => folder.close()
+	};
+}
+/** Files of a folder, each opened once. */
+var Folder = class {
+	files;
+	root;
+	sources = /* @__PURE__ */ new Map();
+	constructor(root, files) {
+		this.root = root;
+		this.files = files;
+	}
+	async open(file) {
+		const size = this.files.get(file);
+		if (size === void 0) throw new OqeError("MISSING_FILE", `${this.root} has no file ${quote(file)}`, "Is this the whole model folder?");
+		const source = this.sources.get(file) ?? FileSource.open(join$1(this.root, file), size);
+		this.sources.set(file, source);
+		return source;
+	}
+	async close() {
+		const sources = [...this.sources.values()];
+		this.sources.clear();
+		for (const source of await Promise.allSettled(sources)) if (source.status === "fulfilled") await source.value.close();
+	}
+};
+async function resolveFolder(path) {
+	const missing = (why, cause) => new OqeError("NOT_FOUND", `${path} ${why}`, "Name a model folder, or a model on the Hub as org/name.", cause);
+	try {
+		const root = await realpath(path);
+		if ((await stat$1(root)).isDirectory()) return root;
+	} catch (cause) {
+		throw missing("does not exist or cannot be read", cause);
+	}
+	throw missing("is not a folder");
+}
+async function listFiles(root) {
+	const found = [];
+	const folders = [""];
+	for (let folder = folders.pop(); folder !== void 0; folder = folders.pop()) for (const entry of await readdir$1(join$1(root, folder), { withFileTypes: true })) {
+		const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+		if (entry.isDirectory() && !entry.name.startsWith(".")) folders.push(path);
+		if (!entry.isFile() && !entry.isSymbolicLink()) continue;
+		const target = entry.isSymbolicLink() ? await resolveLink(root, path) : join$1(root, path);
+		const status = await stat$1(target);
+		if (status.isFile()) found.push([path, status.size]);
+		if (found.length > MAX_FILES) throw new OqeError("BAD_INPUT", `${root} holds more than ${MAX_FILES} files`, "Name a folder that holds one model.");
+	}
+	return new Map(found.sort(([a], [b]) => a < b ? -1 : 1));
+}
+/** Target of the link at `path`. Throws unless it is in the folder or in the blobs of its cache. */
+async function resolveLink(root, path) {
+	const target = await realpath(join$1(root, path)).catch((cause) => {
+		throw new OqeError("BAD_CHECKPOINT", `${join$1(root, path)} is a link to nothing`, "Download the model again.", cause);
+	});
+	if ([root, commitOf(root) === void 0 ? void 0 : join$1(dirname(dirname(root)), "blobs")].some((home) => home !== void 0 && target.startsWith(home + sep))) return target;
+	throw new OqeError("BAD_INPUT", `${join$1(root, path)} is a link that leaves the model folder`, "Copy the file into the folder; only the Hugging Face cache may hold links, to its own blobs.");
+}
+/** The commit in `\u2026/snapshots/<40 hex>`. */
+function commitOf(root) {
+	return basename(dirname(root)) === "snapshots" ? /^[0-9a-f]{40}$/.exec(basename(root))?.[0] : void 0;
+}
+/** The folder's own name; in the cache, `name` of `models--org--name`. */
+function nameOf$3(root) {
+	const repo = commitOf(root) === void 0 ? "" : basename(dirname(dirname(root)));
+	return repo.startsWith("models--") ? repo.split("--").at(-1) : basename(root);
+}
+var FileSource = class FileSource {
+	name;
+	size;
+	handle;
+	constructor(name, size, handle) {
+		this.name = name;
+		this.size = size;
+		this.handle = handle;
+	}
+	static async open(path, size) {
+		const handle = await open$2(path, "r").catch((cause) => {
+			throw new OqeError("MISSING_FILE", `${path} cannot be opened: ${cause.code}`, "Check the file's permissions.", cause);
+		});
+		return new FileSource(path, size, handle);
+	}
+	async read(offset, length, into) {
+		if (offset < 0 || length < 0 || !(offset + length <= this.size)) throw new OqeError("BAD_CHECKPOINT", `${this.name}: bytes ${offset} to ${offset + length} were asked for, the file has ${this.size}`);
+		const bytes = into ?? new Uint8Array(length);
+		for (let done = 0; done < length;) {
+			const { bytesRead } = await this.handle.read(bytes, done, Math.min(length - done, MAX_READ), offset + done);
+			if (bytesRead === 0) {
+				const got = `expected ${this.size} bytes, got ${offset + done}`;
+				throw new OqeError("BAD_CHECKPOINT", `${this.name} became shorter while it was read: ${got}`);
+			}
+			done += bytesRead;
+		}
+		return bytes;
+	}
+	close() {
+		return this.handle.close();
+	}
+};
+
+// src/ground/block-times.ts
+/** Seconds below which a time says nothing. */
+const shortest = {
+	block: 1,
+	left: 60
+};
+/** Times of the blocks of a walk, for the line behind each block. */
+var BlockTimes = class {
+	#blocks;
+	#now;
+	#last;
+	#layer = -1;
+	#worked = {
+		blocks: 0,
+		seconds: 0
+	};
+	/** `now`: milliseconds that never go back. */
+	constructor(blocks, now = () => performance.now()) {
+		this.#blocks = blocks;
+		this.#now = now;
+		this.#last = now();
+	}
+	/**
+	* `block 8 of 52 (3 min; block 52 in about 2 h 10 min)`. `hasWorked`: whether the block was made.
+	* A block that an earlier run made says nothing of the time of those to come. A layer that is not
+	* behind the last one begins another walk.
+	*/
+	behind(layer, hasWorked = true) {
+		const seconds = (this.#now() - this.#last) / 1e3;
+		this.#last = this.#now();
+		if (layer <= this.#layer) this.#worked = {
+			blocks: 0,
+			seconds: 0
+		};
+		this.#layer = layer;
+		if (hasWorked) {
+			this.#worked.blocks++;
+			this.#worked.seconds += seconds;
+		}
+		const left = (this.#blocks - layer - 1) * (this.#worked.seconds / this.#worked.blocks);
+		const times = [...seconds >= shortest.block ? [duration$1(seconds)] : [], ...left >= shortest.left ? [`block ${this.#blocks} in about ${duration$1(left)}`] : []];
+		const name = `block ${layer + 1} of ${this.#blocks}`;
+		return times.length === 0 ? name : `${name} (${times.join("; ")})`;
+	}
+};
+
+// src/mlx/mlx-config.ts
+/** How config.json spells a dtype. */
+const torchNames = {
+	BF16: "bfloat16",
+	F16: "float16",
+	F32: "float32"
+};
+/** Keys that transformers reads as floats, refusing 1000000 for 1000000.0. */
+const floats = [
+	"time_step_limit",
+	"rope_theta",
+	"attention_factor"
+];
+/**
+* Text of an MLX repo's `config.json`: the base's folded config with `torch_dtype`, `quantization`
+* and its copy `quantization_config`, which the Hub's model tree reads. Each module whose width is
+* not the default has an entry: mlx-lm up to 0.32.0 would load it at the default width otherwise.
+* `_name_or_path` is left out: it is a path of the author's machine.
+*/
+function mlxConfigText(config, quantization) {
+	const { _name_or_path: _, ...rest } = config;
+	const value = quantizationValue(quantization);
+	const torch_dtype = torchNames[quantization.storage];
+	const whole = {
+		...rest,
+		torch_dtype,
+		quantization: value,
+		quantization_config: value
+	};
+	return writeJson(whole, 4, /* @__PURE__ */ new Set([...quantization.floatKeys, ...floats]));
+}
+function quantizationValue({ defaults, modules }) {
+	const differs = ({ bits, groupSize }) => bits !== defaults.bits || groupSize !== defaults.groupSize;
+	const overrides = Object.entries(modules).filter(([, width]) => differs(width));
+	return {
+		...widthValue(defaults),
+		...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)]))
+	};
+}
+function widthValue({ bits, groupSize }) {
+	return {
+		group_size: groupSize,
+		bits,
+		mode: "affine"
+	};
+}
+
+// src/quantize/part-fit.ts
+/**
+* Whether a record is of a part of a tier: it names exactly the stored tensors of that part, and
+* has a result for each of their matrices. So a record of something else is not taken over, which
+* would leave tensors without bytes.
+*/
+function partFits(base, plan) {
+	return (part) => {
+		const router = /^router (\d+)$/.exec(part.name);
+		if (router !== null) return isRouter(base, Number(router[1]), part);
+		const tensors = tensorsOf(base, part.name).filter((one) => widthOf$1(plan, one) !== void 0);
+		const stored = tensors.flatMap((one) => storedTensors(one, widthOf$1(plan, one), base.storage));
+		return haveSame(part.tensors, stored.map(({ name }) => name)) && haveResults(tensors, part);
+	};
+}
+function isRouter({ tensors }, layer, part) {
+	const found = tensors.find((one) => one.layer === layer && one.role.kind === "router");
+	const { router, matrices, tokens } = part;
+	return found !== void 0 && haveSame(part.tensors, [byRole(tensors).get(layer, found.role.role).name]) && router?.layer === layer && matrices.length + tokens.length === 0;
+}
+/** The tensors of a part by its name; none for another name. */
+function tensorsOf({ architecture, config, tensors }, name) {
+	const block = /^block (\d+)$/.exec(name);
+	if (block !== null) return tensors.filter(({ layer }) => layer === Number(block[1]));
+	const outer = {
+		embeddings: () => outerRole(architecture, "embeddings"),
+		head: () => headRole(architecture, config)
+	};
+	if (!Object.hasOwn(outer, name)) return [];
+	const role = outer[name]();
+	return tensors.filter((tensor) => tensor.layer === null && tensor.role.role === role);
+}
+function haveResults(tensors, part) {
+	const { matrices, tokens, routerAware, router } = part;
+	const wanted = tensors.flatMap((tensor) => tensor.sources.map((_, expert) => `${modulePath(tensor)} ${expert}`));
+	const found = matrices.map(({ module, expert }) => `${module} ${expert}`);
+	const modules = new Set(tensors.map(modulePath));
+	const routed = tensors.find(({ role }) => role.routed === true);
+	return haveSame(found, wanted) && matrices.every(({ sums }) => sums.roundedRows <= sums.rows) && tokens.length === (routed?.sources.length ?? 0) && routerAware.every((module) => modules.has(module)) && router === null;
+}
+/** Whether two lists have the same entries, each once, in any order. Not for empty lists. */
+function haveSame(found, wanted) {
+	const all = new Set(found);
+	return found.length === wanted.length && all.size === wanted.length && wanted.length > 0 && wanted.every((one) => all.has(one));
+}
+
+// src/mlx/shard-file.ts
+const CHUNK = 4 << 20;
+/** Written bytes after which a flush begins, so that the last one finds little to do. */
+const flushBetween = 32 << 20;
+/** One shard on disk. It may lie elsewhere, and is then fetched when it is read. */
+var ShardFile = class {
+	layout;
+	path;
+	#handle = null;
+	#fetch = null;
+	#fetching = null;
+	#unflushed = 0;
+	/** A flush in the background. It never rejects: `sync` throws its failure. */
+	#flushing = null;
+	#failures = [];
+	/** Whether the file at its path was made by us. */
+	isOurs = false;
+	constructor(folder, layout) {
+		this.layout = layout;
+		this.path = join$1(folder, layout.file);
+	}
+	/** Creates it at full size, with its header. Throws NOT_OURS where a file exists. */
+	async create() {
+		this.#handle = await open$2(this.path, "wx+").catch((cause) => {
+			if (cause.code !== "EEXIST") throw cause;
+			throw new OqeError("NOT_OURS", `${this.path} exists already`, "Choose an empty folder, or remove the file.", cause);
+		});
+		this.isOurs = true;
+		await this.#handle.truncate(this.layout.bytes);
+		await this.write(this.layout.header, 0);
+	}
+	/**
+	* Opens it as an earlier run left it. False if there is no file with the size and the header of
+	* the layout; another file at its place is removed.
+	*/
+	async find() {
+		const { bytes, header } = this.layout;
+		this.#handle = await open$2(this.path, "r+").catch((cause) => {
+			if (cause.code !== "ENOENT") throw cause;
+			return null;
+		});
+		if (this.#handle === null) return false;
+		const found = new Uint8Array(header.length);
+		const isWhole = (await this.#handle.stat()).size === bytes;
+		if (isWhole) await this.read(found, 0);
+		if (isWhole && Buffer.compare(found, header) === 0) return true;
+		await this.remove();
+		return false;
+	}
+	/** It lies elsewhere from now on: removes the file here. */
+	async leave(fetch) {
+		this.#fetch = fetch;
+		await this.remove();
+	}
+	/** Writes all bytes: a nearly full disk writes a part of them before it fails. */
+	async write(bytes, position) {
+		const handle = await this.#opened();
+		for (let done = 0; done < bytes.length;) {
+			const left = bytes.length - done;
+			done += (await handle.write(bytes, done, left, position + done)).bytesWritten;
+		}
+		this.#unflushed += bytes.length;
+		if (this.#unflushed >= flushBetween) this.#flush(handle);
+	}
+	#flush(handle) {
+		if (this.#flushing !== null) return;
+		this.#unflushed = 0;
+		this.#flushing = handle.datasync().catch((error) => void this.#failures.push(error)).finally(() => {
+			this.#flushing = null;
+		});
+	}
+	async read(into, position) {
+		const handle = await this.#opened();
+		for (let done = 0; done < into.length;) {
+			const left = into.length - done;
+			const { bytesRead } = await handle.read(into, done, left, position + done);
+			if (bytesRead === 0) throw new OqeError("DISK", `${this.path} became shorter`);
+			done += bytesRead;
+		}
+	}
+	/** Flushes it to the disk. */
+	async sync() {
+		await this.#flushing;
+		if (this.#failures.length > 0) throw this.#failures[0];
+		await this.#handle?.sync();
+	}
+	/** SHA-256 of the whole file, in lower-case hex. */
+	async hash() {
+		const hash = createHash("sha256");
+		const { bytes } = this.layout;
+		const buffer = new Uint8Array(Math.min(CHUNK, bytes));
+		for (let at = 0; at < bytes; at += buffer.length) {
+			const some = buffer.subarray(0, Math.min(buffer.length, bytes - at));
+			await this.read(some, at);
+			hash.update(some);
+		}
+		return hash.digest("hex");
+	}
+	async close() {
+		const handle = this.#handle ?? await this.#fetching?.catch(() => null) ?? null;
+		this.#handle = null;
+		this.#fetching = null;
+		await handle?.close();
+	}
+	async remove() {
+		await this.close().catch(() => {});
+		await rm(this.path, { force: true });
+	}
+	async #opened() {
+		if (this.#handle !== null) return this.#handle;
+		if (this.#fetch === null) throw new OqeError("INTERNAL", `${this.path} is not open`);
+		this.#fetching ??= this.#bring(this.#fetch);
+		return this.#fetching;
+	}
+	async #bring(fetch) {
+		await fetch(this.path);
+		return open$2(this.path, "r");
+	}
+};
+
+// src/mlx/shard-writer.ts
+/**
+* Creates the files of `layouts` at full size and writes their headers. Makes `folder` where it is
+* missing. Throws DISK for missing disk space or permission, NOT_OURS where a file exists already;
+* either way it leaves no new file behind.
+*/
+async function createShards(folder, layouts, options = {}) {
+	const writer = new Writer(folder, layouts, options);
+	try {
+		await writer.create();
+	} catch (error) {
+		await writer.abort();
+		throw error;
+	}
+	return writer;
+}
+var Writer = class {
+	#folder;
+	#options;
+	#room;
+	#slots = /* @__PURE__ */ new Map();
+	#shards = /* @__PURE__ */ new Map();
+	#files = /* @__PURE__ */ new Map();
+	/** Shards are hashed and handed on one after the other. Never rejects. */
+	#completing = Promise.resolve();
+	#failures = [];
+	#aborted = false;
+	constructor(folder, layouts, options) {
+		this.#folder = folder;
+		this.#options = options;
+		this.#room = options.room ?? layouts.reduce((sum, { bytes }) => sum + bytes, 0);
+		for (const layout of layouts) {
+			const missing = layout.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+			const shard = {
+				file: new ShardFile(folder, layout),
+				missing,
+				completed: false,
+				wasThere: false
+			};
+			this.#shards.set(layout.file, shard);
+			for (const tensor of layout.tensors) this.#slots.set(tensor.name, {
+				tensor,
+				shard,
+				written: [],
+				isRestored: false
+			});
+		}
+	}
+	async create() {
+		const { continues = false, distant = [] } = this.#options;
+		await this.#onDisk(() => mkdir(this.#folder, { recursive: true }));
+		if (!continues) await requireRoom([{
+			folder: this.#folder,
+			bytes: this.#room
+		}]);
+		for (const [name, shard] of this.#shards) {
+			const { file } = shard;
+			const elsewhere = distant.find((one) => one.file === name);
+			if (elsewhere !== void 0) {
+				await this.#onDisk(() => this.#takeOver(shard, elsewhere));
+				continue;
+			}
+			shard.wasThere = continues && await this.#onDisk(() => file.find());
+			if (!shard.wasThere) await this.#onDisk(() => file.create());
+		}
+	}
+	/** A complete shard is not fetched again if the folder still has it. */
+	async #takeOver(shard, { bytes, sha256, fetch }) {
+		const { file } = shard;
+		if (!(await file.find() && await file.hash() === sha256)) await file.leave(fetch);
+		this.#files.set(file.layout.file, {
+			bytes,
+			sha256
+		});
+		shard.completed = true;
+		for (const { name } of file.layout.tensors) this.#slots.get(name).isRestored = true;
+	}
+	async write(name, byteOffset, bytes) {
+		this.#throwFailure();
+		const slot = this.#slotOf(name, byteOffset, bytes.length);
+		if (bytes.length === 0 || slot.isRestored) return;
+		const { shard } = slot;
+		if (shard.completed) throw bug(`${name}: bytes ${byteOffset} to ${byteOffset + bytes.length} were written twice`);
+		await this.#onDisk(() => shard.file.write(bytes, slot.tensor.offset + byteOffset));
+		const last = slot.written.at(-1);
+		const end = byteOffset + bytes.length;
+		if (last && last[1] === byteOffset) last[1] = end;
+		else slot.written.push([byteOffset, end]);
+		shard.missing -= bytes.length;
+		if (shard.missing === 0) this.#complete(shard);
+	}
+	restore(name) {
+		const slot = this.#slotOf(name, 0, 0);
+		if (slot.isRestored) return;
+		const { bytes } = slot.tensor;
+		const before = slot.written.reduce((sum, [start, end]) => sum + end - start, 0);
+		slot.isRestored = true;
+		slot.written.splice(0, slot.written.length, [0, bytes]);
+		slot.shard.missing -= bytes - before;
+		if (slot.shard.missing === 0) this.#complete(slot.shard);
+	}
+	wasThere(file) {
+		return this.#shards.get(file).wasThere;
+	}
+	/** Throws INTERNAL unless each byte of the shard was written once. */
+	#complete(shard) {
+		if (shard.completed) return;
+		for (const { name } of shard.file.layout.tensors) checkCovered(this.#slots.get(name));
+		shard.completed = true;
+		this.#completing = this.#completing.then(() => this.#handOn(shard)).catch((error) => void this.#failures.push(error));
+	}
+	async #handOn({ file }) {
+		if (this.#failures.length > 0) return;
+		const { layout } = file;
+		const [sha256] = await this.#onDisk(() => Promise.all([file.hash(), file.sync()]));
+		const written = {
+			bytes: layout.bytes,
+			sha256
+		};
+		this.#files.set(layout.file, written);
+		await this.#options.onShard?.(layout.file, written);
+	}
+	#throwFailure() {
+		if (this.#failures.length > 0) throw this.#failures[0];
+	}
+	async read(name, byteOffset, into) {
+		const { shard, tensor } = this.#slotOf(name, byteOffset, into.length);
+		await this.#onDisk(() => shard.file.read(into, tensor.offset + byteOffset));
+	}
+	async sync() {
+		await this.#completing;
+		this.#throwFailure();
+		for (const { file } of this.#shards.values()) await this.#onDisk(() => file.sync());
+	}
+	async leave(name, fetch) {
+		const shard = this.#shards.get(name);
+		if (!this.#files.has(name)) throw bug(`${name} is not complete`);
+		await this.#onDisk(() => shard.file.leave(fetch));
+	}
+	async finish() {
+		if (this.#aborted) throw bug("finish after abort");
+		for (const shard of this.#shards.values()) this.#complete(shard);
+		await this.#completing;
+		this.#throwFailure();
+		for (const { file } of this.#shards.values()) await this.#onDisk(() => file.close());
+		return Object.fromEntries([...this.#shards.keys()].map((name) => [name, this.#files.get(name)]));
+	}
+	async abort() {
+		this.#aborted = true;
+		this.#failures.push(bug("aborted"));
+		await this.#completing;
+		for (const { file } of this.#shards.values()) if (this.#options.continues === true) await file.close().catch(() => {});
+		else if (file.isOurs) await file.remove();
+		this.#slots.clear();
+	}
+	/** Throws INTERNAL where the tensor has no such bytes. */
+	#slotOf(name, start, length) {
+		const slot = this.#slots.get(name);
+		if (!slot) throw bug(`no tensor ${name} in the layout`);
+		const end = start + length;
+		if (start >= 0 && end <= slot.tensor.bytes) return slot;
+		throw bug(`bytes ${start} to ${end} of ${name}, which has ${slot.tensor.bytes}`);
+	}
+	async #onDisk(operation) {
+		try {
+			return await operation();
+		} catch (cause) {
+			throw await diskError(cause, this.#folder, this.#room);
+		}
+	}
+};
+function checkCovered({ tensor, written }) {
+	let reached = 0;
+	for (const [start, end] of written.sort(([a], [b]) => a - b)) {
+		if (start > reached) throw bug(`${tensor.name}: bytes ${reached} to ${start} were never written`);
+		if (start < reached) throw bug(`${tensor.name}: bytes ${start} to ${Math.min(end, reached)} were written twice`);
+		reached = end;
+	}
+	if (reached !== tensor.bytes) throw bug(`${tensor.name}: bytes ${reached} to ${tensor.bytes} were never written`);
+}
+function bug(problem) {
+	return new OqeError("INTERNAL", `shard writer: ${problem}`);
+}
+
+// src/series/staged-fit.ts
+/**
+* Whether entries of a staging branch are of a tier, to be asked in their order: shards are files
+* of its layout, and every tensor of a part is in a complete shard or in the piece.
+*/
+function entryFits({ layouts, fits }) {
+	const places = placesOf$2(layouts);
+	const sizes = new Map(layouts.map(({ file, bytes }) => [file, bytes]));
+	const complete = /* @__PURE__ */ new Set();
+	return ({ parts, shards, piece }) => {
+		if (!Object.entries(shards).every(([file, { bytes }]) => sizes.get(file) === bytes) || !parts.every(({ part }) => fits(part))) return false;
+		for (const file of Object.keys(shards)) complete.add(file);
+		const tensors = new Set(parts.flatMap(({ part }) => part.tensors));
+		const inPiece = new Set(piece?.tensors ?? []);
+		const size = [...inPiece].reduce((sum, name) => sum + (places.get(name)?.bytes ?? 0), 0);
+		return [...inPiece].every((name) => tensors.has(name)) && [...tensors].every((name) => inPiece.has(name) || complete.has(places.get(name).file)) && inPiece.size === (piece?.tensors.length ?? 0) && size === (piece?.file.bytes ?? 0);
+	};
+}
+
+// src/series/stager.ts
+/** Bytes that are copied at once. */
+const chunk$3 = 4 << 20;
+/** Changes that may wait while the Hub is away: with more, the disk could fill. */
+const mostWaiting = 3;
+/** Sends what is finished of a tier to its staging branch, while the run goes on. */
+var Stager = class {
+	#request;
+	#places;
+	#waiting = [];
+	/** Shards that are on the branch or wait to be sent. */
+	#taken;
+	#sending = null;
+	/** The last block that all riders have passed; null: none in this walk. */
+	#passed = null;
+	#pieces = 0;
+	constructor(request) {
+		this.#request = request;
+		this.#places = placesOf$2(request.layouts);
+		this.#taken = new Set(Object.keys(request.staged.shards));
+	}
+	/**
+	* Takes over some finished parts and the shards that are complete now. They are sent while the
+	* run goes on; those of the call before must have been sent, so that a kill costs one block at
+	* most. Removes shards from the disk that are on the branch and that no rider needs before the
+	* next walk: `layer` is the block that all have passed, null is none.
+	*/
+	async add(parts, layer) {
+		await this.#send().catch((error) => {
+			if (this.#waiting.length >= mostWaiting) throw error;
+			this.#tellLater(error);
+		});
+		await this.#queue(parts);
+		this.#passed = layer;
+		this.#send().catch(this.#tellLater);
+	}
+	/** What could not be sent is sent at the next call. */
+	#tellLater = (error) => {
+		const why = error instanceof Error ? error.message : String(error);
+		this.#request.report.info(`not staged yet: ${why}`);
+	};
+	/** Sends all that waits. Throws the error that prevents it. */
+	async end() {
+		await this.#queue([]);
+		while (this.#waiting.length > 0) await this.#send();
+	}
+	async #queue(parts) {
+		const { complete } = this.#request;
+		const shards = Object.fromEntries(Object.entries(complete).filter(([file]) => !this.#taken.has(file)));
+		if (parts.length === 0 && Object.keys(shards).length === 0) return;
+		for (const file of Object.keys(shards)) this.#taken.add(file);
+		const open = parts.flatMap(({ part }) => part.tensors).filter((tensor) => !this.#taken.has(this.#places.get(tensor).file));
+		const piece = join$1(dirname(this.#request.folder), `piece-${this.#pieces++}.bin`);
+		const file = open.length === 0 ? null : await this.#writePiece(open, piece);
+		const change = {
+			parts,
+			shards,
+			piece: file && {
+				tensors: open,
+				file
+			}
+		};
+		this.#waiting.push({
+			change,
+			piece
+		});
+	}
+	/** Sends the changes that wait, in their order. One call at a time does. */
+	#send() {
+		this.#sending ??= this.#sendAll().finally(() => {
+			this.#sending = null;
+		});
+		return this.#sending;
+	}
+	async #sendAll() {
+		const { staged, folder } = this.#request;
+		for (let next = this.#waiting[0]; next !== void 0; next = this.#waiting[0]) {
+			await staged.add(next.change, folder, next.piece);
+			await rm(next.piece, { force: true });
+			this.#waiting.shift();
+		}
+		if (this.#passed !== null) await this.#leave(this.#passed);
+	}
+	/** Removes shards that are on the branch and have no tensor behind the block or outside. */
+	async #leave(layer) {
+		const { staged, layouts, writer } = this.#request;
+		const sent = staged.shards;
+		for (const { file, tensors } of layouts) {
+			if (!tensors.every((tensor) => tensor.layer !== null && tensor.layer <= layer) || !Object.hasOwn(sent, file)) continue;
+			await writer.leave(file, (path) => staged.fetch(file, path));
+		}
+	}
+	/** Copies tensors to a file, one after the other. */
+	async #writePiece(tensors, path) {
+		const { writer } = this.#request;
+		const hash = createHash("sha256");
+		const handle = await open$2(path, "w");
+		let size = 0;
+		try {
+			for (const name of tensors) {
+				const { bytes } = this.#places.get(name);
+				for (let at = 0; at < bytes; at += chunk$3) {
+					const some = new Uint8Array(Math.min(chunk$3, bytes - at));
+					await writer.read(name, at, some);
+					hash.update(some);
+					await handle.writeFile(some);
+				}
+				size += bytes;
+			}
+		} finally {
+			await handle.close();
+		}
+		return {
+			bytes: size,
+			sha256: hash.digest("hex")
+		};
+	}
+};
+/** Copies the tensors of a piece to their places. */
+async function restorePiece(path, tensors, { layouts, writer }) {
+	const places = placesOf$2(layouts);
+	const handle = await open$2(path, "r");
+	try {
+		let from = 0;
+		for (const name of tensors) {
+			const { bytes } = places.get(name);
+			for (let at = 0; at < bytes; at += chunk$3) {
+				const some = new Uint8Array(Math.min(chunk$3, bytes - at));
+				await handle.read(some, 0, some.length, from + at);
+				await writer.write(name, at, some);
+			}
+			from += bytes;
+		}
+	} finally {
+		await handle.close();
+	}
+}
+
+// src/series/tier-work.ts
+/** Opens the work on a tier, as earlier runs left it in the folder and on the staging branch. */
+async function openTierWork(request) {
+	const { folder, layouts, fits, isDurable, staged, notes, report } = request;
+	staged?.keepFitting(entryFits({
+		layouts,
+		fits
+	}));
+	const read = (staged?.entries ?? []).flatMap(({ parts }) => parts.flatMap((part) => part.read));
+	if (!notes.recall(read)) await staged?.discard();
+	const complete = {};
+	const onShard = (file, written) => {
+		complete[file] = written;
+	};
+	const distant = Object.entries(staged?.shards ?? {}).map(([file, written]) => {
+		return {
+			file,
+			...written,
+			fetch: (path) => staged.fetch(file, path)
+		};
+	});
+	const writer = await createShards(folder, layouts, {
+		continues: isDurable,
+		distant,
+		onShard
+	});
+	const own = {
+		sink: writer,
+		abort: () => writer.abort()
+	};
+	const finish = () => writer.finish();
+	const settle = async () => {};
+	if (!isDurable) return {
+		...own,
+		finish,
+		settle,
+		log: noLog,
+		recalled: 0,
+		save: async () => 0
+	};
+	const journal = new PartJournal({
+		folder,
+		layouts,
+		writer,
+		notes,
+		fits
+	});
+	try {
+		await journal.load();
+		if (staged !== null) await restoreStaged(request, staged, {
+			journal,
+			writer
+		});
+	} catch (error) {
+		await writer.abort();
+		throw error;
+	}
+	const recalled = journal.known.length;
+	if (staged !== null) {
+		const stager = new Stager({
+			folder,
+			layouts,
+			staged,
+			writer,
+			complete,
+			report
+		});
+		return {
+			...own,
+			log: journal,
+			recalled,
+			...await stageWork(stager, staged, journal, writer)
+		};
+	}
+	const save = async () => (await journal.save()).length;
+	return {
+		...own,
+		finish,
+		settle,
+		log: journal,
+		recalled,
+		save
+	};
+}
+/** The steps of a work that is staged. */
+async function stageWork(stager, staged, journal, writer) {
+	const sent = new Set(staged.entries.flatMap(({ parts }) => parts.map(({ part }) => part.name)));
+	await stager.add(journal.known.filter(({ part }) => !sent.has(part.name)), null);
+	const save = async (layer) => {
+		const parts = await journal.save();
+		await stager.add(parts, layer);
+		return parts.length;
+	};
+	const finish = async () => {
+		await save(null);
+		const files = await writer.finish();
+		await stager.end();
+		return files;
+	};
+	return {
+		save,
+		finish,
+		settle: () => stager.end()
+	};
+}
+/** Takes over the parts that the staging branch has and the folder has not. */
+async function restoreStaged({ folder, layouts }, staged, { journal, writer }) {
+	const complete = staged.shards;
+	const places = placesOf$2(layouts);
+	const isOpen = (tensor) => !Object.hasOwn(complete, places.get(tensor).file);
+	for (const entry of staged.entries) {
+		const missing = entry.parts.filter(({ part }) => journal.recall(part.name) === null);
+		if (missing.length === 0) continue;
+		const { piece } = entry;
+		if (piece?.tensors.some(isOpen)) {
+			const path = join$1(dirname(folder), "piece.bin");
+			await staged.fetchPiece(entry, path);
+			await restorePiece(path, piece.tensors, {
+				layouts,
+				writer
+			});
+			await rm(path);
+		}
+		for (const part of missing) journal.adopt(part);
+	}
+}
+
+// src/series/time-limit.ts
+/** Thrown behind a block when the time is up. What was finished is saved. */
+var TimeIsUp = class extends OqeError {
+	constructor(where) {
+		super("TIME", `the run stopped ${where}, because time-limit leaves no time for another`);
+	}
+};
+const sinceStart = () => performance.now() / 1e3;
+/** The time that a run may take. */
+var TimeLimit = class {
+	#end;
+	#clock;
+	#last;
+	#longest = 0;
+	/** `seconds`: since the start of the process; null: no limit. */
+	constructor(seconds, clock = sinceStart) {
+		this.#end = seconds ?? Number.POSITIVE_INFINITY;
+		this.#clock = clock;
+		this.#last = clock();
+	}
+	/** Called behind each block. Whether another one, as long as the longest, would end too late. */
+	isUp() {
+		const now = this.#clock();
+		this.#longest = Math.max(this.#longest, now - this.#last);
+		this.#last = now;
+		return now + this.#longest > this.#end;
+	}
+};
+
+// src/series/write-tiers.ts
+/** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
+const copied = [
+	/^(tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config)\.json$/,
+	/^(tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json))$/,
+	/^[\w-]+\.py$/
+];
+/** Throws MISSING_FILE if the base has no tokenizer that mlx-lm can load. */
+function requireTokenizer(repository) {
+	const has = (name) => (repository.files.get(name) ?? 0) > 0;
+	if (has("tokenizer.json") || has("tokenizer.model") || has("vocab.json") && has("merges.txt")) return;
+	throw new OqeError("MISSING_FILE", `${repository.id ?? repository.name} has no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt`, "Without it nobody can use the quantized model. Add the tokenizer's files to the base.");
+}
+/**
+* Writes the MLX repository of every plan in one walk over the base: shards, index, config,
+* tokenizer and licence files.
+*/
+async function writeTiers(request) {
+	const { base, plans, folders } = request;
+	const layouts = plans.map((plan) => layoutTier(base, plan));
+	const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
+	const works = [];
+	try {
+		for (const [i, folder] of folders.entries()) {
+			const { isDurable = false, report } = request;
+			const staged = request.staged?.[i] ?? null;
+			const fits = partFits(base, plans[i]);
+			const own = {
+				folder,
+				layouts: layouts[i],
+				fits,
+				isDurable,
+				staged,
+				report
+			};
+			works.push(await openTierWork({
+				...own,
+				notes: base.checkpoint
+			}));
+			tellRecalled(request, works[i], folder);
+		}
+		const outcome = await fill$1(request, works);
+		const written = [];
+		for (const [i, plan] of plans.entries()) {
+			const shards = await works[i].finish();
+			const texts = {
+				...tierTexts(base, plan),
+				...copiedFiles
+			};
+			const small = await writeSmallFiles(folders[i], texts);
+			written.push({
+				files: sortKeys({
+					...shards,
+					...small
+				}),
+				...outcome[i]
+			});
+		}
+		return written;
+	} catch (error) {
+		await Promise.allSettled(works.map((work) => work.abort()));
+		throw error;
+	}
+}
+/** Writes all files of a tier but its shards. */
+async function writeOtherFiles({ base, licences }, plan, folder) {
+	const copiedFiles = await readCopied(base.checkpoint.repository, licences);
+	return writeSmallFiles(folder, {
+		...tierTexts(base, plan),
+		...copiedFiles
+	});
+}
+function layoutTier(base, plan) {
+	return layoutShards(base.tensors.flatMap((tensor) => storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
+		return {
+			...stored,
+			layer: tensor.layer
+		};
+	})));
+}
+/** The texts that follow from a plan. */
+function tierTexts(base, plan) {
+	return {
+		"model.safetensors.index.json": indexText(layoutTier(base, plan), base.parameters),
+		"config.json": configText(base, plan)
+	};
+}
+function tellRecalled({ report }, { recalled }, folder) {
+	if (recalled === 0) return;
+	report.info(`${folder}: ${recalled} parts were finished by an earlier run and are not made again`);
+}
+/** Walks over the base once and fills the shards. */
+async function fill$1({ tuning, ...request }, works) {
+	const { tensors, storage, checkpoint } = request.base;
+	const sinks = works.map(({ sink }) => sink);
+	if (tuning !== null) {
+		const { base, kernel, plans } = request;
+		const { company, ...method } = tuning;
+		const { riders, weights } = company ?? {
+			riders: {
+				base: [],
+				tiers: plans.map(() => [])
+			},
+			weights: weightsToTune(base, kernel)
+		};
+		const logs = works.map(({ log }) => log);
+		const onBlock = saveBlocks(request, works);
+		return tuneSeries({
+			...request,
+			...method,
+			sinks,
+			logs,
+			onBlock,
+			riders,
+			weights
+		});
+	}
+	return (await quantizeSeries({
+		...request,
+		tensors,
+		storage,
+		read: baseRows(checkpoint, request.kernel),
+		sinks
+	})).map((tier) => ({
+		...tier,
+		tuning: null,
+		warnings: []
+	}));
+}
+/**
+* Saves what is finished behind each block, says so in a line, and stops the run when its time is
+* up. A run that went on with another's work makes at least one part, so that each run comes
+* further.
+*/
+function saveBlocks({ base, timeLimit, report }, works) {
+	const blocks = base.architecture.layers(base.config).length;
+	const times = new BlockTimes(blocks);
+	let made = 0;
+	return async (layer) => {
+		let parts = 0;
+		for (const work of works) parts += await work.save(layer);
+		made += parts;
+		const where = layer === null ? "the head" : `block ${layer + 1} of ${blocks}`;
+		const what = layer === null ? where : times.behind(layer, parts > 0);
+		report.info(`${what}: ${parts === 0 ? "nothing to make" : `${parts} parts made`}`);
+		if (timeLimit?.isUp() !== true || made === 0) return;
+		for (const work of works) await work.settle();
+		throw new TimeIsUp(`behind ${where}`);
+	};
+}
+/** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
+async function readCopied(repository, licences) {
+	const files = {};
+	for (const name of repository.files.keys()) if (copied.some((pattern) => pattern.test(name)) || licences.includes(name)) files[name] = await readBytes(repository, name);
+	return files;
+}
+async function writeSmallFiles(folder, texts) {
+	const files = {};
+	for (const [name, content] of Object.entries(texts)) {
+		const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+		await writeFile(join$1(folder, name), bytes);
+		files[name] = {
+			bytes: bytes.byteLength,
+			sha256: createHash("sha256").update(bytes).digest("hex")
+		};
+	}
+	return files;
+}
+function configText(base, plan) {
+	const least = Math.min(...Object.values(plan.modules).map((width) => width.bits));
+	const bits = tiers.find((tier) => tier.name === plan.tier)?.bits ?? least;
+	const config = base.architecture.mlxConfig(base.config);
+	return mlxConfigText(config, {
+		defaults: {
+			bits,
+			groupSize: 64
+		},
+		modules: plan.modules,
+		storage: base.storage,
+		floatKeys: base.checkpoint.floatKeys
+	});
+}
+function sortKeys(record) {
+	return Object.fromEntries(Object.entries(record).sort(([a], [b]) => a < b ? -1 : 1));
+}
+
+// src/series/finished-tier.ts
+/**
+* The receipt of a tier that an earlier run finished and did not publish: in its place on the disk,
+* or on its staging branch. Brings all its files to `folder`. Shards that are on the branch stay
+* there. The gates are judged anew. null: the tier is to be made.
+*/
+async function findFinished(run, place) {
+	const { staged, folder } = place;
+	const shards = staged?.shards ?? {};
+	const onDisk = await readReceipt(run.place).catch(() => null);
+	if (onDisk !== null && isOf(run, onDisk) && await isComplete(run.place, onDisk, shards)) {
+		await rm(folder, {
+			recursive: true,
+			force: true
+		});
+		for (const path of Object.keys(onDisk.files)) await bring(join$1(run.place, path), join$1(folder, path));
+		return judged(onDisk, place);
+	}
+	const text = await staged?.receipt() ?? null;
+	const onBranch = text === null ? null : readStaged(text, run);
+	if (onBranch === null || !isOf(run, onBranch)) return null;
+	const licences = licenceFiles(place.base.checkpoint.repository);
+	await writeOtherFiles({
+		base: place.base,
+		licences
+	}, run.recipe.plan, folder);
+	return await isComplete(folder, onBranch, shards) ? judged(onBranch, place) : null;
+}
+/** A finished folder, with the shards that are on its staging branch only. */
+async function openWithStaged(folder, staged) {
+	const local = await openFolder(folder);
+	const distant = Object.keys(staged?.shards ?? {}).filter((file) => !local.files.has(file));
+	if (staged === null || distant.length === 0) return local;
+	const branch = await staged.content();
+	const others = distant.map((file) => [file, branch.files.get(file)]);
+	const files = [...local.files, ...others].sort(([a], [b]) => a < b ? -1 : 1);
+	return {
+		...local,
+		files: new Map(files),
+		sha256: new Map(distant.map((file) => [file, staged.shards[file].sha256])),
+		open: (path) => (distant.includes(path) ? branch : local).open(path)
+	};
+}
+/** The files of a receipt that are not in the folder: they are on the staging branch. */
+async function stagedFiles(folder, { files }) {
+	const found = {};
+	for (const [path, written] of Object.entries(files)) if (await stat$1(join$1(folder, path)).catch(() => null) === null) found[path] = written;
+	return found;
+}
+function isOf({ recipe }, receipt) {
+	return digestOf$1(recipeOf(receipt)) === digestOf$1(recipe);
+}
+function readStaged(text, { recipe }) {
+	try {
+		return parseReceipt(text, `${recipe.repository}/${receiptPath}`);
+	} catch {
+		return null;
+	}
+}
+/** Whether every file of the receipt is in the folder or on the branch, with its SHA-256. */
+async function isComplete(folder, { files }, staged) {
+	for (const [path, { bytes, sha256 }] of Object.entries(files)) {
+		if (staged[path]?.sha256 === sha256) continue;
+		if (await stat$1(join$1(folder, path)).then((found) => found.size, () => -1) !== bytes || await hashFile$2(join$1(folder, path)) !== sha256) return false;
+	}
+	return true;
+}
+async function hashFile$2(path) {
+	const hash = createHash("sha256");
+	await pipeline(createReadStream$1(path), hash);
+	return hash.digest("hex");
+}
+/** Links a file where the disk can, else copies it. A file that is not there is on the branch. */
+async function bring(from, to) {
+	if (await stat$1(from).catch(() => null) === null) return;
+	await mkdir(dirname(to), { recursive: true });
+	await link$1(from, to).catch(() => copyFile(from, to));
+}
+function judged(receipt, { gates }) {
+	const { evaluation, plan } = receipt;
+	if (evaluation === null) return receipt;
+	return {
+		...receipt,
+		evaluation: {
+			...evaluation,
+			gates: judge$1(evaluation, limitsOf(gates, plan))
+		}
+	};
+}
+
+// src/series/proven-reads.ts
+/** Runs `use` with a place for bytes of checkpoints that wait for their turn to be hashed. */
+async function withWaitingBytes(checkpoints, { keep, most }, use) {
+	for (const one of checkpoints) one.useOutside({
+		keep,
+		most: most / checkpoints.length
+	});
+	try {
+		return await use();
+	} finally {
+		for (const one of checkpoints) one.useOutside(null);
+	}
+}
+/** Proves what was read (Provable), and tells what was proven. Throws NETWORK. */
+async function proveReads(checkpoint, report) {
+	const proven = await checkpoint.prove();
+	if (proven !== null && proven.shards > 0) {
+		const { of, shards, bytes } = proven;
+		const what = `${shards} ${shards === 1 ? "shard" : "shards"}, ${grouped(bytes)} bytes`;
+		report.info(`the bytes of ${of} are those of its commit: ${what}`);
+	}
+	return proven;
+}
+/** Throws the error. After wrong bytes of the base, no run may go on with what was made of them. */
+async function forgetParts(tiers, error) {
+	if (!(error instanceof AlteredBytes)) throw error;
+	for (const { folder, staged } of tiers) {
+		await rm(journalOf(folder), { force: true });
+		await staged?.discard();
+	}
+	throw error;
+}
+
+// src/checkpoint/verified-files.ts
+/**
+* The same repository, with every file but the weights held against its listed hash whenever it is
+* read: whole, even if a part of it is asked for. A file that differs is read once more over
+* another connection. Weights are checked by the checkpoint (shard-proof.ts). Throws NETWORK.
+*/
+function verifyFiles(repository) {
+	return {
+		...repository,
+		async open(path) {
+			const source = await repository.open(path);
+			const hash = listedHash(repository, path);
+			return hash === null || path.endsWith(".safetensors") ? source : verifiedSource(source, hash);
+		}
+	};
+}
+function verifiedSource(source, hash) {
+	const { name, size } = source;
+	return {
+		name,
+		size,
+		async read(offset, length, into) {
+			if (!(offset >= 0 && length >= 0 && offset + length <= size)) return source.read(offset, length, into);
+			if (size > 268435456) throw new OqeError("BAD_CHECKPOINT", `${name} has ${size} bytes; at most ${mostWhole} are read of such a file`);
+			const bytes = (await readVerified(source, hash)).subarray(offset, offset + length);
+			into?.set(bytes);
+			return into ?? bytes;
+		}
+	};
+}
+/** All bytes of a file. Throws NETWORK if two readings do not have its hash. */
+async function readVerified(source, hash) {
+	const { name, size } = source;
+	const digest = (bytes) => startHash(hash, size).update(bytes).digest("hex");
+	const first = await source.read(0, size);
+	const found = digest(first);
+	if (found === hash.value) return first;
+	const second = await (source.readAgain?.(0, size) ?? source.read(0, size));
+	const again = digest(second);
+	if (again === hash.value) return second;
+	const other = again === found ? "" : `, then ${again}`;
+	throw new OqeError("NETWORK", `${name} does not have the bytes of its commit: expected the ${hashName$1(hash)} ${hash.value}, got ${found}${other} in two readings`, alteredHint);
+}
+
+// src/series/staged-records.ts
+/** Folder on that branch for what is not part of the finished repository. */
+const workFolder = "oqe-work";
+const recipeFile = `${workFolder}/recipe.json`;
+const receiptFile = `${workFolder}/receipt.json`;
+const recipeSchema = object({ recipe: line$2 });
+const file = object({
+	bytes: count$2,
+	sha256: sha256$1
+});
+const shardName = matching(/^model(-\d{5}-of-\d{5})?\.safetensors$/, "the name of a shard");
+/** One commit of the branch: what it added. */
+const entrySchema = object({
+	parts: list$1(writtenPartSchema),
+	/** The shards that are complete since then. */
+	shards: entries(shardName, file),
+	/** null: all tensors of the parts are in complete shards. */
+	piece: nullable(object({
+		tensors: list$1(line$2),
+		file
+	}))
+});
+function entryPath(number) {
+	return `${workFolder}/${String(number).padStart(5, "0")}.json`;
+}
+function numberOf(path) {
+	return Number(/(\d+)\.json$/.exec(path)[1]);
+}
+function pieceOf(path) {
+	return path.replace(/\.json$/, ".bin");
+}
+/** Name of the recipe whose work the branch holds; null: it does not say. */
+async function readRecipe({ content, files }) {
+	if (!files.has("oqe-work/recipe.json")) return null;
+	return (await readValue(content, "oqe-work/recipe.json", recipeSchema))?.recipe ?? null;
+}
+/**
+* The records on the branch, in their order. One that cannot be read, or whose files are not there,
+* ends the list: the parts from there on are made again.
+*/
+async function readEntries({ content, files }) {
+	const found = [];
+	const isThere = (path, { bytes, sha256: hash }) => {
+		const listed = files.get(path);
+		return listed?.size === bytes && (listed.sha256 === null || listed.sha256 === hash);
+	};
+	for (let path = entryPath(0); files.has(path); path = entryPath(numberOf(path) + 1)) {
+		const entry = await readValue(content, path, entrySchema);
+		if (entry === null) break;
+		const { shards, piece } = entry;
+		if (!(Object.entries(shards).every(([name, written]) => isThere(name, written) && files.get(name)?.sha256 === written.sha256) && (piece === null || isThere(pieceOf(path), piece.file)))) break;
+		found.push({
+			path,
+			...entry
+		});
+	}
+	return found;
+}
+/** Largest record that is read, in bytes. Those of a large model have some megabytes. */
+const largest$1 = 64 << 20;
+/** The value of a record; null for one that says something else. Throws errors of the Hub. */
+async function readValue(content, path, schema) {
+	const document = {
+		where: path,
+		code: "BAD_INPUT",
+		hint: ""
+	};
+	try {
+		return parse$2(schema, readJson$1(await readRecord(content, path) ?? "", document), document);
+	} catch (error) {
+		return unreadable$1(error);
+	}
+}
+/** The text of a record, as the commit has it; null for one that is too large. */
+function readRecord(content, path) {
+	return readText(verifyFiles(content), path, largest$1).catch(unreadable$1);
+}
+/** null for a record that says something else or is too large. Throws other errors. */
+function unreadable$1(error) {
+	if (error instanceof OqeError && ["BAD_INPUT", "BAD_CHECKPOINT"].includes(error.code)) return null;
+	throw error;
+}
+
+// src/series/staged-tier.ts
+/** Branch of a tier's repository that holds its unfinished work. */
+const stagingBranch = "oqe-staging";
+/**
+* The unfinished work on a tier, on a branch of its repository: complete shards at their places,
+* and for every commit a record of the parts that it added. Tensors of these parts whose shard is
+* not complete lie one after the other in a file, the piece of the commit. So a machine with an
+* empty disk goes on with it. Main is not changed.
+*/
+var StagedTier = class StagedTier {
+	#request;
+	#entries;
+	/** Head of the branch; null: it has none of our work. */
+	#commit;
+	/** The files of a commit. */
+	#content = null;
+	constructor(request, commit, known) {
+		this.#request = request;
+		this.#commit = commit;
+		this.#entries = known;
+	}
+	/** Reads what the branch holds. Work of another recipe is removed. */
+	static async open(request) {
+		const { hub, repository, recipe, report } = request;
+		const branch = await hub.readBranch(repository, stagingBranch);
+		if (branch === null) return new StagedTier(request, null, []);
+		if (await readRecipe(branch) === recipe) return new StagedTier(request, branch.commit, await readEntries(branch));
+		report.info(`${repository}: its staging branch has work of another recipe; it is removed`);
+		await hub.removeBranch(repository, stagingBranch);
+		return new StagedTier(request, null, []);
+	}
+	/** The complete shards on the branch. */
+	get shards() {
+		return Object.fromEntries(this.#entries.flatMap(({ shards }) => Object.entries(shards)));
+	}
+	/** What the branch holds, commit by commit. */
+	get entries() {
+		return this.#entries;
+	}
+	/** Forgets the entries from the first on that is not of this tier: the parts are made again. */
+	keepFitting(fits) {
+		const wrong = this.#entries.findIndex((entry) => !fits(entry));
+		if (wrong !== -1) this.#entries.length = wrong;
+	}
+	/** Brings a complete shard to `path` on the disk. Throws NETWORK if its SHA-256 differs. */
+	async fetch(shard, path) {
+		await this.#download(shard, path, this.shards[shard]);
+	}
+	/** Brings the piece of a commit to `path` on the disk, in the same way. */
+	async fetchPiece(entry, path) {
+		await this.#download(pieceOf(entry.path), path, entry.piece.file);
+	}
+	/**
+	* Adds what was finished to the branch, in one commit. `folder` has the shards, `piece` is the
+	* file with those tensors.
+	*/
+	async add(change, folder, piece) {
+		const { hub, repository, recipe } = this.#request;
+		const last = this.#entries.at(-1)?.path ?? null;
+		const path = entryPath(last === null ? 0 : numberOf(last) + 1);
+		const files = Object.entries(change.shards).map(([name, written]) => {
+			return {
+				path: name,
+				file: join$1(folder, name),
+				...written
+			};
+		});
+		if (change.piece !== null) files.push({
+			path: pieceOf(path),
+			file: piece,
+			...change.piece.file
+		});
+		files.push({
+			path,
+			content: utf8$1(JSON.stringify(change))
+		});
+		if (last === null) files.push({
+			path: recipeFile,
+			content: utf8$1(JSON.stringify({ recipe }))
+		});
+		const names = [...change.parts.map(({ part }) => part.name), ...Object.keys(change.shards)];
+		const { commit } = await hub.stage({
+			repository,
+			branch: stagingBranch,
+			private: this.#request.private,
+			files,
+			deleted: [],
+			parent: this.#commit,
+			title: `Stage ${names.join(", ")}`.slice(0, longestTitle$1)
+		});
+		this.#commit = commit;
+		this.#entries.push({
+			path,
+			...change
+		});
+	}
+	/** The receipt of a tier that is finished; null: it is not. */
+	async receipt() {
+		if (this.#commit === null) return null;
+		const content = await this.content();
+		return content.files.has("oqe-work/receipt.json") ? readRecord(content, receiptFile) : null;
+	}
+	/** Adds the receipt: all shards are on the branch, and the tier is evaluated. */
+	async finish(receipt) {
+		const { hub, repository } = this.#request;
+		const { commit } = await hub.stage({
+			repository,
+			branch: stagingBranch,
+			private: this.#request.private,
+			files: [{
+				path: receiptFile,
+				content: utf8$1(receipt)
+			}],
+			deleted: [],
+			parent: this.#commit,
+			title: "Stage the receipt"
+		});
+		this.#commit = commit;
+	}
+	/** Removes the branch, if it has our work. */
+	async discard() {
+		if (this.#commit === null) return;
+		await this.#request.hub.removeBranch(this.#request.repository, stagingBranch);
+		this.#commit = null;
+		this.#entries.length = 0;
+	}
+	/** The files of the branch, to be read. */
+	content() {
+		const commit = this.#commit;
+		if (this.#content?.commit !== commit) this.#content = {
+			commit,
+			files: this.#request.hub.open(this.#request.repository, commit)
+		};
+		return this.#content.files;
+	}
+	async #download(name, path, { bytes, sha256: expected }) {
+		const source = await (await this.content()).open(name);
+		const handle = await open$2(path, "w");
+		const hash = createHash("sha256");
+		try {
+			for (let at = 0; at < bytes; at += chunk$2) {
+				const some = await source.read(at, Math.min(chunk$2, bytes - at));
+				hash.update(some);
+				await handle.writeFile(some);
+			}
+		} finally {
+			await handle.close();
+		}
+		const found = hash.digest("hex");
+		if (found === expected) return;
+		await rm(path, { force: true });
+		throw new OqeError("NETWORK", `${source.name} is not the file that was staged: SHA-256 ${found}, expected ${expected}`, `Run again. If it stays so, remove the branch ${stagingBranch} and start anew.`);
+	}
+};
+/** Bytes that are read at once. */
+const chunk$2 = 8 << 20;
+/** Of a commit, in characters. */
+const longestTitle$1 = 200;
+function utf8$1(text) {
+	return new TextEncoder().encode(text);
 }
 
 // src/series/state-store.ts
 /** Bytes that are written or read at once. */
-const pieceBytes$1 = 16 << 20;
+const pieceBytes$2 = 16 << 20;
 /**
 * Keeps hidden states for the time of `use`: in memory up to a limit, beyond it in files; and
 * weights in files. A file is deleted when it has been read, and all of them at the end. Files of
@@ -61016,7 +64297,7 @@ var StateStore = class {
 		while (this.#writing !== null) await this.#writing;
 		this.#throwFailure();
 		const isBehind = this.#hasRoom(bytes);
-		const kept = this.#keepBytes(bytesOf$4(data), "hidden states");
+		const kept = this.#keepBytes(bytesOf$5(data), "hidden states");
 		if (!isBehind) {
 			await kept;
 			return { kept };
@@ -61109,7 +64390,7 @@ function sizeOf({ rows, columns }) {
 async function readRows({ kept, columns }, start, end) {
 	const file = await kept;
 	const x = newMatrix(end - start, columns);
-	await file.read(bytesOf$4(x.data), 4 * columns * start);
+	await file.read(bytesOf$5(x.data), 4 * columns * start);
 	return x;
 }
 /** The names of folders of files. */
@@ -61128,7 +64409,7 @@ async function withFile(path, flags, use) {
 /** Writes all bytes: a nearly full disk writes a part of them before it fails. */
 async function writeAll(handle, bytes) {
 	for (let at = 0; at < bytes.length;) {
-		const size = Math.min(pieceBytes$1, bytes.length - at);
+		const size = Math.min(pieceBytes$2, bytes.length - at);
 		at += (await handle.write(bytes, at, size, at)).bytesWritten;
 	}
 }
@@ -61136,450 +64417,11 @@ async function writeAll(handle, bytes) {
 async function readAll$1(handle, into, { path, from }) {
 	const end = from + into.length;
 	for (let at = from; at < end;) {
-		const size = Math.min(pieceBytes$1, end - at);
+		const size = Math.min(pieceBytes$2, end - at);
 		const { bytesRead } = await handle.read(into, at - from, size, at);
 		if (bytesRead === 0) throw new OqeError("DISK", `${path} became shorter: it has ${at} of ${end} bytes`);
 		at += bytesRead;
 	}
-}
-
-// src/mlx/layout.ts
-/** Most bytes of tensors in a shard, so that one can be uploaded while the next is made. */
-const SHARD_LIMIT = 1e9;
-/**
-* Fills shards with tensors in the given order. A tensor above the limit gets a shard of its own.
-*
-* Within a shard tensors of wider dtypes come first, else in the given order, and the header is
-* padded to 8 bytes. So each tensor is aligned to its elements, as readers that map the file need.
-* There is no other way to align them: safetensors allows no gaps.
-*/
-function layoutShards(tensors, options = {}) {
-	if (new Set(tensors.map(({ name }) => name)).size < tensors.length) throw bug$1("a tensor name occurs twice");
-	const limit = options.shardLimit ?? 1e9;
-	const shards = [];
-	let free = 0;
-	for (const tensor of tensors) {
-		const bytes = tensorBytes(tensor);
-		if (bytes > free || shards.length === 0) {
-			shards.push([]);
-			free = limit;
-		}
-		shards.at(-1).push(tensor);
-		free -= bytes;
-	}
-	return shards.map((shard, index) => layoutShard(shardName(index, shards.length), shard));
-}
-/** mlx-lm reads every file `model*.safetensors`. */
-function shardName(index, count) {
-	const padded = (n) => String(n).padStart(5, "0");
-	return count === 1 ? "model.safetensors" : `model-${padded(index + 1)}-of-${padded(count)}.safetensors`;
-}
-function layoutShard(file, shard) {
-	const width = (tensor) => bytesPerElement[tensor.dtype];
-	const ordered = [...shard].sort((a, b) => width(b) - width(a));
-	let end = 0;
-	const relative = ordered.map(({ name, dtype, shape }) => {
-		const bytes = tensorBytes({
-			name,
-			dtype,
-			shape
-		});
-		end += bytes;
-		return {
-			name,
-			dtype,
-			shape,
-			offset: end - bytes,
-			bytes
-		};
-	});
-	const header = headerBytes(relative);
-	return {
-		file,
-		header,
-		tensors: relative.map((tensor) => ({
-			...tensor,
-			offset: header.length + tensor.offset
-		})),
-		bytes: header.length + end
-	};
-}
-function headerBytes(tensors) {
-	const entries = tensors.map(({ name, dtype, shape, offset, bytes }) => [name, {
-		dtype,
-		shape,
-		data_offsets: [offset, offset + bytes]
-	}]).sort(([a], [b]) => a < b ? -1 : 1);
-	const json = JSON.stringify(Object.fromEntries([["__metadata__", { format: "mlx" }], ...entries]));
-	const text = new TextEncoder().encode(json);
-	const length = Math.ceil(text.length / 8) * 8;
-	const header = new Uint8Array(8 + length).fill(32);
-	new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
-	header.set(text, 8);
-	return header;
-}
-function tensorBytes({ name, dtype, shape }) {
-	const width = Object.hasOwn(bytesPerElement, dtype) ? bytesPerElement[dtype] : NaN;
-	const bytes = shape.reduce((product, size) => product * size, width);
-	if (!Number.isSafeInteger(bytes) || bytes < 0) throw bug$1(`${name} [${shape}] of ${dtype} has no size`);
-	return bytes;
-}
-/**
-* Text of `model.safetensors.index.json`. Like mlx-lm we write it for a single shard too.
-* `totalParameters` counts the base's weights, not the packed words.
-*/
-function indexText(layouts, totalParameters) {
-	const placed = layouts.flatMap(({ file, tensors }) => tensors.map(({ name, bytes }) => ({
-		name,
-		bytes,
-		file
-	})));
-	placed.sort((a, b) => a.name < b.name ? -1 : 1);
-	const metadata = {
-		total_size: placed.reduce((sum, { bytes }) => sum + bytes, 0),
-		total_parameters: totalParameters
-	};
-	return writeJson({
-		metadata,
-		weight_map: Object.fromEntries(placed.map(({ name, file }) => [name, file]))
-	}, 4);
-}
-function bug$1(problem) {
-	return new OqeError("INTERNAL", `layout: ${problem}`);
-}
-
-// src/mlx/mlx-config.ts
-/** How config.json spells a dtype. */
-const torchNames = {
-	BF16: "bfloat16",
-	F16: "float16",
-	F32: "float32"
-};
-/** Keys that transformers reads as floats, refusing 1000000 for 1000000.0. */
-const floats = [
-	"time_step_limit",
-	"rope_theta",
-	"attention_factor"
-];
-/**
-* Text of an MLX repo's `config.json`: the base's folded config with `torch_dtype`, `quantization`
-* and its copy `quantization_config`, which the Hub's model tree reads. Each module whose width is
-* not the default has an entry: mlx-lm up to 0.32.0 would load it at the default width otherwise.
-* `_name_or_path` is left out: it is a path of the author's machine.
-*/
-function mlxConfigText(config, quantization) {
-	const { _name_or_path: _, ...rest } = config;
-	const value = quantizationValue(quantization);
-	const torch_dtype = torchNames[quantization.storage];
-	const whole = {
-		...rest,
-		torch_dtype,
-		quantization: value,
-		quantization_config: value
-	};
-	return writeJson(whole, 4, /* @__PURE__ */ new Set([...quantization.floatKeys, ...floats]));
-}
-function quantizationValue({ defaults, modules }) {
-	const differs = ({ bits, groupSize }) => bits !== defaults.bits || groupSize !== defaults.groupSize;
-	const overrides = Object.entries(modules).filter(([, width]) => differs(width));
-	return {
-		...widthValue(defaults),
-		...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)]))
-	};
-}
-function widthValue({ bits, groupSize }) {
-	return {
-		group_size: groupSize,
-		bits,
-		mode: "affine"
-	};
-}
-
-// src/mlx/shard-writer.ts
-const CHUNK = 4 << 20;
-/**
-* Creates the files of `layouts` at full size and writes their headers. Makes `folder` where it is
-* missing. Throws DISK for missing disk space or permission, NOT_OURS where a file exists already;
-* either way it leaves no file behind.
-*/
-async function createShards(folder, layouts, onShard = () => {}) {
-	const writer = new Writer(folder, layouts, onShard);
-	try {
-		await writer.create();
-	} catch (error) {
-		await writer.abort();
-		throw error;
-	}
-	return writer;
-}
-var Writer = class {
-	folder;
-	layouts;
-	needed;
-	handles = /* @__PURE__ */ new Map();
-	slots = /* @__PURE__ */ new Map();
-	onShard;
-	shards = [];
-	files = /* @__PURE__ */ new Map();
-	/** Shards are hashed and handed on one after the other. Never rejects. */
-	completing = Promise.resolve();
-	failures = [];
-	constructor(folder, layouts, onShard) {
-		this.onShard = onShard;
-		this.folder = folder;
-		this.layouts = layouts;
-		this.needed = layouts.reduce((sum, { bytes }) => sum + bytes, 0);
-	}
-	async create() {
-		await this.onDisk(() => mkdir(this.folder, { recursive: true }));
-		await requireDiskSpace(this.folder, this.needed);
-		for (const layout of this.layouts) {
-			const handle = await this.openNew(layout.file);
-			await this.onDisk(() => handle.truncate(layout.bytes));
-			await this.put(handle, layout.header, 0);
-			const shard = {
-				layout,
-				handle,
-				missing: layout.tensors.reduce((sum, { bytes }) => sum + bytes, 0),
-				completed: false
-			};
-			this.shards.push(shard);
-			for (const tensor of layout.tensors) this.slots.set(tensor.name, {
-				tensor,
-				shard,
-				written: []
-			});
-		}
-	}
-	async write(name, byteOffset, bytes) {
-		this.throwFailure();
-		const slot = this.slotOf(name, byteOffset, bytes.length);
-		if (bytes.length === 0) return;
-		const { shard } = slot;
-		if (shard.completed) throw bug(`${name}: bytes ${byteOffset} to ${byteOffset + bytes.length} were written twice`);
-		await this.put(shard.handle, bytes, slot.tensor.offset + byteOffset);
-		const last = slot.written.at(-1);
-		const end = byteOffset + bytes.length;
-		if (last && last[1] === byteOffset) last[1] = end;
-		else slot.written.push([byteOffset, end]);
-		shard.missing -= bytes.length;
-		if (shard.missing === 0) this.complete(shard);
-	}
-	/** Throws INTERNAL unless each byte of the shard was written once. */
-	complete(shard) {
-		for (const { name } of shard.layout.tensors) checkCovered(this.slots.get(name));
-		shard.completed = true;
-		this.completing = this.completing.then(() => this.handOn(shard)).catch((error) => void this.failures.push(error));
-	}
-	async handOn({ layout: { file, bytes }, handle }) {
-		if (this.failures.length > 0) return;
-		await this.onDisk(() => handle.sync());
-		const written = {
-			bytes,
-			sha256: await this.onDisk(() => hashFile$2(handle, bytes))
-		};
-		this.files.set(file, written);
-		await this.onShard(file, written);
-	}
-	throwFailure() {
-		if (this.failures.length > 0) throw this.failures[0];
-	}
-	async read(name, byteOffset, into) {
-		const { shard, tensor } = this.slotOf(name, byteOffset, into.length);
-		for (let done = 0; done < into.length;) {
-			const position = tensor.offset + byteOffset + done;
-			const { bytesRead } = await this.onDisk(() => shard.handle.read(into, done, into.length - done, position));
-			if (bytesRead === 0) throw bug("a shard became shorter while it was read");
-			done += bytesRead;
-		}
-	}
-	async finish() {
-		if (this.handles.size < this.layouts.length) throw bug("finish after abort");
-		for (const shard of this.shards) if (!shard.completed) this.complete(shard);
-		await this.completing;
-		this.throwFailure();
-		for (const handle of this.handles.values()) await this.onDisk(() => handle.close());
-		return Object.fromEntries(this.layouts.map(({ file }) => [file, this.files.get(file)]));
-	}
-	async abort() {
-		this.failures.push(bug("aborted"));
-		await this.completing;
-		for (const [file, handle] of this.handles) {
-			await handle.close().catch(() => {});
-			await rm(join$1(this.folder, file), { force: true });
-		}
-		this.handles.clear();
-		this.slots.clear();
-	}
-	/** Throws INTERNAL where the tensor has no such bytes. */
-	slotOf(name, start, length) {
-		const slot = this.slots.get(name);
-		if (!slot) throw bug(`no tensor ${name} in the layout`);
-		const end = start + length;
-		if (start >= 0 && end <= slot.tensor.bytes) return slot;
-		throw bug(`bytes ${start} to ${end} of ${name}, which has ${slot.tensor.bytes}`);
-	}
-	async openNew(file) {
-		const path = join$1(this.folder, file);
-		const handle = await open$2(path, "wx+").catch(async (cause) => {
-			if (cause.code !== "EEXIST") throw await diskError(cause, this.folder, this.needed);
-			throw new OqeError("NOT_OURS", `${path} exists already`, "Choose an empty folder, or remove the file.", cause);
-		});
-		this.handles.set(file, handle);
-		return handle;
-	}
-	/** Writes all bytes: a nearly full disk writes a part of them before it fails. */
-	put(handle, bytes, position) {
-		return this.onDisk(async () => {
-			for (let done = 0; done < bytes.length;) done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
-		});
-	}
-	async onDisk(operation) {
-		try {
-			return await operation();
-		} catch (cause) {
-			throw await diskError(cause, this.folder, this.needed);
-		}
-	}
-};
-function checkCovered({ tensor, written }) {
-	let reached = 0;
-	for (const [start, end] of written.sort(([a], [b]) => a - b)) {
-		if (start > reached) throw bug(`${tensor.name}: bytes ${reached} to ${start} were never written`);
-		if (start < reached) throw bug(`${tensor.name}: bytes ${start} to ${Math.min(end, reached)} were written twice`);
-		reached = end;
-	}
-	if (reached !== tensor.bytes) throw bug(`${tensor.name}: bytes ${reached} to ${tensor.bytes} were never written`);
-}
-async function hashFile$2(handle, size) {
-	const hash = createHash("sha256");
-	const buffer = new Uint8Array(Math.min(CHUNK, size));
-	for (let at = 0; at < size;) {
-		const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
-		if (bytesRead === 0) throw bug("a shard became shorter while it was hashed");
-		hash.update(buffer.subarray(0, bytesRead));
-		at += bytesRead;
-	}
-	return hash.digest("hex");
-}
-function bug(problem) {
-	return new OqeError("INTERNAL", `shard writer: ${problem}`);
-}
-
-// src/series/write-tiers.ts
-/** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
-const copied = [
-	/^(tokenizer|tokenizer_config|special_tokens_map|added_tokens|generation_config)\.json$/,
-	/^(tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json))$/,
-	/^[\w-]+\.py$/
-];
-/** Throws MISSING_FILE if the base has no tokenizer that mlx-lm can load. */
-function requireTokenizer(repository) {
-	const has = (name) => (repository.files.get(name) ?? 0) > 0;
-	if (has("tokenizer.json") || has("tokenizer.model") || has("vocab.json") && has("merges.txt")) return;
-	throw new OqeError("MISSING_FILE", `${repository.id ?? repository.name} has no tokenizer: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt`, "Without it nobody can use the quantized model. Add the tokenizer's files to the base.");
-}
-/**
-* Writes the MLX repository of every plan in one walk over the base: shards, index, config,
-* tokenizer and licence files.
-*/
-async function writeTiers(request) {
-	const { base, plans, folders } = request;
-	const layouts = plans.map((plan) => layoutShards(base.tensors.flatMap((tensor) => storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage))));
-	const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
-	const writers = [];
-	try {
-		for (const [i, folder] of folders.entries()) writers.push(await createShards(folder, layouts[i], (...shard) => request.onShard?.(folder, ...shard)));
-		const outcome = await fill$1(request, writers);
-		const written = [];
-		for (const [i, plan] of plans.entries()) {
-			const shards = await writers[i].finish();
-			const small = await writeSmallFiles(folders[i], {
-				"model.safetensors.index.json": indexText(layouts[i], base.parameters),
-				"config.json": configText(base, plan),
-				...copiedFiles
-			});
-			written.push({
-				files: sortKeys({
-					...shards,
-					...small
-				}),
-				...outcome[i]
-			});
-		}
-		return written;
-	} catch (error) {
-		await Promise.allSettled(writers.map((writer) => writer.abort()));
-		throw error;
-	}
-}
-/** Walks over the base once and fills the shards. */
-async function fill$1({ tuning, ...request }, sinks) {
-	const { tensors, storage, checkpoint } = request.base;
-	if (tuning !== null) {
-		const { base, kernel, plans } = request;
-		const { company, ...method } = tuning;
-		const { riders, weights } = company ?? {
-			riders: {
-				base: [],
-				tiers: plans.map(() => [])
-			},
-			weights: weightsToTune(base, kernel)
-		};
-		return tuneSeries({
-			...request,
-			...method,
-			sinks,
-			riders,
-			weights
-		});
-	}
-	return (await quantizeSeries({
-		...request,
-		tensors,
-		storage,
-		read: baseRows(checkpoint, request.kernel),
-		sinks
-	})).map((tier) => ({
-		...tier,
-		tuning: null,
-		warnings: []
-	}));
-}
-/** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
-async function readCopied(repository, licences) {
-	const files = {};
-	for (const name of repository.files.keys()) if (copied.some((pattern) => pattern.test(name)) || licences.includes(name)) files[name] = await readBytes(repository, name);
-	return files;
-}
-async function writeSmallFiles(folder, texts) {
-	const files = {};
-	for (const [name, content] of Object.entries(texts)) {
-		const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-		await writeFile(join$1(folder, name), bytes);
-		files[name] = {
-			bytes: bytes.byteLength,
-			sha256: createHash("sha256").update(bytes).digest("hex")
-		};
-	}
-	return files;
-}
-function configText(base, plan) {
-	const least = Math.min(...Object.values(plan.modules).map((width) => width.bits));
-	const bits = tiers.find((tier) => tier.name === plan.tier)?.bits ?? least;
-	const config = base.architecture.mlxConfig(base.config);
-	return mlxConfigText(config, {
-		defaults: {
-			bits,
-			groupSize: 64
-		},
-		modules: plan.modules,
-		storage: base.storage,
-		floatKeys: base.checkpoint.floatKeys
-	});
-}
-function sortKeys(record) {
-	return Object.fromEntries(Object.entries(record).sort(([a], [b]) => a < b ? -1 : 1));
 }
 
 // src/series/folders.ts
@@ -61599,7 +64441,7 @@ function refuseInsideBase(base, place) {
 }
 /**
 * Makes the folders of all tiers in one walk over the base. Either all folders are complete, with
-* receipt and card, or none exists. Gives the receipts.
+* receipt and card, or none exists. Throws TimeIsUp.
 */
 async function makeFolders(request) {
 	const { runs, replacing } = request;
@@ -61609,8 +64451,17 @@ async function makeFolders(request) {
 	const parent = dirname(runs[0].place);
 	const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
 	await onDisk(parent, needed, () => makeFolder(parent));
-	await requireDiskSpace(parent, needed);
-	const places = runs.map(({ place }) => place);
+	await requireRoom([{
+		folder: parent,
+		bytes: needed
+	}]);
+	const isDurable = request.rows.tuning !== null;
+	const builds = runs.map(({ place, recipe }) => {
+		return {
+			place,
+			work: isDurable ? digestOf$1(recipe) : null
+		};
+	});
 	const memory = request.memoryForStates;
 	return withStates({
 		folder: parent,
@@ -61622,28 +64473,88 @@ async function makeFolders(request) {
 			keep,
 			keepWeights: request.inTurn === true ? weights : null
 		};
-		return buildAside(places, (folders) => onDisk(parent, needed, () => fillFolders(own, folders)));
+		const fill = (folders) => onDisk(parent, needed, () => fillFolders(own, folders));
+		const waiting = {
+			keep: weights,
+			most: request.mostWaiting ?? 0
+		};
+		return withWaitingBytes([request.base.checkpoint], waiting, () => buildAside(builds, fill));
 	});
 }
-/** Writes weights, evaluation, receipts and cards into empty folders, one per tier. */
+/** Brings every tier into its folder: made now, or finished by an earlier run. */
 async function fillFolders(request, folders) {
+	const { runs, base, gates, report } = request;
+	const known = /* @__PURE__ */ new Map();
+	const targets = [];
+	for (const [i, run] of runs.entries()) {
+		const target = {
+			run,
+			folder: folders[i],
+			staged: await openStaged(request, run)
+		};
+		const receipt = await findFinished(run, {
+			...target,
+			base,
+			gates
+		});
+		if (receipt === null) targets.push(target);
+		else {
+			report.info(`${run.recipe.name}: finished by an earlier run`);
+			known.set(run, receipt);
+		}
+	}
+	const durable = request.rows.tuning === null ? [] : targets;
+	const make = () => makeTargets(request, targets).catch((error) => forgetParts(durable, error));
+	const made = targets.length === 0 ? [] : await make();
+	for (const [i, { run }] of targets.entries()) known.set(run, made[i]);
+	const receipts = shareFigures(runs.map((run) => known.get(run)));
+	const finished = [];
+	for (const [i, receipt] of receipts.entries()) {
+		finished.push(await writeCard(folders[i], receipt, report));
+		tell(receipt, report);
+	}
+	return finished;
+}
+/** The staging branch of a tier; null: there is none. */
+async function openStaged({ staging, rows, report }, { recipe }) {
+	if (staging === null || rows.tuning === null) return null;
+	const { repository } = recipe;
+	return StagedTier.open({
+		...staging,
+		repository,
+		recipe: digestOf$1(recipe),
+		report
+	});
+}
+/** Writes weights and evaluates them, in one walk for all tiers. Gives their receipts. */
+async function makeTargets(request, targets) {
 	const { rows, base, kernel } = request;
+	const own = {
+		...request,
+		runs: targets.map(({ run }) => run)
+	};
 	const company = rows.tuning !== null && rows.evaluation !== null ? {
-		ride: openRide(request, rows.evaluation),
+		ride: openRide(own, rows.evaluation),
 		weights: weightsToTune(base, kernel)
 	} : null;
-	const receipts = completeReceipts(request, await writeWeights(request, folders, company), await evaluateAll(request, folders, company));
-	for (const [i, receipt] of receipts.entries()) {
-		await writeFile(join$1(folders[i], receiptPath), writeReceipt(receipt));
-		await writeCard(folders[i], receipt, request.report);
-		tell(receipt, request.report);
-	}
+	const written = await writeWeights(own, targets, company);
+	const evaluations = await evaluateAll(own, targets, company);
+	const proven = await proveReads(base.checkpoint, request.report);
+	const verifiedBase = proven && {
+		shards: proven.shards,
+		bytes: proven.bytes
+	};
+	const receipts = completeReceipts(own, written.map((tier) => ({
+		...tier,
+		verifiedBase
+	})), evaluations);
+	for (const [i, { staged }] of targets.entries()) await staged?.finish(writeReceipt(receipts[i]));
 	return receipts;
 }
 function openRide({ base, runs, kernel, report, keep }, rows) {
 	report.info(`evaluating on ${rows.rows.samples} rows of ${rows.rows.length} tokens`);
 	const { architecture, config, tensors, storage } = base;
-	const rounded = runs.map((run) => isRounded(base, runs, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null);
+	const rounded = runs.map((run) => isRounded(base, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null);
 	const hasRouters = architecture.experts(config) !== null;
 	return new EvaluationRide({
 		rows,
@@ -61655,12 +64566,15 @@ function openRide({ base, runs, kernel, report, keep }, rows) {
 }
 /** Parameters up to which plain rounding is evaluated at the plan of every tier. */
 const mostToRound = 4e9;
-/** Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier only. */
-function isRounded({ parameters }, runs, run) {
+/**
+* Whether plain rounding is evaluated beside a tier. Of a large model: the smallest tier of the
+* series only, whichever tiers this run makes.
+*/
+function isRounded({ parameters }, { recipe }) {
 	if (parameters <= mostToRound) return true;
-	return runs.every(({ recipe }) => recipe.plan.bytes >= run.recipe.plan.bytes);
+	return recipe.series.every(({ bytes }) => bytes >= recipe.plan.bytes);
 }
-function writeWeights({ base, runs, rows, kernel, report, keep, keepWeights }, folders, company) {
+function writeWeights({ base, runs, rows, timeLimit, kernel, report, keep, keepWeights }, targets, company) {
 	const { options, sensitivity } = runs[0].recipe;
 	const tuning = rows.tuning && {
 		calibration: rows.tuning.rows,
@@ -61680,35 +64594,39 @@ function writeWeights({ base, runs, rows, kernel, report, keep, keepWeights }, f
 	return writeTiers({
 		base,
 		plans: runs.map(({ recipe }) => recipe.plan),
-		folders,
+		folders: targets.map(({ folder }) => folder),
+		staged: targets.map(({ staged }) => staged),
 		licences: licenceFiles(base.checkpoint.repository),
 		rounding: options.rounding,
 		tuning,
+		isDurable: tuning !== null,
+		timeLimit,
 		kernel,
 		report
 	});
 }
 function completeReceipts({ runs }, written, evaluations) {
-	const complete = written.map(({ relativeError, ...measured }, i) => completeReceipt(runs[i].recipe, {
+	return written.map(({ relativeError, ...measured }, i) => completeReceipt(runs[i].recipe, {
 		...measured,
 		weightError: { relative: relativeError },
 		evaluation: evaluations?.[i] ?? null
 	}));
-	return shareFigures(complete);
 }
 /** The evaluation of every folder; null if the run has none. */
-async function evaluateAll({ base, runs, rows: { evaluation }, gates, kernel, report, keep }, folders, company) {
+async function evaluateAll({ base, rows: { evaluation }, gates, kernel, report, keep }, targets, company) {
 	if (evaluation === null) return null;
-	const tiers = runs.map((run, i) => {
+	const tiers = [];
+	for (const { run, folder, staged } of targets) {
 		const { tier, bpw, predicted } = run.recipe.plan;
-		return {
+		const repository = await openWithStaged(folder, staged);
+		tiers.push({
 			tier,
 			bpw,
 			predicted,
-			folder: folders[i],
-			rounded: isRounded(base, runs, run)
-		};
-	});
+			repository,
+			rounded: isRounded(base, run)
+		});
+	}
 	const request = {
 		base,
 		tiers,
@@ -61778,14 +64696,15 @@ async function publishTiers(publishing) {
 	}
 	return {
 		tiers,
-		failure: failure ?? gateFailure(publishing.made)
+		failure: failure ?? gateFailure(receiptsOf(publishing.made))
 	};
 }
 function isHeldBack({ made }, { recipe }) {
-	return gateFailure(made.filter(({ name }) => name === recipe.name)) !== null;
+	return gateFailure(receiptsOf(made).filter(({ name }) => name === recipe.name)) !== null;
 }
 /** Publishes one finished tier, or reports that nothing had to be done. */
-async function publishTier({ hub, states, dryRun, isPrivate, occasion }, draft, isPending) {
+async function publishTier(publishing, draft, isPending) {
+	const { hub, states, made, dryRun, isPrivate, reached, occasion } = publishing;
 	const { tier, place } = draft;
 	const { repository } = draft.recipe;
 	const state = states.get(draft);
@@ -61794,9 +64713,18 @@ async function publishTier({ hub, states, dryRun, isPrivate, occasion }, draft, 
 		repository,
 		url: `${hub.endpoint}/${repository}`
 	};
-	if (!isPending) return {
+	if (!isPending) {
+		if (!dryRun) await removeLeftover(hub, repository);
+		return {
+			...row,
+			outcome: "unchanged",
+			commit: state.head,
+			folder: null
+		};
+	}
+	if (reached === "unfinished" || reached !== null && !dryRun) return {
 		...row,
-		outcome: "unchanged",
+		outcome: reached,
 		commit: state.head,
 		folder: null
 	};
@@ -61806,20 +64734,28 @@ async function publishTier({ hub, states, dryRun, isPrivate, occasion }, draft, 
 		commit: state.head,
 		folder: place
 	};
+	const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name);
 	const { outcome, commit } = await hub.push({
 		repository,
 		folder: place,
 		state,
-		expected: (await readReceipt(place)).files,
+		expected: sums,
+		keep: state.kept,
+		staged: await stagedFiles(place, receipt),
 		private: isPrivate,
 		...describeCommit(draft, occasion)
 	});
+	await hub.removeBranch(repository, stagingBranch);
 	return {
 		...row,
 		outcome,
 		commit,
 		folder: place
 	};
+}
+/** Removes the staging branch that a run left which was killed after its commit to main. */
+async function removeLeftover(hub, repository) {
+	if (await hub.readBranch(repository, "oqe-staging") !== null) await hub.removeBranch(repository, stagingBranch);
 }
 /** In characters. Names on the Hub have at most 96. */
 const longestTitle = 200;
@@ -61833,7 +64769,7 @@ function describeCommit({ tier, recipe: { base, engine } }, occasion) {
 }
 function oneLine(text, longest) {
 	const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
-	return line.length > longest ? `${line.slice(0, longest - 1)}…` : line;
+	return line.length > longest ? `${line.slice(0, longest - 1)}\u2026` : line;
 }
 /**
 * A tier that this run did not publish. Reads main again, because the commit may have been made
@@ -61878,14 +64814,34 @@ function checkNames({ baseModel, namespace, tiers }) {
 	const modelName = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
 	for (const tier of tiers) checkTierName(tierName(modelName, tier.name), namespace);
 }
-/** Asks the Hub who owns the token. Throws UNAUTHORIZED, FORBIDDEN. */
+/**
+* Asks the Hub who owns the token. Gives the namespaces and repositories that a fine-grained token
+* may write to; null: the Hub does not say. Throws UNAUTHORIZED, FORBIDDEN.
+*/
 async function checkRights(hub, { hubToken, namespace }, report) {
 	if (hubToken === null) throw new OqeError("UNAUTHORIZED", "no Hub token given", "Set the input hub-token, or HF_TOKEN, to a token with write access.");
 	const identity = await hub.identify().catch(ifAbsent(report, "does not tell who owns a token"));
-	if (identity === null) return;
-	const { name, canWrite, organizations } = identity;
+	if (identity === null) return null;
+	const { name, canWrite, organizations, writable } = identity;
 	if (canWrite === false) throw new OqeError("FORBIDDEN", `the token of ${name} may read but not write`, `Make a token with write access to ${namespace}.`);
-	if (name !== namespace && !organizations.includes(namespace)) report.warn(`the token belongs to ${name}; the Hub does not list ${namespace} among its organizations`);
+	if (writable !== null && !writable.some((entity) => entity.split("/")[0] === namespace)) throw new OqeError("FORBIDDEN", `the fine-grained token of ${name} has no write access to repositories of ${namespace}`, `Give it the permission to write to the repositories of ${namespace}.`);
+	const organization = organizations.find((one) => one.name === namespace);
+	if (organization?.role === "read") throw new OqeError("FORBIDDEN", `${name} may only read in the organization ${namespace}`, "Ask its admins for the role `contributor` or `write`.");
+	if (name !== namespace && organization === void 0) report.warn(`the token belongs to ${name}; the Hub does not list ${namespace} among its organizations`);
+	return writable;
+}
+/**
+* Asks about every repository that exists. Others must be in a namespace where the token may make
+* them. Throws UNAUTHORIZED, FORBIDDEN.
+*/
+async function checkWrites(hub, states, { writable, report }) {
+	const warn = ifAbsent(report, "does not tell whether a token may write to a repository");
+	for (const [{ recipe }, { exists }] of states) {
+		const { repository } = recipe;
+		if (exists) {
+			if (await hub.checkWrite(repository).then(() => true, warn) === null) return;
+		} else if (writable?.includes(repository.split("/")[0]) === false) throw new OqeError("FORBIDDEN", `the fine-grained token may not create ${repository}: it names single repositories only`, "Give it the permission to write to all repositories of the namespace.");
+	}
 }
 /** Lets the Hub check each card's metadata. Throws TEMPLATE. */
 async function checkCards(hub, runs, report) {
@@ -61913,33 +64869,87 @@ function ifAbsent(report, what) {
 // src/series/current.ts
 /**
 * Whether a repository's main already has what this recipe gives. Its receipt has the same draft.
-* Every file of the receipt is there with its size and, if the Hub tells it, its SHA-256. Card and
-* pictures are there, and no other weights (mlx-lm loads all it finds). A base folder has no commit
-* that pins its weights, so a tier of it is never current.
+* Every file of the receipt and of SHA256SUMS is there with its SHA-256. Card and pictures are
+* there, and no other weights (mlx-lm loads all it finds). A base folder has no commit that pins
+* its weights, so a tier of it is never current.
 */
 function isCurrent(recipe, published, remote) {
-	const { files, weightError: _w, tuning: _t, evaluation: _p, otherTiers: _o, warnings: _s, ...made } = published;
+	const { files } = published;
+	const made = recipeOf(published);
 	const same = isDeepStrictEqual(draftOf(made), JSON.parse(JSON.stringify(draftOf(recipe))));
 	if (recipe.base.id === null || !same) return false;
 	const mayBe = (path) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
 	if (!["README.md", ...namePictures(published).map(({ path }) => path)].every((path) => remote.files.has(path)) || ![...remote.files.keys()].every(mayBe)) return false;
-	return Object.entries(files).every(([path, expected]) => {
-		const found = remote.files.get(path);
-		return found?.size === expected.bytes && (found.sha256 === null || found.sha256 === expected.sha256);
-	});
+	const has = (path, sha256) => remote.files.get(path)?.sha256 === sha256;
+	return remote.sums !== null && [...remote.sums].every(([path, sha256]) => has(path, sha256)) && Object.entries(files).every(([path, { sha256 }]) => has(path, sha256));
+}
+
+// src/series/foreign-work.ts
+/** Files that every tier has, beside its shards and the files of its base. */
+const written = /* @__PURE__ */ new Set([...[
+	"README.md",
+	receiptPath,
+	"config.json",
+	"model.safetensors.index.json",
+	...picturePaths
+]]);
+/**
+* Compares main with what SHA256SUMS on main lists, which is what the last run left there. A listed
+* file that is missing is no work of others that could be lost. Weights of others cannot stay: MLX
+* loads all that it finds.
+*/
+function findForeignWork({ files, sums }, baseFiles) {
+	const [kept, refused] = [[], []];
+	for (const [path, { sha256 }] of files) {
+		if (path === ".gitattributes" || path === "SHA256SUMS") continue;
+		const listed = sums?.get(path);
+		if (listed === void 0) (path.endsWith(".safetensors") || written.has(path) || baseFiles.has(path) ? refused : kept).push(path);
+		else if (sha256 !== listed) refused.push(path);
+	}
+	return {
+		kept,
+		refused
+	};
+}
+/** Throws NOT_OURS, naming the files, for work of others that a publication would replace. */
+function refuseForeignWork(repository, { sums }, { refused }) {
+	const hint = "Keep what you need of it elsewhere, then set overwrite to replace it.";
+	if (sums === null) {
+		const what = `${repository} has no ${sumsPath} as oqe-publisher writes it, so what others`;
+		throw new OqeError("NOT_OURS", `${what} changed there cannot be told from our files`, hint);
+	}
+	if (refused.length === 0) return;
+	throw new OqeError("NOT_OURS", `${repository} has files that are not as oqe-publisher left them: ${listPaths(refused)}`, hint);
+}
+/** Most paths that a message names. */
+const mostNamed$1 = 10;
+function listPaths(paths) {
+	const named = paths.slice(0, mostNamed$1).map((path) => printable(path, 80));
+	const more = paths.length - named.length;
+	return named.join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 // src/series/published.ts
 /**
 * The state of every tier's repository. Throws NOT_OURS, unless told to overwrite, for a repository
-* that has files but no receipt, or a tier of another base.
+* that has files but no receipt, files that others changed, or a tier of another base. Tells which
+* files of others are kept or replaced.
 */
-async function inspectAll(hub, drafts, { hubToken, overwrite }) {
+async function inspectAll(hub, drafts, { hubToken, overwrite, baseFiles, report }) {
 	const states = /* @__PURE__ */ new Map();
 	for (const draft of drafts) {
-		const state = await inspect$1(hub, draft.recipe.repository, hubToken === null);
-		if (!overwrite) refuseForeign(draft, state);
-		states.set(draft, state);
+		const { repository } = draft.recipe;
+		const state = await inspect$1(hub, repository, hubToken === null);
+		const work = findForeignWork(state, baseFiles);
+		if (!overwrite) refuseForeign(draft, state, work);
+		const kept = state.sums === null ? [] : work.kept;
+		const replaced = state.sums === null ? [...work.refused, ...work.kept] : work.refused;
+		if (kept.length > 0) report.info(`${repository}: keeps files of others: ${listPaths(kept)}`);
+		if (replaced.length > 0) report.info(`${repository}: will replace ${listPaths(replaced)}`);
+		states.set(draft, {
+			...state,
+			kept
+		});
 	}
 	return states;
 }
@@ -61957,20 +64967,25 @@ async function inspect$1(hub, repository, isAnonymous) {
 			exists: false,
 			head: null,
 			files: /* @__PURE__ */ new Map(),
+			sums: null,
 			receipt: null
 		};
 	}
 }
 /** Two bases of one name would replace each other in the same repository. */
-function refuseForeign({ recipe: { repository, base } }, state) {
+function refuseForeign({ recipe: { repository, base } }, state, work) {
 	const hint = "Choose another namespace, or set overwrite to replace its files.";
 	if ([...state.files.keys()].filter((path) => path !== ".gitattributes").length > 0 && state.receipt === null) {
 		const what = `${repository} exists and has no receipt, so oqe-publisher did not make it`;
 		throw new OqeError("NOT_OURS", what, hint);
 	}
-	const published = state.receipt === null ? null : readBaseId(state.receipt, repository);
-	if (published === null || base.id === null || published === base.id) return;
-	throw new OqeError("NOT_OURS", `${repository} holds a tier of ${published}, not of ${base.id}`, hint);
+	if (state.receipt === null) return;
+	const published = readBaseId(state.receipt, repository);
+	if (published !== null && base.id !== null && published !== base.id) {
+		const what = `${repository} holds a tier of ${published}, not of ${base.id}`;
+		throw new OqeError("NOT_OURS", what, hint);
+	}
+	refuseForeignWork(repository, state, work);
 }
 /** null: the receipt cannot be read, or its base was a folder. */
 function readBaseId(receipt, repository) {
@@ -62110,9 +65125,15 @@ function describeConfigChanges(base) {
 	];
 }
 const dtypeReason = "scales, biases and unquantized tensors are stored in it; a wider base was rounded to it";
-/** JSON, but with the numbers that JSON lacks. */
+/** Longest value in a sentence: a receipt takes no line of more than 4,096 characters. */
+const longestShown = 1e3;
+/** JSON on one line, but with the numbers that JSON lacks; cut where it is long. */
 function show(value) {
-	if (Array.isArray(value)) return `[${value.map(show).join(", ")}]`;
+	const text = jsonOf(value).replace(/\p{Cc}/gu, " ");
+	return text.length > longestShown ? `${text.slice(0, longestShown)}\u2026` : text;
+}
+function jsonOf(value) {
+	if (Array.isArray(value)) return `[${value.map(jsonOf).join(", ")}]`;
 	return typeof value === "number" ? String(value) : JSON.stringify(value);
 }
 
@@ -62121,8 +65142,10 @@ function show(value) {
 async function openBase(model, connect, options) {
 	return readBase(await openRepository(model, connect), options);
 }
-function openRepository(model, connect) {
-	return model.kind === "folder" ? openFolder(model.path) : connect().open(model.id, model.revision);
+/** A folder, or a commit of the Hub whose files are verified (verified-files.ts). */
+async function openRepository(model, connect) {
+	if (model.kind === "folder") return openFolder(model.path);
+	return verifyFiles(await connect().open(model.id, model.revision));
 }
 /** The tiers of `inputs`, with places below the target's folder. Nothing is measured yet. */
 async function draftTiers(base, inputs, rows, target) {
@@ -62197,9 +65220,15 @@ function planningOptions({ policy, floors, domainWeights }, { sensitivitySha256,
 		sensitivity: sensitivitySha256
 	};
 }
-/** Throws BAD_INPUT if a tier's budget is below its floors. This needs no sensitivity. */
-function requireBudgets(base, { policy, tiers: choices, floors }) {
-	for (const choice of choices) requireBudget(choice, base, policy === "measured" ? floors : null);
+/**
+* Throws BAD_INPUT if a tier's budget is below its floors, and warns of one that no plan reaches.
+* This needs no sensitivity.
+*/
+function requireBudgets(base, { policy, tiers: choices, floors }, report) {
+	for (const choice of choices) {
+		const warning = requireBudget(choice, base, policy === "measured" ? floors : null);
+		if (warning !== null) report.warn(warning);
+	}
 }
 /** Plans every tier of `inputs`. Without a sensitivity the fixed rules decide. */
 function makePlan(base, { tiers: choices, policy, floors }, sensitivity) {
@@ -62261,6 +65290,11 @@ function seriesRows({ base, floors, plan, sensitivity }) {
 }
 function rowOf({ modules: _, ...row }) {
 	return row;
+}
+/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
+function requireWeights({ checkpoint }) {
+	if (!checkpoint.headerOnly) return;
+	throw new OqeError("BAD_CHECKPOINT", `${checkpoint.repository.name} has headers without weights: only policy oq can plan from them`, "Set policy oq, or download the whole model.");
 }
 
 // src/calibration/overlap.ts
@@ -62449,7 +65483,7 @@ function readDocument(value, where, mayBeString) {
 		domain: namelessDomain
 	};
 	const { text, domain } = asObject(value) ?? {};
-	if (typeof text !== "string") throw bad(`${where}: expected ${`${mayBeString ? "a string or " : ""}a JSON object with a string "text"`}`, "For example {\"text\": \"…\", \"domain\": \"en\"}; other fields are ignored.");
+	if (typeof text !== "string") throw bad(`${where}: expected ${`${mayBeString ? "a string or " : ""}a JSON object with a string "text"`}`, "For example {\"text\": \"\u2026\", \"domain\": \"en\"}; other fields are ignored.");
 	if (domain === void 0 || domain === null) return {
 		text,
 		domain: namelessDomain
@@ -62527,7 +65561,7 @@ async function readFile(path) {
 }
 async function openDataset({ dataset, path, revision }, connect) {
 	checkFormat(path);
-	const repository = await connect().openDatasetFile(dataset, path, revision);
+	const repository = verifyFiles(await connect().openDatasetFile(dataset, path, revision));
 	const name = `datasets/${dataset}@${repository.revision}/${path}`;
 	checkSize(name, repository.files.get(path) ?? 0);
 	return corpusOf(await readBytes(repository, path), {
@@ -63334,7 +66368,7 @@ var Precompiled = class extends Normalizer_default {
 	normalize(text) {
 		text = text.replace(/[\u0001-\u0008\u000B\u000E-\u001F\u007F\u008F\u009F]/gm, "");
 		text = text.replace(/[\u0009\u000A\u000C\u000D\u00A0\u1680\u2000-\u200F\u2028\u2029\u202F\u205F\u2581\u3000\uFEFF\uFFFD]/gm, " ");
-		if (text.includes("～")) text = text.split("～").map((part) => part.normalize("NFKC")).join("～");
+		if (text.includes("\uff5e")) text = text.split("\uff5e").map((part) => part.normalize("NFKC")).join("\uff5e");
 		else text = text.normalize("NFKC");
 		return text;
 	}
@@ -63581,7 +66615,7 @@ var Metaspace = class extends PreTokenizer_default {
 	*/
 	constructor(config) {
 		super();
-		this.replacement = config.replacement ?? "▁";
+		this.replacement = config.replacement ?? "\u2581";
 		this.str_rep = config.str_rep || this.replacement;
 		this.prepend_scheme = config.prepend_scheme ?? "always";
 	}
@@ -64799,7 +67833,7 @@ var Metaspace2 = class extends Decoder_default {
 	*/
 	constructor(config) {
 		super(config);
-		this.replacement = config.replacement ?? "▁";
+		this.replacement = config.replacement ?? "\u2581";
 	}
 	decode_chain(tokens) {
 		const result = [];
@@ -65148,7 +68182,7 @@ const opaque = /\\(?:[pPx]\{[^}]*\}|[\s\S])|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]/g;
 const insensitive = /\(\?i:([^()[\]\\]*)\)/g;
 /**
 * Translates an Oniguruma pattern so that the library reads it as Oniguruma does. In groups without
-* case, Oniguruma matches `ſ` with `s` and the Kelvin sign with `k`. The library does not, so both
+* case, Oniguruma matches `\u017f` with `s` and the Kelvin sign with `k`. The library does not, so both
 * are added. Throws an Error for constructs that the two read differently.
 */
 function rewritePattern(pattern) {
@@ -65156,7 +68190,7 @@ function rewritePattern(pattern) {
 	const bare = pattern.replace(opaque, "x");
 	for (const [construct, name] of differing) if (construct.test(bare)) throw differs(pattern, name);
 	const rewritten = pattern.replace(insensitive, (_, letters) => {
-		return `(?i:${letters.replace(/s/gi, "[sſ]").replace(/k/gi, "[kK]")})`;
+		return `(?i:${letters.replace(/s/gi, "[s\u017f]").replace(/k/gi, "[k\u212a]")})`;
 	});
 	if (/\(\?i:/.test(rewritten.replace(/\(\?i:[^()\\]*\)/g, ""))) throw differs(pattern, "a case-insensitive group of more than letters");
 	return rewritten;
@@ -65308,7 +68342,7 @@ function readSplit(step) {
 }
 /** The library does not split at the marks; Rust does, unless `split` is false. */
 function readMetaspace(step) {
-	const { replacement = "▁", prepend_scheme: scheme = "always", split: splits = true } = step;
+	const { replacement = "\u2581", prepend_scheme: scheme = "always", split: splits = true } = step;
 	if (typeof replacement !== "string" || ![
 		"always",
 		"first",
@@ -65542,7 +68576,7 @@ async function openTokenizer(base) {
 }
 function noTokenizer({ id, name, files }) {
 	const has = files.has("tokenizer.model") ? " (it has tokenizer.model)" : "";
-	return new OqeError("MISSING_FILE", `${id ?? name} has no tokenizer.json, nor vocab.json with merges.txt${has}: tuning reads text`, `Write a tokenizer.json with AutoTokenizer.from_pretrained(…).save_pretrained(…) of transformers. ${withoutTokens}`);
+	return new OqeError("MISSING_FILE", `${id ?? name} has no tokenizer.json, nor vocab.json with merges.txt${has}: tuning reads text`, `Write a tokenizer.json with AutoTokenizer.from_pretrained(\u2026).save_pretrained(\u2026) of transformers. ${withoutTokens}`);
 }
 /** Not `parseJson`, which refuses a key `__proto__`: a vocabulary may have any word. */
 function readDefinition(text, where) {
@@ -65760,6 +68794,28 @@ function bytesOf$1({ shape, dtype }) {
 	return elements(shape) * bytesPerElement[dtype];
 }
 
+// src/estimate/disk.ts
+/**
+* Bytes of each tier that are on the disk at once. With a staging branch these are: the tensors
+* outside the blocks, the block that is made, the one before it that is sent meanwhile, and
+* a shard that is not full enough to end with its block. Without one they are all.
+*/
+function tiersOnDisk({ plans, shape, staged, makes }) {
+	return plans.map((plan) => {
+		if (!makes) return 0;
+		if (!staged) return plan.bytes;
+		const blocks = shape.blocks.map((block) => blockBytes(block, plan));
+		const outside = plan.bytes - sum$1(blocks, Number);
+		return Math.min(plan.bytes, outside + 2 * Math.max(0, ...blocks) + SHARD_LIMIT / 4);
+	});
+}
+function blockBytes({ matrices }, plan) {
+	return sum$1(matrices, ({ tensor }) => {
+		const width = widthOf$1(plan, tensor);
+		return width === void 0 ? 0 : quantizedBytes(tensor.shape, width, "BF16");
+	});
+}
+
 // src/estimate/block-memory.ts
 /** Spare buffers of Hessians. */
 const spare$1 = 8;
@@ -65812,6 +68868,18 @@ function isStack({ matrices }) {
 	return matrices.some(({ tensor }) => tensor.role.routed === true);
 }
 
+// src/sensitivity/probe-width.ts
+/** The widths at which sensitivity is measured, in the order of `measuredBits`. */
+const widths = measuredBits.map((bits) => ({
+	bits,
+	groupSize: 64
+}));
+/**
+* Index of the probe's width: that of the smallest tier of the series, whose errors are largest.
+*/
+const probeIndex = measuredBits.indexOf(4);
+const probeWidth = widths[probeIndex];
+
 // src/sensitivity/block-pass.ts
 /** Runs a block on the hidden states `x [tokens, hidden]` of whole sequences. */
 async function passBlock(model, { layer, kind }, x, { length, routes = (own) => own, wantsOutputs = false }) {
@@ -65839,82 +68907,6 @@ async function passBlock(model, { layer, kind }, x, { length, routes = (own) => 
 		routing,
 		outputs
 	};
-}
-
-// src/sensitivity/powers.ts
-/** Σ x² over all elements. */
-function powerOf(ops, x) {
-	return squaredDistance(ops, x, newMatrix(x.rows, x.columns));
-}
-/** Σ (x - y)² over all elements. */
-async function squaredDistance(ops, x, y) {
-	return total(await squaredDistances(ops, x, y));
-}
-/** Σ (x - y)² of each row. */
-async function squaredDistances(ops, x, y) {
-	const out = new Float64Array(new SharedArrayBuffer(8 * x.rows));
-	await ops.shareOut(x.rows, (start, end) => ops.kernel.run("distances", {
-		x: rowsOf(x, start, end),
-		y: rowsOf(y, start, end),
-		out: out.subarray(start, end)
-	}));
-	return out;
-}
-
-// src/sensitivity/damage.ts
-/**
-* How much each domain uses each expert of a layer, and how much quantizing the expert damages the
-* domain. The damage is a quotient: Σ gate² · |error of its output|² over the expert's tokens,
-* divided by Σ |what the block adds to the residual stream|² over all tokens of the domain.
-*/
-async function expertDamage(request) {
-	const { ops, layer, routing, before, after, plain, probed, domainOf, domains, scale } = request;
-	const table = () => Array.from({ length: domains }, () => Array(routing.routed).fill(0));
-	const [share, gate, damage] = [
-		table(),
-		table(),
-		table()
-	];
-	const added = await squaredDistances(ops, after, before);
-	const powers = Array(domains).fill(0);
-	for (const [token, power] of added.entries()) powers[domainOf[token]] += power;
-	for (const [expert, { tokens, weights }] of visitorsOf(routing).entries()) {
-		if (tokens.length === 0) continue;
-		const errors = await squaredDistances(ops, plain.get(expert), probed.get(expert));
-		for (const [visit, token] of tokens.entries()) {
-			const domain = domainOf[token];
-			share[domain][expert]++;
-			gate[domain][expert] += Math.abs(weights[visit]);
-			damage[domain][expert] += scale(expert) * weights[visit] ** 2 * errors[visit];
-		}
-	}
-	const normalize = (rows, totals) => rows.map((row, i) => row.map((value) => totals[i] > 0 ? value / totals[i] : 0));
-	const sums = (rows) => rows.map((row) => row.reduce((sum, value) => sum + value, 0));
-	return {
-		layer,
-		share: normalize(share, sums(share)),
-		gate: normalize(gate, sums(gate)),
-		damage: normalize(damage, powers)
-	};
-}
-/** Share of all experts that are critical to a domain; at least 1, at most `mostCritical`. */
-const criticalShare = .05;
-const mostCritical = 16;
-/** The experts whose errors damage each domain most, worst first. */
-function criticalExperts(layers, domains) {
-	const count = layers.reduce((sum, { share }) => sum + (share[0]?.length ?? 0), 0);
-	const most = Math.min(mostCritical, Math.max(1, Math.round(criticalShare * count)));
-	return domains.flatMap((domain, d) => {
-		const worst = layers.flatMap(({ layer, share, damage }) => damage[d].map((value, expert) => ({
-			domain,
-			layer,
-			expert,
-			share: share[d][expert],
-			damage: value
-		}))).filter((expert) => expert.damage > 0);
-		worst.sort((a, b) => b.damage - a.damage || a.layer - b.layer || a.expert - b.expert);
-		return worst.slice(0, most);
-	});
 }
 
 // src/sensitivity/margins.ts
@@ -65971,127 +68963,6 @@ function addMargins(boundary, own, probes) {
 		}
 		probe.flipPower += density ** 2 * sum / tokens;
 	}
-}
-
-// src/sensitivity/probe-gains.ts
-/**
-* Results of all parts. A part that has no probe gets them from the parts of its kind before and
-* behind it that have one. Their results per unit of error power are interpolated by depth,
-* position by position, and multiplied by its own error power. The gain changes slowly with depth
-* (docs/benchmarks.md). A probe without an error says nothing about the gain and is passed over.
-* Where no probe of the kind has one, the results are 0.
-*/
-function withUnprobed(probes, parts) {
-	const all = new Map(probes);
-	for (const one of parts) {
-		if (probes.has(one.part.name)) continue;
-		const ofKind = parts.filter(({ kind, part }) => kind === one.kind && probes.has(part.name));
-		const some = ofKind.filter(({ error }) => error > 0);
-		const known = some.length > 0 ? some : ofKind;
-		const before = known.findLast(({ layer }) => layer < one.layer) ?? known[0];
-		const behind = known.find(({ layer }) => layer > one.layer) ?? known.at(-1);
-		const apart = behind.layer - before.layer;
-		const share = apart === 0 ? 0 : (one.layer - before.layer) / apart;
-		const factors = [(1 - share) * ratio(one, before), share * ratio(one, behind)];
-		const ends = [probes.get(before.part.name), probes.get(behind.part.name)];
-		const mix = (of) => factors[0] * of(ends[0]) + factors[1] * of(ends[1]);
-		all.set(one.part.name, {
-			divergence: ends[0].divergence.map((_, t) => mix(({ divergence }) => divergence[t])),
-			flipPower: mix(({ flipPower }) => flipPower)
-		});
-	}
-	return all;
-}
-function ratio({ error }, of) {
-	return of.error > 0 ? error / of.error : 0;
-}
-
-// src/sensitivity/probe-shares.ts
-/**
-* The layers whose tensors are probed one by one: of every kind of block the first and the middle
-* one. An error of a down projection does less per unit of its power than one of an up projection.
-* These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
-*/
-function sampledLayers(kinds) {
-	return new Set(layersByKind(kinds).flatMap((layers) => [layers[0], layers[Math.floor(layers.length / 2)]]));
-}
-/** The layers of every kind of block, ascending. */
-function layersByKind(kinds) {
-	const byKind = /* @__PURE__ */ new Map();
-	for (const [layer, { mixer, mlp }] of kinds.entries()) {
-		const key = `${mixer} ${mlp}`;
-		byKind.set(key, [...byKind.get(key) ?? [], layer]);
-	}
-	return [...byKind.values()];
-}
-/** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
-const mostProbed = 7;
-/**
-* The layers whose parts have a probe that runs to the end. They are at most seven of every kind of
-* block, evenly spaced, with the first, the middle and the last one. The others lie between two of
-* them (probe-gains.ts).
-*/
-function probedLayers(kinds) {
-	return new Set(layersByKind(kinds).flatMap((layers) => {
-		if (layers.length <= mostProbed) return layers;
-		const step = (layers.length - 1) / 6;
-		return Array.from({ length: mostProbed }, (_, i) => layers[Math.round(i * step)]);
-	}));
-}
-/**
-* Divides a part's KL and flip power among its tensors. A tensor's own probe gives its share if
-* there is one. Otherwise the share is its error in the block times the factor of its role, from
-* the last sampled block.
-*/
-function sharesOf(all, probes) {
-	const kl = divide(all, (name) => probes.get(name)?.divergence.reduce((sum, value) => sum + value, 0));
-	const flips = divide(all, (name) => probes.get(name)?.flipPower);
-	return new Map(all.flatMap(({ part }) => part.tensors.map((tensor) => {
-		const module = modulePath(tensor);
-		return [module, {
-			probe: part.name,
-			kl: kl.get(module),
-			flips: flips.get(module)
-		}];
-	})));
-}
-/** `effect`: of a tensor's own probe; undefined if it has none. Gives each module's share. */
-function divide(all, effect) {
-	const gains = /* @__PURE__ */ new Map();
-	const shares = /* @__PURE__ */ new Map();
-	for (const isSampled of [true, false]) for (const { part, errors } of all) {
-		const known = part.tensors.map((tensor) => effect(modulePath(tensor))).filter((value) => value !== void 0 && value > 0);
-		const isKnown = known.length === errors.length && errors.every((error) => error > 0);
-		if (isKnown !== isSampled) continue;
-		const mean = total(known) / total(errors);
-		const weights = errors.map((error, i) => {
-			const { role } = part.tensors[i].role;
-			if (isKnown) gains.set(role, known[i] / error / mean);
-			return error * (gains.get(role) ?? 1);
-		});
-		for (const [i, share] of normalized(weights).entries()) shares.set(modulePath(part.tensors[i]), share);
-	}
-	return shares;
-}
-/** The values as shares of their sum. If that is 0, all are 0. */
-function normalized(values) {
-	const all = total(values);
-	return values.map((value) => all > 0 ? value / all : 0);
-}
-
-// src/sensitivity/probed-outer.ts
-/** The model with a matrix outside the blocks at the probe's width. */
-function replaceOuter(model, tensor) {
-	if (tensor === null) return model;
-	const { weights } = model;
-	const matrix = (layer, role, expert, range) => layer === null && role === tensor.role ? tensor.read(range) : weights.matrix(layer, role, expert, range);
-	return {
-		...model,
-		weights: {
-			...weights,
-			matrix
-		}
-	};
 }
 
 // src/sensitivity/probes.ts
@@ -66168,7 +69039,7 @@ function inPlace(parts) {
 		columns
 	};
 }
-/** KL(base ‖ probe) in nats for each probe, by position. */
+/** KL(base \u2016 probe) in nats for each probe, by position. */
 async function divergences(base, probes, length) {
 	const heads = /* @__PURE__ */ new Map();
 	for (const model of /* @__PURE__ */ new Set([base.head, ...probes.map(({ head }) => head)])) heads.set(model, await openHead(model));
@@ -66185,13 +69056,359 @@ async function divergences(base, probes, length) {
 		next: sharedIntegers(rows)
 	})).map((out) => Float64Array.from({ length: rows }, (_, t) => out[13 * t]));
 }
-
-// src/sensitivity/probe-walk.ts
 /**
 * Tokens of probes that pass a block without experts together: more would take more memory and no
 * less time.
 */
 const tokensTogether = 8192;
+/** Probes as they pass a block: a stack of experts is read once for all. */
+function groupsOf(probes, tokens, { kind }) {
+	const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
+	const size = Math.max(1, most);
+	return pieces(probes.length, size).map((piece) => probes.slice(...piece));
+}
+/** Results of probes by name. */
+function resultsOf(probes, found) {
+	return new Map(probes.map(({ name, flipPower }, i) => [name, {
+		divergence: found[i],
+		flipPower
+	}]));
+}
+/** A probe as it is saved. */
+function withoutStates({ name, flipPower }) {
+	return {
+		name,
+		flipPower
+	};
+}
+
+// src/sensitivity/block-parts.ts
+/** The parts of a block that have quantizable tensors. */
+function partsOf(layer, tensors) {
+	const isMixer = ({ role }) => role.part !== null && sublayers[role.part] === "mixer";
+	return [{
+		name: `layer ${layer}, mixer`,
+		tensors: tensors.filter(isMixer)
+	}, {
+		name: `layer ${layer}, mlp`,
+		tensors: tensors.filter((tensor) => !isMixer(tensor))
+	}].filter((part) => part.tensors.length > 0);
+}
+/** How often a block's matrix is asked for by the riders of a ProbeWalk. */
+function usersOf(parts) {
+	const alone = new Set(parts.flatMap(({ tensors }) => tensors.length === 1 ? [tensors[0].role.role] : []));
+	return (role) => alone.has(role) ? 2 : 3;
+}
+
+// src/sensitivity/probe-shares.ts
+/**
+* The layers whose tensors are probed one by one: of every kind of block the first and the middle
+* one. An error of a down projection does less per unit of its power than one of an up projection.
+* These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
+*/
+function sampledLayers(kinds) {
+	return new Set(layersByKind(kinds).flatMap((layers) => [layers[0], layers[Math.floor(layers.length / 2)]]));
+}
+/** The layers of every kind of block, ascending. */
+function layersByKind(kinds) {
+	const byKind = /* @__PURE__ */ new Map();
+	for (const [layer, { mixer, mlp }] of kinds.entries()) {
+		const key = `${mixer} ${mlp}`;
+		byKind.set(key, [...byKind.get(key) ?? [], layer]);
+	}
+	return [...byKind.values()];
+}
+/** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
+const mostProbed = 7;
+/**
+* The layers whose parts have a probe that runs to the end. They are at most seven of every kind of
+* block, evenly spaced, with the first, the middle and the last one. The others lie between two of
+* them (probe-gains.ts).
+*/
+function probedLayers(kinds) {
+	return new Set(layersByKind(kinds).flatMap((layers) => {
+		if (layers.length <= mostProbed) return layers;
+		const step = (layers.length - 1) / 6;
+		return Array.from({ length: mostProbed }, (_, i) => layers[Math.round(i * step)]);
+	}));
+}
+/**
+* Divides a part's KL and flip power among its tensors. A tensor's own probe gives its share if
+* there is one. Otherwise the share is its error in the block times the factor of its role, from
+* the last sampled block.
+*/
+function sharesOf(all, probes) {
+	const kl = divide(all, (name) => probes.get(name)?.divergence.reduce((sum, value) => sum + value, 0));
+	const flips = divide(all, (name) => probes.get(name)?.flipPower);
+	return new Map(all.flatMap(({ part }) => part.tensors.map((tensor) => {
+		const module = modulePath(tensor);
+		return [module, {
+			probe: part.name,
+			kl: kl.get(module),
+			flips: flips.get(module)
+		}];
+	})));
+}
+/** `effect`: of a tensor's own probe; undefined if it has none. Gives each module's share. */
+function divide(all, effect) {
+	const gains = /* @__PURE__ */ new Map();
+	const shares = /* @__PURE__ */ new Map();
+	for (const isSampled of [true, false]) for (const { part, errors } of all) {
+		const known = part.tensors.map((tensor) => effect(modulePath(tensor))).filter((value) => value !== void 0 && value > 0);
+		const isKnown = known.length === errors.length && errors.every((error) => error > 0);
+		if (isKnown !== isSampled) continue;
+		const mean = total(known) / total(errors);
+		const weights = errors.map((error, i) => {
+			const { role } = part.tensors[i].role;
+			if (isKnown) gains.set(role, known[i] / error / mean);
+			return error * (gains.get(role) ?? 1);
+		});
+		for (const [i, share] of normalized(weights).entries()) shares.set(modulePath(part.tensors[i]), share);
+	}
+	return shares;
+}
+/** The values as shares of their sum. If that is 0, all are 0. */
+function normalized(values) {
+	const all = total(values);
+	return values.map((value) => all > 0 ? value / all : 0);
+}
+
+// src/sensitivity/powers.ts
+/** \u03a3 x² over all elements. */
+function powerOf(ops, x) {
+	return squaredDistance(ops, x, newMatrix(x.rows, x.columns));
+}
+/** \u03a3 (x - y)² over all elements. */
+async function squaredDistance(ops, x, y) {
+	return total(await squaredDistances(ops, x, y));
+}
+/** \u03a3 (x - y)² of each row. */
+async function squaredDistances(ops, x, y) {
+	const out = new Float64Array(new SharedArrayBuffer(8 * x.rows));
+	await ops.shareOut(x.rows, (start, end) => ops.kernel.run("distances", {
+		x: rowsOf(x, start, end),
+		y: rowsOf(y, start, end),
+		out: out.subarray(start, end)
+	}));
+	return out;
+}
+
+// src/sensitivity/damage.ts
+/**
+* How much each domain uses each expert of a layer, and how much quantizing the expert damages the
+* domain. The damage is a quotient: \u03a3 gate² · |error of its output|² over the expert's tokens,
+* divided by \u03a3 |what the block adds to the residual stream|² over all tokens of the domain.
+*/
+async function expertDamage(request) {
+	const { ops, layer, routing, before, after, plain, probed, domainOf, domains, scale } = request;
+	const table = () => Array.from({ length: domains }, () => Array(routing.routed).fill(0));
+	const [share, gate, damage] = [
+		table(),
+		table(),
+		table()
+	];
+	const added = await squaredDistances(ops, after, before);
+	const powers = Array(domains).fill(0);
+	for (const [token, power] of added.entries()) powers[domainOf[token]] += power;
+	for (const [expert, { tokens, weights }] of visitorsOf(routing).entries()) {
+		if (tokens.length === 0) continue;
+		const errors = await squaredDistances(ops, plain.get(expert), probed.get(expert));
+		for (const [visit, token] of tokens.entries()) {
+			const domain = domainOf[token];
+			share[domain][expert]++;
+			gate[domain][expert] += Math.abs(weights[visit]);
+			damage[domain][expert] += scale(expert) * weights[visit] ** 2 * errors[visit];
+		}
+	}
+	const normalize = (rows, totals) => rows.map((row, i) => row.map((value) => totals[i] > 0 ? value / totals[i] : 0));
+	const sums = (rows) => rows.map((row) => row.reduce((sum, value) => sum + value, 0));
+	return {
+		layer,
+		share: normalize(share, sums(share)),
+		gate: normalize(gate, sums(gate)),
+		damage: normalize(damage, powers)
+	};
+}
+/** Share of all experts that are critical to a domain; at least 1, at most `mostCritical`. */
+const criticalShare = .05;
+const mostCritical = 16;
+/** The experts whose errors damage each domain most, worst first. */
+function criticalExperts(layers, domains) {
+	const count = layers.reduce((sum, { share }) => sum + (share[0]?.length ?? 0), 0);
+	const most = Math.min(mostCritical, Math.max(1, Math.round(criticalShare * count)));
+	return domains.flatMap((domain, d) => {
+		const worst = layers.flatMap(({ layer, share, damage }) => damage[d].map((value, expert) => ({
+			domain,
+			layer,
+			expert,
+			share: share[d][expert],
+			damage: value
+		}))).filter((expert) => expert.damage > 0);
+		worst.sort((a, b) => b.damage - a.damage || a.layer - b.layer || a.expert - b.expert);
+		return worst.slice(0, most);
+	});
+}
+
+// src/sensitivity/joint-probes.ts
+/**
+* All tensors at the probe's width at once: with forced routes and, if there are routers, free
+* ones. They run on the probe rows and on `more` rows, because few positions make most of the KL of
+* flips. The base's states of the probe rows are those of the ProbeWalk; here are those of `more`.
+*/
+var JointProbes = class {
+	#model;
+	#rows;
+	#more = null;
+	#probes = [];
+	constructor(model, rows) {
+		this.#model = model;
+		this.#rows = rows;
+	}
+	/** Looks the embeddings of the base up, and those at the probe's width. */
+	async start(base, probed) {
+		const { ids, more, length } = this.#rows;
+		const embed = (model, some) => model.architecture.forward.embed(plainContext(model, null, { length }), some);
+		if (more.length > 0) this.#more = await embed(base, more);
+		const all = sharedIntegers(ids.length + more.length);
+		all.set(ids);
+		all.set(more, ids.length);
+		const { architecture, config } = base;
+		const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
+		this.#probes = [];
+		for (const name of names) this.#probes = [...this.#probes, {
+			name,
+			x: await embed(probed, all),
+			flipPower: 0
+		}];
+	}
+	/** The probes, and the hidden states of the further rows. */
+	save() {
+		return {
+			probes: this.#probes,
+			more: this.#more
+		};
+	}
+	restore({ probes, more }) {
+		this.#probes = probes;
+		this.#more = more;
+	}
+	/**
+	* The passes through a block. `change`: the model with all tensors of the block at the probe's
+	* width. `boundary`: that of the base's router, for the probe rows.
+	*/
+	passes(place, change, boundary) {
+		const { length } = this.#rows;
+		const free = this.#probes.slice(1);
+		const together = (all) => (model) => advance(change(model), place, this.#probes, {
+			length,
+			boundary: all,
+			free
+		});
+		if (this.#more === null) return [together(boundary)];
+		const routed = new Pending();
+		const joined = async () => {
+			const first = await boundary();
+			const weights = this.#rows.jointWeights;
+			return {
+				...first,
+				weights,
+				routing: joinRoutings(first.routing, await routed.promise)
+			};
+		};
+		return [(model) => this.#passMore(model, place, routed), together(joined)];
+	}
+	async #passMore(model, place, routed) {
+		const routes = (own) => {
+			routed.resolve(own);
+			return own;
+		};
+		try {
+			const options = {
+				length: this.#rows.length,
+				routes
+			};
+			this.#more = (await passBlock(model, place, this.#more, options)).after;
+		} catch (error) {
+			routed.reject(error);
+			throw error;
+		}
+	}
+	/**
+	* Compares them with the base: at every position, or where no route is free, at the positions of
+	* all probes. `x`: the base's states of the probe rows behind the last block. `head`: the model
+	* with its head at the probe's width.
+	*/
+	async compare(x, head) {
+		const { compared, jointWeights, length } = this.#rows;
+		const isFree = this.#probes.length > 1;
+		const some = (states) => isFree ? states : this.#model.ops.gather(states, compared);
+		const base = {
+			x: await some(this.#more === null ? x : join([x, this.#more])),
+			head: this.#model
+		};
+		const states = [];
+		for (const { x } of this.#probes) states.push({
+			x: await some(x),
+			head
+		});
+		const [forced, free = forced] = await divergences(base, states, length);
+		return {
+			forced,
+			free,
+			positionWeights: isFree ? jointWeights : Float64Array.from(compared, (token) => jointWeights[token])
+		};
+	}
+};
+
+// src/sensitivity/probe-gains.ts
+/**
+* Results of all parts. A part that has no probe gets them from the parts of its kind before and
+* behind it that have one. Their results per unit of error power are interpolated by depth,
+* position by position, and multiplied by its own error power. The gain changes slowly with depth
+* (docs/benchmarks.md). A probe without an error says nothing about the gain and is passed over.
+* Where no probe of the kind has one, the results are 0.
+*/
+function withUnprobed(probes, parts) {
+	const all = new Map(probes);
+	for (const one of parts) {
+		if (probes.has(one.part.name)) continue;
+		const ofKind = parts.filter(({ kind, part }) => kind === one.kind && probes.has(part.name));
+		const some = ofKind.filter(({ error }) => error > 0);
+		const known = some.length > 0 ? some : ofKind;
+		const before = known.findLast(({ layer }) => layer < one.layer) ?? known[0];
+		const behind = known.find(({ layer }) => layer > one.layer) ?? known.at(-1);
+		const apart = behind.layer - before.layer;
+		const share = apart === 0 ? 0 : (one.layer - before.layer) / apart;
+		const factors = [(1 - share) * ratio(one, before), share * ratio(one, behind)];
+		const ends = [probes.get(before.part.name), probes.get(behind.part.name)];
+		const mix = (of) => factors[0] * of(ends[0]) + factors[1] * of(ends[1]);
+		all.set(one.part.name, {
+			divergence: ends[0].divergence.map((_, t) => mix(({ divergence }) => divergence[t])),
+			flipPower: mix(({ flipPower }) => flipPower)
+		});
+	}
+	return all;
+}
+function ratio({ error }, of) {
+	return of.error > 0 ? error / of.error : 0;
+}
+
+// src/sensitivity/probed-outer.ts
+/** The model with a matrix outside the blocks at the probe's width. */
+function replaceOuter(model, tensor) {
+	if (tensor === null) return model;
+	const { weights } = model;
+	const matrix = (layer, role, expert, range) => layer === null && role === tensor.role ? tensor.read(range) : weights.matrix(layer, role, expert, range);
+	return {
+		...model,
+		weights: {
+			...weights,
+			matrix
+		}
+	};
+}
+
+// src/sensitivity/probe-walk.ts
 /** Share of the probe rows on which tensors are changed alone: only ratios within a part count. */
 const aloneShare = 1 / 3;
 /**
@@ -66209,31 +69426,27 @@ var ProbeWalk = class {
 	#alone = [];
 	#probed;
 	#sampled;
-	/** All tensors at the probe's width: with forced routes and, if there are routers, free ones. */
-	#together = [];
+	#joint;
 	#blockErrors = /* @__PURE__ */ new Map();
 	#errors = [];
-	#joint = [];
+	#partErrors = [];
 	#experts = [];
 	constructor(model, rows) {
 		this.#model = model;
 		this.rows = rows;
+		this.#joint = new JointProbes(model, rows);
 		const kinds = model.architecture.layers(model.config);
 		this.#probed = probedLayers(kinds);
 		this.#sampled = sampledLayers(kinds);
 	}
 	/**
-	* Looks the embeddings of `model` up. `table`: those at the probe's width; null if they are
-	* unquantized.
+	* Looks the embeddings of `model` up. `tables`: those at the probe's width, of which all tensors
+	* together have the first; none if they are unquantized.
 	*/
-	async start(model, table) {
-		const probed = replaceOuter(model, table);
+	async start(model, tables) {
 		this.#x = (await this.#embed("base", model)).x;
-		if (table !== null) this.#probes.push(await this.#embed(table.module, probed));
-		const { architecture, config } = model;
-		const names = architecture.experts(config) === null ? ["forced"] : ["forced", "free"];
-		this.#together = [];
-		for (const name of names) this.#together = [...this.#together, await this.#embed(name, probed)];
+		for (const table of tables) this.#probes.push(await this.#embed(table.name, replaceOuter(model, table)));
+		await this.#joint.start(model, replaceOuter(model, tables[0] ?? null));
 	}
 	async #embed(name, model) {
 		const outer = plainContext(model, null, { length: this.rows.length });
@@ -66268,7 +69481,6 @@ var ProbeWalk = class {
 			return (model) => codes.replaceIn(model, place, (role) => roles.has(role));
 		};
 		const changeAll = among(parts.flatMap(({ tensors }) => tensors));
-		const free = this.#together.slice(1);
 		const passes = [
 			(model) => this.#passBase(model, place, {
 				routed,
@@ -66280,10 +69492,7 @@ var ProbeWalk = class {
 			...groupsOf(this.#alone, tokens, place).map((probes) => (model) => {
 				return advance(model, place, probes, alone);
 			}),
-			(model) => advance(changeAll(model), place, this.#together, {
-				...options,
-				free
-			}),
+			...this.#joint.passes(place, changeAll, options.boundary),
 			...parts.map((part) => (model) => {
 				const changed = among(part.tensors)(model);
 				return this.#startProbe(changed, place, part, {
@@ -66313,7 +69522,15 @@ var ProbeWalk = class {
 			finish: (scale) => this.#finishBlock(place, parts, results, scale)
 		};
 	}
-	/** Tokens of the rows on which tensors are changed alone. */
+	/** Tokens of the probe rows, of those on which tensors are changed alone, and of further rows. */
+	get tokens() {
+		const { ids, more } = this.rows;
+		return {
+			probes: ids.length,
+			alone: this.#tokensAlone,
+			more: more.length
+		};
+	}
 	get #tokensAlone() {
 		return this.rows.length * Math.ceil(this.rows.samples * aloneShare);
 	}
@@ -66364,7 +69581,7 @@ var ProbeWalk = class {
 			if (this.#probed.has(layer)) this.#probes.push(probe);
 			const joint = await squaredDistance(ops, probe.x, after);
 			const kind = `${place.kind.mixer} ${place.kind.mlp} ${number}`;
-			this.#joint.push({
+			this.#partErrors.push({
 				part,
 				layer,
 				kind,
@@ -66399,10 +69616,65 @@ var ProbeWalk = class {
 		if (this.#sampled.has(layer)) this.#alone.push(...alone.values());
 		this.#x = after;
 	}
-	/**
-	* Forgets the hidden states that are not compared. Called behind the last block. All tensors
-	* together are compared at every position: few positions make most of the KL of flips.
-	*/
+	/** What was found so far, and the hidden states. */
+	save() {
+		const { probes: joint, more } = this.#joint.save();
+		const all = [
+			...this.#probes,
+			...this.#alone,
+			...joint
+		];
+		return {
+			values: {
+				probes: this.#probes.map(withoutStates),
+				alone: this.#alone.map(withoutStates),
+				joint: joint.map(withoutStates),
+				hasMore: more !== null,
+				blockErrors: [...this.#blockErrors],
+				errors: this.#errors.map(({ part, errors }) => ({
+					part: part.name,
+					errors
+				})),
+				partErrors: this.#partErrors.map((one) => ({
+					...one,
+					part: one.part.name
+				})),
+				experts: this.#experts
+			},
+			states: [
+				this.#x,
+				...all.map(({ x }) => x),
+				...more === null ? [] : [more]
+			]
+		};
+	}
+	/** Takes over what an earlier run saved. `parts`: those of all blocks, by name. */
+	restore({ values, states }, parts) {
+		const left = [...states];
+		const withStates = (saved) => ({
+			...saved,
+			x: left.shift()
+		});
+		this.#x = left.shift();
+		this.#probes.splice(0, this.#probes.length, ...values.probes.map(withStates));
+		this.#alone.push(...values.alone.map(withStates));
+		const joint = values.joint.map(withStates);
+		this.#joint.restore({
+			probes: joint,
+			more: values.hasMore ? left.shift() : null
+		});
+		for (const [module, error] of values.blockErrors) this.#blockErrors.set(module, error);
+		for (const { part, errors } of values.errors) this.#errors.push({
+			part: parts.get(part),
+			errors
+		});
+		for (const one of values.partErrors) this.#partErrors.push({
+			...one,
+			part: parts.get(one.part)
+		});
+		this.#experts.push(...values.experts);
+	}
+	/** Forgets the hidden states that are not compared. Called behind the last block. */
 	async leaveBlocks() {
 		const { ops } = this.#model;
 		const { compared } = this.rows;
@@ -66410,47 +69682,40 @@ var ProbeWalk = class {
 		for (const probe of this.#probes) probe.x = await ops.gather(probe.x, compared);
 		for (const probe of this.#alone) probe.x = await ops.gather(probe.x, first);
 	}
-	/** Compares all probes with the base. `head`: that at the probe's width; null: unquantized. */
-	async finish(head) {
-		const together = replaceOuter(this.#model, head);
-		const base = {
-			x: this.#x,
-			head: this.#model
-		};
+	/**
+	* Compares all probes with the base. `heads`: those at the probe's width, of which all tensors
+	* together have the first; none if it is unquantized. Each has a probe of its own.
+	*/
+	async finish(heads) {
+		const model = this.#model;
+		const replaced = heads.map((head) => replaceOuter(model, head));
 		const own = {
-			...base,
-			x: await this.#model.ops.gather(base.x, this.rows.compared)
+			x: await model.ops.gather(this.#x, this.rows.compared),
+			head: model
 		};
-		const compared = this.#probes.map(({ x }) => ({
+		const compared = [...this.#probes.map(({ x }) => ({
 			x,
-			head: this.#model
-		}));
-		const isOwn = head !== null && this.#probes.every(({ name }) => name !== head.module);
-		if (isOwn) compared.push({
+			head: model
+		})), ...replaced.map((head) => ({
 			...own,
-			head: together
-		});
+			head
+		}))];
 		const { length } = this.rows;
 		const found = await divergences(own, compared, length);
-		const probes = resultsOf(this.#probes, found);
-		if (isOwn) probes.set(head.module, {
-			divergence: found.at(-1),
+		const unrouted = heads.map(({ name }) => ({
+			name,
 			flipPower: 0
-		});
-		const all = this.#together.map(({ x }) => ({
-			x,
-			head: together
 		}));
-		const [forced, free = forced] = await divergences(base, all, length);
-		const withJoint = withUnprobed(probes, this.#joint);
+		const probes = resultsOf([...this.#probes, ...unrouted], found);
+		const joint = await this.#joint.compare(this.#x, replaced[0] ?? model);
+		const withJoint = withUnprobed(probes, this.#partErrors);
 		const shares = sharesOf(this.#errors, new Map([...withJoint, ...await this.#compareAlone(own)]));
 		const [blockErrors, experts] = [this.#blockErrors, this.#experts];
 		return {
 			blockErrors,
 			shares,
 			probes: withJoint,
-			forced,
-			free,
+			...joint,
 			experts
 		};
 	}
@@ -66467,48 +69732,6 @@ var ProbeWalk = class {
 		return resultsOf(this.#alone, await divergences(first, compared, this.rows.length));
 	}
 };
-/** Probes as they pass a block: a stack of experts is read once for all. */
-function groupsOf(probes, tokens, { kind }) {
-	const most = kind.mlp === "moe" ? probes.length : Math.floor(tokensTogether / tokens);
-	const size = Math.max(1, most);
-	return pieces(probes.length, size).map((piece) => probes.slice(...piece));
-}
-function resultsOf(probes, found) {
-	return new Map(probes.map(({ name, flipPower }, i) => [name, {
-		divergence: found[i],
-		flipPower
-	}]));
-}
-
-// src/sensitivity/probe-width.ts
-/** The widths at which sensitivity is measured, in the order of `measuredBits`. */
-const widths = measuredBits.map((bits) => ({
-	bits,
-	groupSize: 64
-}));
-/**
-* Index of the probe's width: that of the smallest tier of the series, whose errors are largest.
-*/
-const probeIndex = measuredBits.indexOf(4);
-const probeWidth = widths[probeIndex];
-
-// src/sensitivity/block-parts.ts
-/** The parts of a block that have quantizable tensors. */
-function partsOf(layer, tensors) {
-	const isMixer = ({ role }) => role.part !== null && sublayers[role.part] === "mixer";
-	return [{
-		name: `layer ${layer}, mixer`,
-		tensors: tensors.filter(isMixer)
-	}, {
-		name: `layer ${layer}, mlp`,
-		tensors: tensors.filter((tensor) => !isMixer(tensor))
-	}].filter((part) => part.tensors.length > 0);
-}
-/** How often a block's matrix is asked for by the riders of a ProbeWalk. */
-function usersOf(parts) {
-	const alone = new Set(parts.flatMap(({ tensors }) => tensors.length === 1 ? [tensors[0].role.role] : []));
-	return (role) => alone.has(role) ? 2 : 3;
-}
 
 // src/sensitivity/sampling.ts
 /** Experts of a layer that are tuned when sensitivity is measured. The others are rounded. */
@@ -66529,6 +69752,24 @@ function sampleOf(tensors) {
 	}
 	const chosen = new Set([...byRole.values()].map((all) => all[Math.floor(all.length / 2)]));
 	return (tensor, expert) => chosen.has(tensor) && (expert === 0 || expert === Math.floor(tensor.sources.length / 2));
+}
+/** Rows of a forecast that are taken together, the least of them all, and the most to leave out. */
+const [rowsTogether, fewestRows, sampleEvery] = [
+	16,
+	256,
+	4
+];
+/**
+* Rows of a matrix that stand for all in a forecast: the ratio of the losses at two widths is much
+* the same for all rows. Up to every fourth 16 rows, if these are 256 or more.
+*/
+function forecastSample(weight) {
+	const { rows } = weight;
+	const every = Math.min(sampleEvery, Math.floor(rows / fewestRows));
+	if (every < 2) return weight;
+	const step = rowsTogether * every;
+	const starts = Array.from({ length: Math.ceil(rows / step) }, (_, i) => i * step);
+	return joinRows(starts.map((start) => weightRows(weight, start, Math.min(rows, start + rowsTogether))));
 }
 
 // src/estimate/work.ts
@@ -66551,6 +69792,8 @@ function comparedRuns({ shape, plans, evaluation }) {
 // src/estimate/operations.ts
 /** Groups of the head's rows that have a Hessian each, and positions that they are found on. */
 const [headGroups, groupPositions] = [32, 8192];
+/** Mixes of the Hessians of a tied table that are tried. */
+const triedMixes = 3;
 /**
 * Operations of a matrix product that take as long as tuning n rows of d columns at one width, in
 * n·d². They are given with descent over all columns, and for an expert that saw few tokens
@@ -66562,8 +69805,10 @@ const [descended, ofFewTokens] = [7.1, 3];
 const fewTokens = tuningSettings.pooledStrength;
 /** How much longer router-aware tuning takes: it goes block by block of rows. */
 const routerAwareFactor = 1.5;
-/** The same for forecasts at all widths: half of tuning with descent. */
-const forecasts = 3.5;
+/** The same for forecasts at all widths, from a quarter of the rows: an eighth of tuning. */
+const forecasts = .9;
+/** Widths that measuring tunes a head at: the probe's, and all of them on an eighth of the rows. */
+const measuredHead = 1 + widths.length / 8;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
 const roundingOperations = 150;
 /**
@@ -66571,7 +69816,7 @@ const roundingOperations = 150;
 * Hessian takes td² (half of a square) and d³ to factor. Tuning takes, at one width, 3nd² to
 * 7.1nd². Attention, recurrences and norms are left out: a few percent.
 */
-function stagesOf(work) {
+function stagesOf$1(work) {
 	return [
 		{
 			name: "measuring",
@@ -66592,12 +69837,12 @@ function stagesOf(work) {
 	].filter(({ operations }) => operations > 0);
 }
 /** The probes of earlier blocks that pass each block, and all copies of the rows that pass it. */
-function probesOf({ blocks, experts }) {
+function probesOf({ blocks, experts, isTied }) {
 	const tensorsOf = (layer) => blocks[layer].matrices.map(({ tensor }) => tensor).filter(isQuantizable);
 	const kinds = blocks.map(({ kind }) => kind);
 	const [sampled, probed] = [sampledLayers(kinds), probedLayers(kinds)];
 	const together = togetherOf(experts);
-	let before = 1;
+	let before = isTied ? 2 : 1;
 	return blocks.map((_, layer) => {
 		const parts = partsOf(layer, tensorsOf(layer));
 		const alone = parts.reduce((sum, { tensors }) => sum + (tensors.length === 1 ? 0 : tensors.length), 0);
@@ -66613,34 +69858,31 @@ function probesOf({ blocks, experts }) {
 function togetherOf(experts) {
 	return experts === null ? 1 : 2;
 }
+/** Heads that are compared with the base's: of a tied table every mix. */
+function headsOf({ isTied }) {
+	return isTied ? 3 : 1;
+}
 function measuringOperations(work) {
 	const { shape, measuring } = work;
 	if (measuring === null) return 0;
-	const { others, probe, positions } = measuring;
+	const { others, probe, more, positions } = measuring;
+	const together = 1 + togetherOf(shape.experts);
 	const probes = probesOf(shape);
-	const compared = positions * (probes.at(-1).before + 2) + probe * (1 + togetherOf(shape.experts));
+	const compared = positions * (probes.at(-1).before + 1 + headsOf(shape)) + (probe + more) * together;
 	const inBlocks = sum$1(shape.blocks, (block, layer) => {
-		return (others + probe * probes[layer].copies) * block.operations + hessianOperations(block.matrices, others, measuredShare);
+		return (others + probe * probes[layer].copies + more * together) * block.operations + hessianOperations(block.matrices, others, measuredShare);
 	});
 	const tuned = sum$1(shape.blocks, ({ matrices }) => sum$1(matrices, (matrix) => {
 		return (isQuantizable(matrix.tensor) ? triedOperations(matrix, others) : 0) * matrix.count * measuredShare(matrix);
 	}));
 	const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
 	const logits = 2 * shape.hidden * shape.vocabulary * compared;
-	const head = headOperations(shape, others, widths.length);
+	const head = headOperations(shape, others, measuredHead);
 	return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }
-/**
-* What a tied table adds (tied-table.ts): the head's mix is tuned at one width, and three tables
-* run beside the base. The logits of the base are made for each of them.
-*/
+/** What a tied table adds (tied-table.ts): the head's mix is tuned at one width. */
 function tiedOperations({ shape, measuring }) {
-	const { others, probe, positions } = measuring;
-	const perToken = sum$1(shape.blocks, ({ operations }) => operations);
-	const passes = 4 * probe * perToken;
-	const logits = 12 * shape.hidden * shape.vocabulary * positions;
-	const { hessians, tuned } = groupOperations(shape, others, 1);
-	return passes + logits + hessians + tuned;
+	return groupOperations(shape, measuring.others, 1).tuned;
 }
 /** Share of a stack's experts that are tuned when sensitivity is measured. */
 function measuredShare({ tensor, count }) {
@@ -66654,7 +69896,7 @@ function tuningOperations({ shape, plans, tuning }) {
 	const passes = perToken * tokens;
 	const hessians = sum$1(shape.blocks, ({ matrices }) => hessianOperations(matrices, tokens, () => 1));
 	const tuned = sum$1(shape.blocks, ({ matrices }) => sum$1(matrices, (matrix) => {
-		const isRouterAware = shape.experts !== null && matrix.tensor.role.residual === true;
+		const isRouterAware = shape.experts !== null && matrix.tensor.role.residual === true && (tuningSettings.fewTokenDirections || !isFew(matrix, tokens));
 		return tuneOperations(matrix, tokens) * (isRouterAware ? routerAwareFactor : 1) * matrix.count * widthsOf(matrix.tensor, plans);
 	}));
 	const outerWidths = (tensor) => widthsOf(tensor, plans);
@@ -66697,8 +69939,12 @@ function hessianOperations(matrices, tokens, share) {
 }
 /** Tuning one matrix at one width, from `tokens` calibration tokens. */
 function tuneOperations(matrix, tokens) {
-	const { rows, columns, count, perToken, tensor } = matrix;
-	return (tensor.role.routed === true && tokens * perToken / count < fewTokens * columns ? ofFewTokens : descended) * rows * columns ** 2;
+	const { rows, columns } = matrix;
+	return (isFew(matrix, tokens) ? ofFewTokens : descended) * rows * columns ** 2;
+}
+/** Whether the matrices are of experts that saw few tokens. */
+function isFew({ columns, count, perToken, tensor }, tokens) {
+	return tensor.role.routed === true && tokens * perToken / count < fewTokens * columns;
 }
 /** Tuning one matrix at the probe's width, and its forecasts. */
 function triedOperations(matrix, tokens) {
@@ -66752,13 +69998,13 @@ function measuringStages(work) {
 	const { shape, measuring } = work;
 	if (measuring === null) return [];
 	const { hidden, vocabulary, headBytes, blocks, experts } = shape;
-	const { others, probe, positions } = measuring;
-	const compared = positions * ((probesOf(shape).at(-1)?.before ?? 1) + 2) + probe * (1 + togetherOf(experts));
+	const { others, probe, more, positions } = measuring;
+	const compared = positions * ((probesOf(shape).at(-1)?.before ?? 1) + 1 + headsOf(shape)) + (probe + more) * (1 + togetherOf(experts));
 	const codes = vocabulary * hidden * (probeWidth.bits + .5) / 8;
 	const rows = 4 * hidden * (others + 2 * compared);
 	const logits = 8 * positionsAtOnce * vocabulary;
 	const kept = shape.isTied ? headBytes + codes : 0;
-	const tied = shape.isTied ? (3 - 1) * codes + tiedStates(measuring, hidden) : 0;
+	const tied = shape.isTied ? (3 - 1) * codes + 4 * hidden * (3 * probe + hidden) : 0;
 	const bytes = headBytes * 1.25 + codes + rows + logits + tied;
 	return [{
 		name: "measuring, blocks",
@@ -66770,18 +70016,15 @@ function measuringStages(work) {
 		holds: false
 	}];
 }
-/** Hidden states of the base and all tables before and behind a block (tied-probes.ts). */
-function tiedStates({ probe }, hidden) {
-	return 8 * hidden * probe * (1 + 3);
-}
 function inBlock({ shape, measuring, workers }, layer) {
 	const { hidden, experts } = shape;
-	const { others, probe } = measuring;
+	const { others, probe, more } = measuring;
 	const { matrices, inner } = shape.blocks[layer];
 	const { before, copies } = probesOf(shape)[layer];
 	const passing = before + 1 + togetherOf(experts);
 	const isStack = matrices.some(({ tensor }) => tensor.role.routed === true);
-	const kept = 4 * hidden * probe * (copies + (isStack ? passing : 0));
+	const joint = more * (1 + togetherOf(experts)) * (isStack ? 2 : 1);
+	const kept = 4 * hidden * (probe * (copies + (isStack ? passing : 0)) + joint);
 	const most = Math.max(others, Math.min(probe * passing, tokensTogether));
 	const inside = isStack ? 0 : 4 * most * (hidden + inner);
 	return kept + 4 * hidden * 2 * others + inside + expertRows(shape, layer, measuring, workers) + weightsOf(matrices, workers) + hessiansOf(matrices) + batchOf(matrices, workers);
@@ -66790,14 +70033,15 @@ function inBlock({ shape, measuring, workers }, layer) {
 * Rows of the experts in progress: input, what they make of it, output; near tokens of measured
 * ones.
 */
-function expertRows(shape, layer, { others, probe }, workers) {
+function expertRows(shape, layer, { others, probe, more }, workers) {
 	const { matrices } = shape.blocks[layer];
 	const expert = matrices.find(({ tensor }) => tensor.role.routed === true);
 	if (expert === void 0) return 0;
 	const made = shape.hidden + expert.rows;
 	const text = 3 * made + shape.hidden;
 	const probes = made + shape.hidden;
-	return 4 * (others * text + probe * probesOf(shape)[layer].copies * probes) * expert.perToken * (workers + 1) / expert.count;
+	const copies = probe * probesOf(shape)[layer].copies + more * (1 + togetherOf(shape.experts));
+	return 4 * (others * text + copies * probes) * expert.perToken * (workers + 1) / expert.count;
 }
 /** Weights as they are stored, and their codes decoded to float32. */
 function weightsOf(matrices, workers) {
@@ -66830,13 +70074,14 @@ const uncollectedTimes = 8;
 /**
 * The least memory of every stage of a run, from its shapes, rows, riders and workers. Beside what
 * the program and its threads take:
-* - in blocks: activations (`passingMemory`), the weights that riders share, Hessians in progress;
+* - in blocks: activations (`passingMemory`), the weights that riders share and those that are
+*   read ahead, Hessians in progress;
 * - for the head: its codes at every width, the weighed rows, the logits of some positions;
 * - in a comparison: hidden states of some positions of every run, a part of each head, results;
 * - while rounding: the ranges of rows in progress.
 */
 function memoryOf(work, inTurn) {
-	const base = program + arenas(work);
+	const base = program + arenas(work) + hashing(work.shape);
 	const stages = [
 		...measuringStages(work),
 		...tuningStages(work, inTurn),
@@ -66845,10 +70090,14 @@ function memoryOf(work, inTurn) {
 		const uncollected = Math.min(mostUncollected, uncollectedTimes * bytes);
 		return {
 			...stage,
-			bytes: base + bytes + uncollected
+			bytes: base + bytes + uncollected + readAhead(work, stage)
 		};
 	});
 	return [...roundingStages(work), ...stages];
+}
+/** Weights of the blocks that are read before they are asked for. Heads are not. */
+function readAhead({ shape }, { name }) {
+	return name.endsWith("blocks") ? Math.min(mostAhead, shape.bytes - shape.headBytes) : 0;
 }
 /**
 * Ranges of rows in progress with their codes at every width, once in memory of the host and once
@@ -66869,9 +70118,13 @@ function roundingStages({ shape, plans, tuning, makes, workers }) {
 	const inProgress = Math.max(...ranges) * (2 * workers + 2);
 	return [{
 		name: "rounding",
-		bytes: program + threadBytes * workers + inProgress,
+		bytes: program + threadBytes * workers + inProgress + hashing(shape),
 		holds: false
 	}];
+}
+/** Bytes of the base that wait for their turn to be hashed, and digests of its pieces. */
+function hashing({ bytes }) {
+	return Math.min(bytes, mostHeldInMemory + mostInParts) + 32 * bytes / pieceBytes$3;
 }
 /** Bytes of hidden states that riders keep between two blocks. */
 function heldBytes(work) {
@@ -66985,12 +70238,13 @@ function estimateRun(work) {
 	return {
 		reads: readsOf(work),
 		writes: work.makes ? sum$1(work.plans, ({ bytes }) => bytes) : 0,
+		onDisk: tiersOnDisk(work),
 		least: memory.reduce((most, stage) => stage.bytes > most.bytes ? stage : most),
 		holding: holding(memory),
 		sideBySide: holding(memoryOf(work, false)),
 		stack: work.tuning === null ? 0 : stackBytes(work.shape),
 		held: heldBytes(work),
-		stages: stagesOf(work)
+		stages: stagesOf$1(work)
 	};
 }
 function readsOf(work) {
@@ -66999,7 +70253,7 @@ function readsOf(work) {
 	const reads = [];
 	if (measuring !== null) reads.push({
 		name: "measuring",
-		bytes: readsOfMeasuring(work)
+		bytes: measuring.bytes
 	});
 	const follows = tuning?.sequential === true && (tuning.repaired > 0 || evaluation !== null);
 	const walks = tuning === null ? 1 : (tuning.sequential ? plans.length : 1) + (follows ? 1 : 0);
@@ -67023,18 +70277,12 @@ function readsOf(work) {
 	}
 	return reads;
 }
-/** What is read to measure. The tables of a tied head walk through all blocks once more. */
-function readsOfMeasuring({ shape, measuring }) {
-	const { bytes } = measuring;
-	if (!shape.isTied) return bytes;
-	return bytes + bytes * (1 - shape.headBytes / shape.bytes);
-}
 /**
 * Divides the memory of a machine. A limit that is not given gives way to what the run needs, up to
 * the machine's memory. Throws MEMORY for a limit that no walk can keep, DISK for a disk that is
 * too small; both name what would fit.
 */
-function fitRun({ least, holding, sideBySide, stack, held, writes }, tiers, machine) {
+function fitRun({ least, holding, sideBySide, stack, held, onDisk }, tiers, machine) {
 	const { given, usual, memory, folder, free } = machine;
 	const limit = given ?? Math.max(usual, Math.min(least.bytes, memory));
 	if (least.bytes > limit) throw tooLittleMemory(least, machine);
@@ -67042,13 +70290,16 @@ function fitRun({ least, holding, sideBySide, stack, held, writes }, tiers, mach
 	const inMemory = Math.min(held, limit - (inTurn ? holding : sideBySide));
 	const inFiles = held - inMemory;
 	const beside = (inFiles > 0 ? held : 0) + (inTurn ? stack : 0);
-	const disk = writes + beside;
-	if (free !== null && disk > free) throw tooLittleDisk({
-		disk,
-		beside,
-		free,
-		folder
-	}, tiers);
+	const disk = total(onDisk) + beside;
+	if (free !== null && disk > free) {
+		const fitting = tiers.filter((_, i) => onDisk[i] + beside <= free).map(({ tier }) => tier);
+		throw tooLittleDisk({
+			disk,
+			beside,
+			free,
+			folder
+		}, fitting);
+	}
 	return {
 		limit,
 		inTurn,
@@ -67067,8 +70318,7 @@ function fewerRows(stage) {
 	if (stage === "rounding") return "";
 	return stage.startsWith("evaluation") ? "fewer evaluation rows (evaluation-samples 32), " : "fewer calibration rows (calibration-samples 64), ";
 }
-function tooLittleDisk({ disk, beside, free, folder }, tiers) {
-	const fitting = tiers.filter(({ bytes }) => bytes + beside <= free).map(({ tier }) => tier);
+function tooLittleDisk({ disk, beside, free, folder }, fitting) {
 	const advice = fitting.length === 0 ? "None of the tiers fits alone." : `One tier per run fits: ${fitting.map((tier) => `tiers ${tier}`).join(", ")}.`;
 	const states = beside > 0 ? `, ${beside} of them for what does not fit in memory` : "";
 	return new OqeError("DISK", `not enough disk space in ${folder}: ${disk} bytes are needed${states}, ${free} are free`, `${advice} Or free disk space, or choose another folder or runner.`);
@@ -67089,24 +70339,20 @@ function estimateLines({ reads, writes, least, holding, sideBySide, held, stages
 	const read = sum$1(reads, ({ bytes }) => bytes);
 	const passes = all(reads.map(({ name, bytes }) => ({
 		name,
-		text: size(bytes)
+		text: byteSize(bytes)
 	})));
-	const files = fit.inFiles > 0 ? `, ${size(fit.inFiles)} of them in files` : "";
+	const files = fit.inFiles > 0 ? `, ${byteSize(fit.inFiles)} of them in files` : "";
 	const seconds = sum$1(stages, (stage) => secondsOf(stage, speed));
 	const times = all(stages.map((stage) => ({
 		name: stage.name,
 		text: duration(secondsOf(stage, speed))
 	})));
 	return [
-		`reads ${size(read)} (${passes}), writes ${writes === 0 ? "nothing" : size(writes)}` + (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
-		`memory: about ${size(Math.max(least.bytes, (fit.inTurn ? holding : sideBySide) + fit.inMemory))} at most (${least.name}), limit ${size(fit.limit)}${held === 0 ? "" : `; ${size(held)} of hidden states between blocks${files}`}`,
-		`disk: ${size(fit.disk)}`,
+		`reads ${byteSize(read)} (${passes}), writes ${writes === 0 ? "nothing" : byteSize(writes)}` + (writes === 0 ? "" : ` (${tiers} ${tiers === 1 ? "tier" : "tiers"})`),
+		`memory: about ${byteSize(Math.max(least.bytes, (fit.inTurn ? holding : sideBySide) + fit.inMemory))} at most (${least.name}), limit ${byteSize(fit.limit)}${held === 0 ? "" : `; ${byteSize(held)} of hidden states between blocks${files}`}`,
+		`disk: ${byteSize(fit.disk)}`,
 		`time: about ${duration(seconds)} of arithmetic on ${workers} threads (${times}), ${(speed / 1e9).toFixed(0)} GF/s`
 	];
-}
-/** `63.2 GB`, `40.1 MB`. */
-function size(bytes) {
-	return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 /** `20 s`, `12 min`, `5.2 h`. */
 function duration(seconds) {
@@ -67115,7 +70361,7 @@ function duration(seconds) {
 }
 
 // src/estimate/speed.ts
-/** `y = x · Wᵀ` of one job: as wide as a small model's, so that it runs in about 10 ms. */
+/** `y = x · W\u1d40` of one job: as wide as a small model's, so that it runs in about 10 ms. */
 const [rows, columns$1, outputs] = [
 	256,
 	1024,
@@ -67125,7 +70371,7 @@ const operations = 2 * rows * columns$1 * outputs;
 /** Longest time of a calibration. */
 const mostSeconds = 1;
 /** Operations a second that no machine exceeds, for the share of the run that it may take. */
-const slowest$1 = 1e10;
+const slowest = 1e10;
 /**
 * Operations that all workers together make in a second, in matrix products. Takes a second, or a
 * hundredth of a run of `planned` operations. Only estimates may depend on it.
@@ -67154,7 +70400,7 @@ async function measureSpeed(kernel, planned) {
 	};
 	const all = (until) => Promise.all(Array.from({ length: kernel.workers }, () => work(until)));
 	await all(() => true);
-	const seconds = Math.min(mostSeconds, planned / slowest$1 / 100);
+	const seconds = Math.min(mostSeconds, planned / slowest / 100);
 	const start = performance.now();
 	const done = await all(() => performance.now() - start > 1e3 * seconds);
 	const took = (performance.now() - start) / 1e3;
@@ -67173,13 +70419,20 @@ const mostOthers = 64;
 * Selects `samples` of the rows, but at least one of every domain. `weights`: weight of each domain
 * in the costs, default 1. A weight of 0 excludes a domain from the costs.
 */
-function probeRowsOf(rows, { samples, longest }, weights) {
+function probeRowsOf(rows, { samples, longest, more = 0 }, weights) {
 	const domains = Object.keys(rows.domains);
-	const chosen = chooseRows(rows, domains, samples);
-	const probed = new Set(chosen.map(({ row }) => row));
-	const others = rows.rows.flatMap((_, row) => probed.has(row) ? [] : [row]);
+	const all = rows.rows.map(({ domain }, row) => ({
+		row,
+		domain: domains.indexOf(domain)
+	}));
+	const count = domains.length;
+	const chosen = spread(all, count, Math.max(1, Math.floor(samples / count)));
+	const left = without(all, chosen);
+	const added = spread(left, count, Math.floor(Math.min(more, left.length / 3) / count));
+	const others = without(left, added).map(({ row }) => row);
 	const length = Math.min(rows.length, longest);
-	const ids = tokensOf(rows, [...probed], length);
+	const tokensIn = (some) => tokensOf(rows, some.map(({ row }) => row), length);
+	const ids = tokensIn(chosen);
 	const domainOf = new Uint32Array(ids.length);
 	for (const [i, { domain }] of chosen.entries()) domainOf.fill(domain, i * length, (i + 1) * length);
 	const compared = sharedIntegers(Math.floor(ids.length / comparedEvery));
@@ -67187,31 +70440,31 @@ function probeRowsOf(rows, { samples, longest }, weights) {
 	const asked = domains.map((name) => Object.hasOwn(weights, name) ? weights[name] : 1);
 	const mean = chosen.reduce((sum, { domain }) => sum + asked[domain], 0) / chosen.length;
 	const domainWeights = asked.map((weight) => mean > 0 ? weight / mean : 1);
+	const weightsOf = (some) => Float64Array.from({ length: length * some.length }, (_, token) => domainWeights[some[Math.floor(token / length)].domain]);
 	return {
 		samples: chosen.length,
 		length,
 		ids,
+		more: tokensIn(added),
 		others: others.length >= chosen.length ? tokensOf(rows, thin(others), rows.length) : rows.ids,
 		domains,
 		domainWeights,
 		domainOf,
-		weights: Float64Array.from(domainOf, (domain) => domainWeights[domain]),
+		weights: weightsOf(chosen),
+		jointWeights: weightsOf([...chosen, ...added]),
 		compared
 	};
 }
-/** Evenly spaced rows of every domain. */
-function chooseRows(rows, domains, samples) {
-	const each = Math.max(1, Math.floor(samples / domains.length));
-	return domains.flatMap((name, domain) => {
-		const own = rows.rows.flatMap((row, i) => row.domain === name ? [i] : []);
+/** Evenly spaced rows of every domain, at most `each`. */
+function spread(rows, domains, each) {
+	return [...Array(domains).keys()].flatMap((domain) => {
+		const own = rows.filter((row) => row.domain === domain);
 		const count = Math.min(each, own.length);
-		return Array.from({ length: count }, (_, i) => {
-			return {
-				row: own[Math.floor(i * own.length / count)],
-				domain
-			};
-		});
+		return Array.from({ length: count }, (_, i) => own[Math.floor(i * own.length / count)]);
 	});
+}
+function without(rows, some) {
+	return rows.filter((row) => !some.includes(row));
 }
 /** At most `mostOthers` of the rows, evenly spaced. */
 function thin(rows) {
@@ -67233,8 +70486,8 @@ function costsOf(results, rows) {
 	const probed = results.tensors.map((tensor) => costsOfTensor(tensor, results, rows, mean));
 	const flipPower = probed.reduce((sum, { widths }) => sum + widths[probeIndex].flipPower, 0);
 	const together = {
-		forcedKl: weightedMean(results.forced, rows.weights),
-		freeKl: weightedMean(results.free, rows.weights),
+		forcedKl: weightedMean(results.forced, results.positionWeights),
+		freeKl: weightedMean(results.free, results.positionWeights),
 		flipPower
 	};
 	const tied = results.tied && chooseMix(results.tied, together, mean);
@@ -67348,7 +70601,8 @@ function tunedShare(tensor, gain) {
 	return gain / (tuned * gain + 1 - tuned);
 }
 function weightedMean(values, weights) {
-	return values.reduce((sum, value, i) => sum + value * weights[i], 0) / values.length;
+	const all = total(weights);
+	return all > 0 ? values.reduce((sum, value, i) => sum + value * weights[i], 0) / all : 0;
 }
 /** Share of each domain in the weighted sum. */
 function domainShares(divergence, { domains, domainOf, weights, compared }) {
@@ -67431,6 +70685,26 @@ var BlockCodes = class {
 };
 
 // src/sensitivity/loss-table.ts
+const byWidth = pipe(list$1(finite$1), check((values) => values.length === measuredBits.length, `${measuredBits.length} numbers`));
+/** Sums of one module over its matrices. */
+const sumsSchema = object({
+	energy: finite$1,
+	/** By width, in the order of `measuredBits`. */
+	forecast: byWidth,
+	/** Actual loss of all matrices at the probe's width, and that of plain rounding. */
+	tunedAtProbe: finite$1,
+	roundedAtProbe: finite$1,
+	/** Forecast and actual losses of the sampled matrices alone. */
+	sampledForecast: byWidth,
+	sampledTuned: byWidth,
+	/** Number of sampled matrices, and their tr(W H W\u1d40). */
+	sampled: count$2,
+	sampledEnergy: finite$1,
+	/** 1 if `forecast` holds actual losses. */
+	exact: count$2
+});
+/** A LossTable as plain values: by module, by matrix. A module that is one matrix has -1. */
+const savedLosses = list$1(tuple([line$2, list$1(tuple([pipe(number$2("a number"), safeInteger(), minValue(-1)), sumsSchema]))]));
 /** Collects forecast and actual losses of all matrices, which may come in any order. */
 var LossTable = class {
 	#modules = /* @__PURE__ */ new Map();
@@ -67441,6 +70715,13 @@ var LossTable = class {
 	*/
 	constructor(ownBits = /* @__PURE__ */ new Map()) {
 		this.#ownBits = ownBits;
+	}
+	save() {
+		return [...this.#modules].map(([module, matrices]) => [module, [...matrices]]);
+	}
+	/** Takes over what an earlier run saved. */
+	restore(saved) {
+		for (const [module, matrices] of saved) this.#modules.set(module, new Map(matrices));
 	}
 	add({ module, matrix, forecast, tried, sums: tuned }) {
 		const sampled = tried.length === measuredBits.length;
@@ -67489,7 +70770,7 @@ var LossTable = class {
 		return roundedAtProbe > 0 ? tunedAtProbe / roundedAtProbe : 1;
 	}
 	/**
-	* The module's tr(E H Eᵀ) / tr(W H Wᵀ) at every width. At the probe's width it is the actual
+	* The module's tr(E H E\u1d40) / tr(W H W\u1d40) at every width. At the probe's width it is the actual
 	* loss. At others it is that loss times the forecast's ratio, corrected by the sample.
 	*/
 	errors(module) {
@@ -67530,14 +70811,14 @@ var LossTable = class {
 	#sums(module) {
 		const entries = [...this.#modules.get(module) ?? []].sort(([a], [b]) => a - b).map(([, sums]) => sums);
 		const total = (of) => entries.reduce((sum, entry) => sum + of(entry), 0);
-		const byWidth = (of) => measuredBits.map((_, i) => total((sums) => of(sums)[i]));
+		const widths = (of) => measuredBits.map((_, i) => total((sums) => of(sums)[i]));
 		return {
 			energy: total((sums) => sums.energy),
-			forecast: byWidth((sums) => sums.forecast),
+			forecast: widths((sums) => sums.forecast),
 			tunedAtProbe: total((sums) => sums.tunedAtProbe),
 			roundedAtProbe: total((sums) => sums.roundedAtProbe),
-			sampledForecast: byWidth((sums) => sums.sampledForecast),
-			sampledTuned: byWidth((sums) => sums.sampledTuned),
+			sampledForecast: widths((sums) => sums.sampledForecast),
+			sampledTuned: widths((sums) => sums.sampledTuned),
 			sampled: total((sums) => sums.sampled),
 			sampledEnergy: total((sums) => sums.sampledEnergy),
 			exact: total((sums) => sums.exact)
@@ -67614,23 +70895,35 @@ async function measureTable(measuring, tensor) {
 	return readerOf(tools, parts, weight);
 }
 /**
-* Measures the head, which multiplies `x [positions, hidden]`. It is tuned at every width and needs
-* no forecast. Returns its reader at the probe's width.
+* Measures the head, which multiplies `x [positions, hidden]`. Some of its rows are tuned at every
+* width, so it needs no forecast. Returns its reader at the probe's width.
 */
 async function measureHead({ model, tools, losses }, tensor, x) {
 	const weight = await model.weights.matrix(null, tensor.role.role);
-	const { parts, sums } = await tuneHeadRows(tools, weight, x, {
-		widths,
-		stored: [probeWidth]
+	const result = await tuneHeadRows(tools, weight, x, {
+		widths: [probeWidth],
+		sampledWidths: widths,
+		sampled: true,
+		contexts: fewContexts
 	});
-	addHeadLosses(losses, modulePath(tensor), sums);
-	return readerOf(tools, parts, weight);
+	addHeadLosses(losses, modulePath(tensor), result);
+	return readerOf(tools, result.parts, weight);
 }
-/** Adds the sums of a head that was tuned at every width. */
-function addHeadLosses(losses, module, sums) {
-	const first = sums[0];
-	const relative = first.weightEnergy > 0 ? first.squaredError / first.weightEnergy : null;
-	losses.addTuned(module, relative === null ? 0 : first.loss / relative, sums);
+/**
+* Adds the losses of a head that was tuned at the probe's width. At the others they are that loss
+* times the ratio of the losses of a sample of rows.
+*/
+function addHeadLosses(losses, module, { sums, sampledSums }) {
+	const probe = sums[0];
+	const relative = probe.weightEnergy > 0 ? probe.squaredError / probe.weightEnergy : null;
+	const own = sampledSums[probeIndex].loss;
+	const tuned = sampledSums.map(({ loss }) => {
+		return {
+			...probe,
+			loss: own > 0 ? probe.loss * loss / own : loss
+		};
+	});
+	losses.addTuned(module, relative === null ? 0 : probe.loss / relative, tuned);
 }
 /** A table and a head are large in float32, so only the rows that are asked for are decoded. */
 function readerOf({ kernel, storage: store }, parts, { columns }) {
@@ -67639,27 +70932,45 @@ function readerOf({ kernel, storage: store }, parts, { columns }) {
 		store
 	}, range);
 }
+/** Reads rows of a table as plain rounding gives them: rounded in each call. */
+function roundedReader(tools, table) {
+	return async (range = [0, table.rows]) => {
+		return readerOf(tools, [await roundMatrix(tools, weightRows(table, ...range))], table)();
+	};
+}
 /** Rows of one job: the workers share a table. */
 const rowsPerForecast = 8192;
-/** The forecast of a matrix with any number of rows. */
-async function forecastRows(kernel, job) {
-	const [weights] = job.sources;
-	const each = weights.length / job.rows;
-	const starts = Array.from({ length: Math.ceil(job.rows / rowsPerForecast) }, (_, i) => i * rowsPerForecast);
-	const parts = await Promise.all(starts.map((start) => {
-		const end = Math.min(job.rows, start + rowsPerForecast);
-		const sources = [weights.subarray(start * each, end * each)];
+/** The forecast of a matrix with any number of rows, at all widths. */
+async function forecastOf({ kernel, storage: store }, weight, hessian) {
+	const { columns, dtype: from } = weight;
+	const factor = hessian?.factor ?? null;
+	const job = {
+		from,
+		columns,
+		store,
+		factor,
+		order: factor === null ? null : hessian.order,
+		widths,
+		diagonal: hessian?.diagonal ?? null
+	};
+	const parts = await Promise.all(pieces(weight.rows, rowsPerForecast).map(([start, end]) => {
+		const sources = [weightRows(weight, start, end).bytes];
 		return kernel.run("forecast", {
 			...job,
 			sources,
 			rows: end - start
 		});
 	}));
-	const total = (of) => parts.reduce((sum, part) => sum + of(part), 0);
 	return {
-		energy: total(({ energy }) => energy),
-		losses: job.widths.map((_, i) => total(({ losses }) => losses[i])),
-		nonFinite: total(({ nonFinite }) => nonFinite)
+		energy: sum$1(parts, ({ energy }) => energy),
+		losses: widths.map((_, i) => sum$1(parts, ({ losses }) => losses[i]))
+	};
+}
+/** The forecast of all rows from that of some. */
+function scaled({ energy, losses }, factor) {
+	return {
+		energy: factor * energy,
+		losses: losses.map((loss) => factor * loss)
 	};
 }
 /**
@@ -67667,32 +70978,22 @@ async function forecastRows(kernel, job) {
 * it is in the sample. Returns the codes at the probe's width.
 */
 async function measureMatrix({ tools, losses, isSampled }, { tensor, expert, weight, hessian }) {
-	const { kernel, settings, storage: store } = tools;
-	const { rows, columns, dtype: from, bytes } = weight;
-	const factor = hessian?.factor ?? null;
-	const order = factor === null ? null : hessian.order;
-	const forecast = await forecastRows(kernel, {
-		sources: [bytes],
-		from,
-		rows,
-		columns,
-		store,
-		factor,
-		order,
-		widths,
-		diagonal: hessian?.diagonal ?? null
-	});
-	const tried = isSampled(tensor, expert) ? widths : [probeWidth];
+	const inSample = isSampled(tensor, expert);
+	const some = inSample ? weight : forecastSample(weight);
+	const forecast = scaled(await forecastOf(tools, some, hessian), weight.rows / some.rows);
+	const tried = inSample ? widths : [probeWidth];
 	const parts = [];
 	const write = async (part) => {
 		if (part.width === probeWidth) parts.push(copyOf(part));
 	};
 	const alone = tensor.role.routed !== true;
+	const { routerAware: _, ...descent } = treatmentOf(tools.settings, tensor, hessian);
 	const options = {
 		hessian,
 		widths: tried,
-		...descentOf(settings, tensor, hessian),
+		...descent,
 		alone,
+		sampled: true,
 		write
 	};
 	const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
@@ -67706,48 +71007,118 @@ async function measureMatrix({ tools, losses, isSampled }, { tensor, expert, wei
 	return parts;
 }
 
-// src/sensitivity/tied-probes.ts
-/**
-* Probes whole tables that are embeddings and head at once: each is looked up before the first
-* block and makes the logits after the last one. All run through the blocks beside the base, with
-* its routes, so that each weight is read once. A table is decoded in ranges of rows, for each use.
-*/
-async function probeTied(model, tables, rows) {
-	const { architecture, config, ops } = model;
-	const { length } = rows;
-	const { forward } = architecture;
-	const embed = (own) => forward.embed(plainContext(own, null, { length }), rows.ids);
-	const states = [await embed(model)];
-	for (const table of tables) states.push(await embed(replaceOuter(model, table)));
-	const flips = states.map(() => ({ flipPower: 0 }));
-	const routes = (_, own) => {
-		const base = firstTokens(own, own.tokens / states.length);
-		addMargins(boundaryOf(base, rows.weights), own, flips);
-		return follow(base, own, new Array(states.length).fill(false));
-	};
-	let x = join(states);
-	for (const [layer, kind] of architecture.layers(config).entries()) x = await forward.block(blockContext(model, layer, kind, {
-		length,
-		routes
-	}), x);
-	const judge = async (i, head) => {
-		const own = rowsOf(x, i * rows.ids.length, (i + 1) * rows.ids.length);
-		return {
-			x: await ops.gather(own, rows.compared),
-			head
-		};
-	};
-	const base = await judge(0, model);
-	const results = [];
-	for (const [i, table] of tables.entries()) {
-		const probe = await judge(i + 1, replaceOuter(model, table));
-		const [divergence] = await divergences(base, [probe], length);
-		results.push({
-			divergence,
-			flipPower: flips[i + 1].flipPower
-		});
+// src/sensitivity/saved-walk.ts
+/** A probe without its hidden states. */
+const savedProbe = object({
+	name: line$2,
+	flipPower: finite$1
+});
+/** What a ProbeWalk has found so far. Parts of blocks are given by their names. */
+const savedProbes = object({
+	probes: list$1(savedProbe),
+	alone: list$1(savedProbe),
+	joint: list$1(savedProbe),
+	/** Whether further rows are run for the joint probes. */
+	hasMore: flag$1,
+	/** By module. */
+	blockErrors: list$1(tuple([line$2, finite$1])),
+	errors: list$1(object({
+		part: line$2,
+		errors: list$1(finite$1)
+	})),
+	partErrors: list$1(object({
+		part: line$2,
+		layer: count$2,
+		kind: line$2,
+		error: finite$1
+	})),
+	experts: list$1(layerExperts)
+});
+/** A SavedWalk without the hidden states. */
+const savedValues = {
+	layer: count$2,
+	values: object({
+		losses: savedLosses,
+		probes: savedProbes
+	})
+};
+object(savedValues);
+/** Whether a saved walk is one of these: its parts are known, and all hidden states are there. */
+function fitsWalk({ layer, values, states }, walk) {
+	const { tokens, hidden, parts } = walk;
+	const { probes, alone, joint, hasMore, errors, partErrors } = values.probes;
+	const rows = [
+		...[tokens.hessians, tokens.probes],
+		...probes.map(() => tokens.probes),
+		...alone.map(() => tokens.alone),
+		...joint.map(() => tokens.probes + tokens.more),
+		...hasMore ? [tokens.more] : []
+	];
+	return layer < walk.layers && hasMore === tokens.more > 0 && states.length === rows.length && states.every((x, i) => x.rows === rows[i] && x.columns === hidden) && [...errors, ...partErrors].every(({ part }) => parts.has(part));
+}
+
+// src/sensitivity/lookup-errors.ts
+/** L as a weight, from its upper triangle. */
+function lookupWeight(gram) {
+	const { sums, columns } = gram;
+	const trace = traceOf(gram);
+	const factor = trace > 0 ? columns / trace : 0;
+	const data = sharedFloats(columns * columns);
+	for (let i = 0; i < columns; i++) for (let j = i; j < columns; j++) {
+		const value = factor * sums[i * columns + j];
+		data[i * columns + j] = value;
+		data[j * columns + i] = value;
 	}
-	return results;
+	return asWeight(data, columns);
+}
+/**
+* The moments of the errors `e [tokens, hidden]`. `weight`: that of `lookupWeight`; null: the unit
+* matrix. `weights`: weight of each token.
+*/
+async function lookupErrorOf(ops, e, { weight, weights }) {
+	const weighted = (values) => total(values.map((value, t) => value * weights[t]));
+	const zeros = newMatrix(e.rows, e.columns);
+	const own = weighted(await squaredDistances(ops, e, zeros));
+	if (weight === null) return {
+		power: own,
+		steep: own
+	};
+	const le = await ops.linear(e, weight);
+	const steep = weighted(await squaredDistances(ops, le, zeros));
+	const apart = weighted(await squaredDistances(ops, e, le));
+	return {
+		power: (own + steep - apart) / 2,
+		steep
+	};
+}
+/**
+* Results of an error from those of one or two others. A unit of power costs more where L is large:
+* not all that a block reads counts alike. So the results per unit of power are taken as linear in
+* steep / power, between those of the two (docs/benchmarks.md).
+*/
+function lookupResult(error, known) {
+	const [first, last] = [known[0], known.at(-1)];
+	const ratio = ({ steep, power }) => power > 0 ? steep / power : 0;
+	const apart = ratio(last.error) - ratio(first.error);
+	const way = apart === 0 ? 0 : (ratio(error) - ratio(first.error)) / apart;
+	const share = Math.min(1, Math.max(0, way));
+	const ends = [{
+		...first,
+		share: 1 - share
+	}, {
+		...last,
+		share
+	}].map(({ error: { power }, result, share }) => {
+		return {
+			result,
+			factor: power > 0 ? share * error.power / power : 0
+		};
+	});
+	const mix = (of) => sum$1(ends, ({ result, factor }) => factor * of(result));
+	return {
+		divergence: first.result.divergence.map((_, t) => mix(({ divergence }) => divergence[t])),
+		flipPower: mix(({ flipPower }) => flipPower)
+	};
 }
 
 // src/sensitivity/tied-table.ts
@@ -67758,7 +71129,8 @@ async function tuneLookups({ tools, tensors, model, kept }, tensor) {
 	const gram = await tableGram(tools, tensors, kept);
 	const { sweeps } = tools.settings;
 	const hessian = gram && await hessianOfTable(tools, gram);
-	const weight = await model.weights.matrix(null, tensor.role.role);
+	const { role } = tensor.role;
+	const weight = await model.weights.matrix(null, role);
 	const parts = [];
 	const write = async (part) => void parts.push(copyOf(part));
 	const options = {
@@ -67766,69 +71138,137 @@ async function tuneLookups({ tools, tensors, model, kept }, tensor) {
 		widths: [probeWidth],
 		sweeps,
 		alone: true,
+		sampled: true,
 		write
 	};
 	await tuneMatrix(tools, rowsOfWeight(weight), options);
 	hessian?.release();
+	const name = modulePath(tensor);
+	const tuned = {
+		name,
+		role,
+		read: readerOf(tools, parts, weight)
+	};
+	const rounded = {
+		name: `${name}, rounded`,
+		role,
+		read: roundedReader(tools, weight)
+	};
 	return {
 		gram,
-		parts
+		parts,
+		probed: gram === null ? [tuned] : [tuned, rounded]
 	};
 }
 /**
-* Tries mixes of the two Hessians of a tied table: looking up alone, an even mix, the head alone.
-* Every table is probed in both uses, as it would be written. `x [positions, hidden]` is the head's
-* input. Also returns the reader of the even mix.
+* Tunes a tied table with mixes of its two Hessians: looking up alone, an even mix, the head alone.
 */
-async function measureTied(measuring, tensor, given) {
+async function measureTied(measuring, tensor, { x, lookups, rows }) {
 	const { model, tools, losses } = measuring;
-	const { gram } = given.lookups;
+	const { gram, parts, probed } = lookups;
 	const module = modulePath(tensor);
-	const head = await model.weights.matrix(null, tensor.role.role);
-	const inputs = await openHeadInputs(tools, head, given.x);
-	const tune = (mix, tried) => tuneGroups(tools, inputs, {
-		widths: tried,
-		stored: [probeWidth],
+	const { role } = tensor.role;
+	const table = await model.weights.matrix(null, role);
+	const inputs = await openHeadInputs(tools, {
+		head: table,
+		x,
+		contexts: fewContexts
+	});
+	const mixes = gram === null ? [1] : [middle, 1];
+	const ways = mixes.map((mix, i) => ({
+		widths: [probeWidth],
+		sampledWidths: i === 0 ? widths : [],
+		sampled: true,
 		lookup: gram && {
 			gram,
 			mix
 		}
+	}));
+	const results = await tuneGroups(tools, inputs, ways);
+	addHeadLosses(losses, module, results[0]);
+	const codes = mixes.map((mix, i) => ({
+		mix,
+		parts: results[i].parts
+	}));
+	if (gram !== null) codes.push({
+		mix: 0,
+		parts
 	});
-	const even = await tune(middle, widths);
-	addHeadLosses(losses, module, even.sums);
-	const codes = [{
-		mix: gram === null ? 1 : middle,
-		parts: even.parts
-	}];
-	if (gram !== null) {
-		codes.push({
-			mix: 1,
-			parts: (await tune(1, [probeWidth])).parts
-		});
-		codes.push({
-			mix: 0,
-			parts: given.lookups.parts
-		});
-	}
 	inputs.all.release();
-	gram?.release();
-	const tables = codes.map(({ parts }) => {
+	const heads = codes.map(({ mix, parts }) => {
 		return {
-			module,
-			role: tensor.role.role,
-			read: readerOf(tools, parts, head)
+			mix,
+			head: {
+				name: `${module} as the head, mix ${mix}`,
+				role,
+				read: readerOf(tools, parts, table)
+			}
 		};
 	});
-	const results = await probeTied(model, tables, given.rows);
+	const weight = gram && lookupWeight(gram);
+	gram?.release();
+	const errors = await lookupErrors(measuring, [...heads.map(({ head }) => head), ...probed], {
+		rows,
+		weight
+	});
 	return {
-		measured: {
-			module,
-			tried: codes.map(({ mix }, i) => ({
+		module,
+		mixes: heads.map((one, i) => ({
+			...one,
+			error: errors[i]
+		})),
+		lookups: probed.map(({ name }, i) => ({
+			name,
+			error: errors[heads.length + i]
+		}))
+	};
+}
+/** Errors of the probe rows' tokens, looked up in some tables. */
+async function lookupErrors({ model }, tables, { rows, weight }) {
+	const { architecture, ops } = model;
+	const embed = (table) => {
+		const context = plainContext(replaceOuter(model, table), null, { length: rows.length });
+		return architecture.forward.embed(context, rows.ids);
+	};
+	const from = await embed(null);
+	const errors = [];
+	for (const table of tables) {
+		const x = await embed(table);
+		await ops.kernel.run("subtract", {
+			x,
+			from
+		});
+		errors.push(await lookupErrorOf(ops, x, {
+			weight,
+			weights: rows.weights
+		}));
+	}
+	return errors;
+}
+/**
+* What every mix costs in both uses: KL and flips of its looked-up rows, and KL of its head. Errors
+* of the two uses are independent, so their costs add up. `probes`: the results of the walk.
+*/
+function tiedCosts({ module, mixes, lookups }, probes) {
+	const [first, ...others] = lookups.map(({ name, error }) => {
+		return {
+			error,
+			result: probes.get(name)
+		};
+	});
+	return {
+		module,
+		tried: mixes.map(({ mix, head, error }) => {
+			const { divergence, flipPower } = lookupResult(error, [first, ...others]);
+			const asHead = probes.get(head.name).divergence;
+			return {
 				mix,
-				result: results[i]
-			}))
-		},
-		read: tables[0].read
+				result: {
+					divergence: divergence.map((kl, t) => kl + asHead[t]),
+					flipPower
+				}
+			};
+		})
 	};
 }
 
@@ -67837,9 +71277,22 @@ async function measureTied(measuring, tensor, given) {
 * One pass over the blocks. The rows `others` of `rows` go through each block for its Hessians and
 * codes. The probes go through it at the same time, so each weight is read once.
 */
-async function walkModel(request, rows, progress) {
+function walkModel(request, rows, progress) {
+	const kept = keepWeights(request.model);
+	const tensors = request.model.ownBits.size === 0 ? request.model.tensors : [];
+	return withReadAhead({
+		weights: kept,
+		tensors
+	}, (weights) => {
+		return walkThrough(openMeasuring(request, kept, weights), {
+			request,
+			rows,
+			progress
+		});
+	});
+}
+async function walkThrough(measuring, { request, rows, progress }) {
 	const { architecture, config } = request.model;
-	const measuring = openMeasuring(request);
 	const { tools, losses } = measuring;
 	const quantizable = request.model.tensors.filter(isQuantizable);
 	const find = (name) => quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
@@ -67854,7 +71307,8 @@ async function walkModel(request, rows, progress) {
 	const last = await walkBlocks(measuring, {
 		quantizable,
 		probes,
-		x
+		x,
+		log: request.log ?? null
 	}, (done) => progress(done, blocks + 1));
 	await probes.leaveBlocks();
 	const tied = lookups && await measureTied(measuring, head, {
@@ -67862,18 +71316,15 @@ async function walkModel(request, rows, progress) {
 		lookups,
 		rows
 	});
-	const read = tied?.read ?? (head && await measureHead(measuring, head, last));
-	const found = await probes.finish(head && {
-		...namesOf(head),
-		read
-	});
+	const own = tied || head === null ? [] : [await probedHead(measuring, head, last)];
+	const found = await probes.finish(tied?.mixes.map((mix) => mix.head) ?? own);
 	progress(blocks + 1, blocks + 1);
 	const { storage } = tools;
 	return {
 		tensors: quantizable,
 		storage,
 		losses,
-		tied: tied?.measured ?? null,
+		tied: tied && tiedCosts(tied, found.probes),
 		...found
 	};
 }
@@ -67883,7 +71334,7 @@ async function walkModel(request, rows, progress) {
 * looked up.
 */
 async function startWalk(measuring, probes, { table, isTied }) {
-	const { length, model, tools } = measuring;
+	const { length, model } = measuring;
 	const { architecture, weights } = model;
 	const role = outerRole(architecture, "embeddings");
 	const whole = await weights.matrix(null, role);
@@ -67896,34 +71347,68 @@ async function startWalk(measuring, probes, { table, isTied }) {
 		}
 	};
 	const lookups = isTied ? await tuneLookups(own, table) : null;
-	const tuned = lookups && readerOf(tools, lookups.parts, whole);
-	const read = table && (tuned ?? await measureTable(own, table));
-	await probes.start(own.model, read && {
-		...namesOf(table),
-		read
-	});
+	const untied = isTied || table === null ? [] : [await probedTable(own, table)];
+	await probes.start(own.model, lookups?.probed ?? untied);
 	const context = plainContext(own.model, null, { length });
 	return {
 		x: await architecture.forward.embed(context, probes.rows.others),
 		lookups
 	};
 }
-/** Takes the rows `x` and the probes through all blocks. Gives the head's input of these rows. */
-async function walkBlocks(measuring, { quantizable, probes, x: start }, progress) {
-	const { model, length } = measuring;
+/**
+* Takes the rows `x` and the probes through all blocks, from where an earlier run stopped. Gives
+* the head's input of these rows.
+*/
+async function walkBlocks(measuring, { quantizable, probes, x: start, log }, progress) {
+	const { model, length, losses } = measuring;
 	const { architecture, config } = model;
+	const layers = architecture.layers(config);
+	const tensorsOf = (layer) => quantizable.filter((tensor) => tensor.layer === layer);
 	let x = start;
-	for (const [layer, kind] of architecture.layers(config).entries()) {
-		const tensors = quantizable.filter((tensor) => tensor.layer === layer);
+	const all = layers.flatMap((_, layer) => partsOf(layer, tensorsOf(layer)));
+	const parts = new Map(all.map((part) => [part.name, part]));
+	const tokens = {
+		...probes.tokens,
+		hessians: x.rows
+	};
+	const walk = {
+		layers: layers.length,
+		parts: new Set(parts.keys()),
+		hidden: x.columns,
+		tokens
+	};
+	const found = await log?.load() ?? null;
+	const saved = found !== null && fitsWalk(found, walk) ? found : null;
+	if (saved !== null) {
+		const [own, ...states] = saved.states;
+		probes.restore({
+			values: saved.values.probes,
+			states
+		}, parts);
+		losses.restore(saved.values.losses);
+		x = own;
+	}
+	for (const [layer, kind] of layers.entries()) {
+		if (saved !== null && layer <= saved.layer) continue;
 		x = await walkBlock(measuring, {
 			place: {
 				layer,
 				kind
 			},
-			tensors,
+			tensors: tensorsOf(layer),
 			probes
 		}, x);
 		progress(layer + 1);
+		const { values, states } = probes.save();
+		const found = {
+			losses: losses.save(),
+			probes: values
+		};
+		await log?.save({
+			layer,
+			values: found,
+			states: [x, ...states]
+		});
 	}
 	return architecture.forward.finish(plainContext(model, null, { length }), x);
 }
@@ -67959,24 +71444,18 @@ async function walkBlock(measuring, { place, tensors, probes }, x) {
 	await block.finish((expert) => isExpertMeasured(last, expert) ? 1 : gain);
 	return after;
 }
-function openMeasuring(request) {
-	const { model, rows, kernel, settings = tuningSettings } = request;
-	const { tensors, storage, ownBits, architecture, config, weights } = model;
+function openMeasuring({ model, rows, kernel, settings = tuningSettings }, kept, weights) {
+	const { tensors, storage, ownBits, architecture, config } = model;
 	const tools = openTools({
 		kernel,
 		settings,
 		storage
 	});
-	const kept = keepWeights({
-		architecture,
-		config,
-		weights
-	});
 	return {
 		model: {
 			architecture,
 			config,
-			weights: kept,
+			weights,
 			ops: tools.ops
 		},
 		kept,
@@ -67987,9 +71466,21 @@ function openMeasuring(request) {
 		isSampled: sampleOf(tensors.filter(isQuantizable))
 	};
 }
+async function probedTable(measuring, tensor) {
+	return {
+		...namesOf(tensor),
+		read: await measureTable(measuring, tensor)
+	};
+}
+async function probedHead(measuring, tensor, x) {
+	return {
+		...namesOf(tensor),
+		read: await measureHead(measuring, tensor, x)
+	};
+}
 function namesOf(tensor) {
 	return {
-		module: modulePath(tensor),
+		name: modulePath(tensor),
 		role: tensor.role.role
 	};
 }
@@ -68003,7 +71494,12 @@ function namesOf(tensor) {
 async function measure$1(request) {
 	const { rows, report } = request;
 	const probe = probeRowsOf(rows, request.probeSize, request.domainWeights);
-	const progress = (done, total) => report.tick(done, total, "blocks");
+	const { architecture, config } = request.model;
+	const times = new BlockTimes(architecture.layers(config).length);
+	const progress = (done, total) => {
+		report.tick(done, total, "blocks");
+		report.info(`${done < total ? times.behind(done - 1) : "the head"}: measured`);
+	};
 	const results = await walkModel(request, probe, progress);
 	return {
 		format: 1,
@@ -68057,7 +71553,7 @@ function checkProxy({ name }, { architecture, tensors }, base) {
 }
 
 // src/sensitivity/sensitivity-file.ts
-const document$2 = (where) => ({
+const document$3 = (where) => ({
 	where,
 	code: "BAD_SENSITIVITY",
 	hint: "The file was not written by this oqe-publisher, or was changed. Make a new one with `oqe sensitivity`."
@@ -68068,7 +71564,7 @@ const document$2 = (where) => ({
 * checks base and engine (requireOrigin).
 */
 function parseSensitivity(text, where) {
-	const file = document$2(where);
+	const file = document$3(where);
 	const sensitivity = parse$2(sensitivitySchema, readJson$1(text, file), file);
 	requireContrast(sensitivity);
 	return sensitivity;
@@ -68077,23 +71573,167 @@ function parseSensitivity(text, where) {
 * The sensitivity as JSON on one line. Throws BAD_SENSITIVITY for one that could not be read back.
 */
 function writeSensitivity(sensitivity) {
-	const checked = parse$2(sensitivitySchema, sensitivity, document$2("the new sensitivity"));
+	const checked = parse$2(sensitivitySchema, sensitivity, document$3("the new sensitivity"));
 	return `${JSON.stringify(checked)}\n`;
+}
+
+// src/series/walk-checkpoint.ts
+/** What is saved of a walk beside the hidden states, which are in a file of their own. */
+const savedSchema = object({
+	...savedValues,
+	/** Rows and columns of the hidden states. */
+	shapes: list$1(tuple([count$2, count$2])),
+	/** Of the hidden states. */
+	sha256: sha256$1,
+	/** What was read of the base so far. */
+	read: list$1(digestsSchema)
+});
+/** Largest record that is read, in bytes. Those of a large model have some megabytes. */
+const largest = 256 << 20;
+/** Bytes that are written or read at once. */
+const pieceBytes$1 = 16 << 20;
+/**
+* Keeps a measuring walk in a folder: the hidden states behind the last block, and a record that is
+* written after them.
+*/
+var WalkCheckpoint = class {
+	#place;
+	#read = [];
+	#isUsable = true;
+	constructor(place) {
+		this.#place = place;
+	}
+	/** The last block whose record and hidden states are whole, and were made of the same base. */
+	async load() {
+		const layers = (await readdir$1(this.#place.folder).catch(() => [])).flatMap((name) => {
+			const [, layer] = /^(\d+)\.json$/.exec(name) ?? [];
+			return layer === void 0 ? [] : [Number(layer)];
+		});
+		for (const layer of layers.toSorted((a, b) => b - a)) {
+			const saved = await this.#load(layer).catch(() => null);
+			if (saved === null) continue;
+			this.#place.report.info(`an earlier run measured ${layer + 1} blocks`);
+			return saved;
+		}
+		return null;
+	}
+	async save(walk) {
+		const { folder, report, stop } = this.#place;
+		if (this.#isUsable) await this.#save(walk).catch(async (error) => {
+			this.#isUsable = false;
+			report.warn(`what is measured cannot be kept in ${folder}: ${reasonOf$1(error)}`);
+			await this.close();
+		});
+		stop(walk.layer);
+	}
+	async #save({ layer, values, states }) {
+		const { folder, notes } = this.#place;
+		await makeFolder(folder);
+		const hash = await this.#writeStates(layer, states);
+		const shapes = states.map(({ rows, columns }) => [rows, columns]);
+		this.#read = [...this.#read, ...notes.takeDigests(this)];
+		const saved = {
+			layer,
+			values,
+			shapes,
+			sha256: hash,
+			read: this.#read
+		};
+		const partial = join$1(folder, `${layer}.partial`);
+		await writeFlushed(partial, [new TextEncoder().encode(writeSealed(saved))]);
+		await rename$1(partial, this.#record(layer));
+		for (const old of await readdir$1(folder)) if (!old.startsWith(`${layer}.`)) await rm(join$1(folder, old), { force: true });
+	}
+	/** Removes all, as far as the disk lets it. */
+	async close() {
+		await rm(this.#place.folder, {
+			recursive: true,
+			force: true
+		}).catch(() => {});
+	}
+	#record(layer) {
+		return join$1(this.#place.folder, `${layer}.json`);
+	}
+	#states(layer) {
+		return join$1(this.#place.folder, `${layer}.bin`);
+	}
+	async #writeStates(layer, states) {
+		const hash = createHash("sha256");
+		const pieces = states.flatMap(({ data }) => piecesOf(bytesOf$5(data)));
+		for (const piece of pieces) hash.update(piece);
+		await writeFlushed(this.#states(layer), pieces);
+		return hash.digest("hex");
+	}
+	async #load(layer) {
+		if ((await stat$1(this.#record(layer))).size > largest) return null;
+		const record = readSealed(await readFile$1(this.#record(layer), "utf8"));
+		const { success, output } = safeParse(savedSchema, record);
+		if (!success || output.layer !== layer) return null;
+		const states = await this.#readStates(layer, output);
+		if (states === null || !this.#place.notes.recall(output.read)) return null;
+		return {
+			layer,
+			values: output.values,
+			states
+		};
+	}
+	/** null for a file of another size or hash. The size is compared before memory is taken. */
+	async #readStates(layer, { shapes, sha256: expected }) {
+		const hash = createHash("sha256");
+		const handle = await open$2(this.#states(layer), "r");
+		try {
+			const bytes = shapes.reduce((sum, [rows, columns]) => sum + 4 * rows * columns, 0);
+			if ((await handle.stat()).size !== bytes) return null;
+			const states = [];
+			for (const [rows, columns] of shapes) {
+				const x = newMatrix(rows, columns);
+				for (const piece of piecesOf(bytesOf$5(x.data))) {
+					const { bytesRead } = await handle.read(piece, 0, piece.length, null);
+					if (bytesRead < piece.length) return null;
+					hash.update(piece);
+				}
+				states.push(x);
+			}
+			return hash.digest("hex") === expected ? states : null;
+		} finally {
+			await handle.close();
+		}
+	}
+};
+function piecesOf(bytes) {
+	const pieces = [];
+	for (let at = 0; at < bytes.length; at += pieceBytes$1) pieces.push(bytes.subarray(at, at + pieceBytes$1));
+	return pieces;
+}
+/** Writes a file and flushes it to the disk. */
+async function writeFlushed(path, pieces) {
+	const handle = await open$2(path, "w");
+	try {
+		for (const piece of pieces) await handle.writeFile(piece);
+		await handle.sync();
+	} finally {
+		await handle.close();
+	}
 }
 
 // src/series/sensitivity.ts
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
+/** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
+const moreSamples = 18;
 /**
 * Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
 * that of the probes (docs/benchmarks.md compares both).
 */
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** The rows that a base's probes run on. */
-function probeSizeOf({ parameters }) {
+function probeSizeOf({ parameters, architecture, config }) {
+	const longest = parameters > 4e9 ? tokensOfLarge : usualTokens;
+	const more = architecture.experts(config) === null ? 0 : moreSamples;
 	return {
 		samples: probeSamples,
-		longest: parameters > 4e9 ? tokensOfLarge : usualTokens
+		longest,
+		more
 	};
 }
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
@@ -68131,39 +71771,90 @@ function originOf({ checkpoint: { repository } }, kernelSha256) {
 }
 /**
 * Measures the sensitivity of every tensor. Reads the result from the work folder if an earlier run
-* made the same measurement. A base folder has no commit that pins its weights, so it is always
-* measured. Throws BAD_INPUT, BAD_CHECKPOINT, DISK.
+* made the same measurement. A commit pins the weights of a base; those of a folder are pinned by
+* its fingerprint. Throws BAD_INPUT, BAD_CHECKPOINT.
 */
 async function measureBase(request, { kernel, report }) {
-	const { base, rows, proxy, domainWeights, workDir } = request;
+	const { base, rows, proxy, domainWeights } = request;
 	checkDomainWeights(domainWeights, Object.keys(rows.domains));
 	const identity = {
 		...originOf(base, kernel.sha256),
 		proxy: proxy && proxyName(proxy)
 	};
 	const place = placeOf(request, identity);
-	const isPinned = base.checkpoint.repository.id !== null && (proxy === null || proxy.id !== null);
-	const known = isPinned ? await readKnown(place, identity) : null;
+	const known = await readKnown(place, identity);
 	if (known !== null) {
 		report.info(`measured before: ${place}`);
 		return known;
 	}
+	const probeSize = probeSizeOf(base);
+	const log = checkpointOf(request, place, report);
 	const measuring = {
 		rows,
-		probeSize: probeSizeOf(base),
+		probeSize,
 		domainWeights,
 		identity,
 		kernel,
+		report,
+		...log === null ? {} : { log }
+	};
+	const states = {
+		folder: request.workDir,
+		memory: 0,
 		report
 	};
-	const run = (model) => measure$1({
-		model,
-		...measuring
+	const run = (model, checkpoint) => withStates(states, (_, keep) => {
+		const waiting = {
+			keep,
+			most: request.mostWaiting ?? 0
+		};
+		return withWaitingBytes([checkpoint], waiting, async () => {
+			const sensitivity = await measure$1({
+				model,
+				...measuring
+			});
+			await proveReads(checkpoint, report);
+			return sensitivity;
+		});
 	});
-	const sensitivity = await withModel(base, proxy, kernel, run);
-	if (isPinned) await save(place, workDir, writeSensitivity(sensitivity));
+	const sensitivity = await withModel(base, proxy, kernel, run).catch(async (error) => {
+		if (error instanceof AlteredBytes) await log?.close();
+		throw error;
+	});
+	const text = writeSensitivity(sensitivity);
+	await writeAside(place, text).catch((error) => report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf$1(error)}`));
+	await log?.close();
 	return sensitivity;
 }
+/**
+* The walk is saved behind each block, and stops when the time is up. null: that of a proxy is not
+* saved, because a proxy is small.
+*/
+function checkpointOf({ base, proxy, timeLimit }, place, report) {
+	if (proxy !== null) return null;
+	const blocks = base.architecture.layers(base.config).length;
+	const folder = place.replace(/\.json$/, ".walk");
+	const stop = (layer) => {
+		if (timeLimit.isUp()) throw new TimeIsUp(`while measuring, behind block ${layer + 1} of ${blocks}`);
+	};
+	return new WalkCheckpoint({
+		folder,
+		notes: base.checkpoint,
+		stop,
+		report
+	});
+}
+/** Bytes of a tensor in a saved result, at most. */
+const bytesPerTensor = 4096;
+/** What a measurement will write. */
+function measuringNeed({ tensors }, workDir) {
+	return {
+		folder: workDir,
+		bytes: bytesPerTensor * tensors.length
+	};
+}
+/** Most characters of a base's name in that of a file. */
+const mostOfName = 64;
 /** Path of the saved result; its name has a hash of everything that the result follows from. */
 function placeOf({ base, rows, domainWeights, workDir }, identity) {
 	const { sha256, samples, length } = rows;
@@ -68177,15 +71868,8 @@ function placeOf({ base, rows, domainWeights, workDir }, identity) {
 		base.storage
 	];
 	const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 16);
-	return join$1(workDir, "sensitivities", `${base.checkpoint.repository.name}-${hash}.json`);
-}
-async function save(place, workDir, text) {
-	const partial = `${place}.${process.pid}.partial`;
-	await onDisk(workDir, text.length, async () => {
-		await makeFolder(dirname(place));
-		await writeFile(partial, text);
-		await rename$1(partial, place);
-	});
+	const name = base.checkpoint.repository.name.slice(0, mostOfName);
+	return join$1(workDir, "sensitivities", `${name}-${hash}.json`);
 }
 /** Name and state of a proxy, for recipe and sensitivity. */
 function proxyName({ id, name, revision }) {
@@ -68197,10 +71881,10 @@ async function withModel(base, proxy, kernel, run) {
 		...base,
 		weights: finiteWeights(base, kernel),
 		ownBits: /* @__PURE__ */ new Map()
-	});
+	}, base.checkpoint);
 	const model = await openProxy(proxy, base, kernel);
 	try {
-		return await run(model);
+		return await run(model, model);
 	} finally {
 		await model.close();
 	}
@@ -68224,25 +71908,33 @@ async function readKnown(place, origin) {
 * MEMORY or DISK if it cannot fit; the message names what would.
 */
 async function estimateSeries(request, outside) {
-	const { runs, memoryLimit } = request;
-	return estimateWork(workOf(request, outside.kernel.workers), {
+	const { runs, memoryLimit, workDir } = request;
+	const work = workOf(request, outside.kernel.workers);
+	const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
+	return estimateWork(work, {
 		folder: dirname(runs[0].place),
-		memoryLimit
+		memoryLimit,
+		saved
 	}, outside);
 }
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
-async function estimateMeasuring({ base, rows, sources }, place, outside) {
-	if (rows.tuning === null) return;
+async function estimateMeasuring({ base, rows, sources }, { folder, memoryLimit }, outside) {
+	if (rows.tuning === null) return { mostWaiting: 0 };
 	const shape = shapeOf(base);
-	await estimateWork({
+	return estimateWork({
 		shape,
 		plans: [],
 		measuring: measuringOf(base, shape.bytes, rows.tuning.rows, sources),
 		tuning: null,
 		evaluation: null,
 		makes: false,
+		staged: false,
 		workers: outside.kernel.workers
-	}, place, outside);
+	}, {
+		folder,
+		memoryLimit,
+		saved: measuringNeed(base, folder)
+	}, outside);
 }
 /** The same for an evaluation of a finished tier. Its files are made below `folder`. */
 async function estimateEvaluation({ base, tier, tokens }, place, outside) {
@@ -68256,18 +71948,30 @@ async function estimateEvaluation({ base, tier, tokens }, place, outside) {
 			rounded: 1
 		},
 		makes: false,
+		staged: false,
 		workers: outside.kernel.workers
-	}, place, outside);
+	}, {
+		...place,
+		saved: null
+	}, outside);
 }
-async function estimateWork(work, { folder, memoryLimit: given }, { kernel, report }) {
+async function estimateWork(work, { folder, saved, memoryLimit: given }, { kernel, report }) {
 	const estimate = estimateRun(work);
+	const free = await freeBytes(folder);
 	const fit = fitRun(estimate, work.plans, {
 		given,
 		usual: usualMemory(),
 		memory: machineMemory(),
 		folder,
-		free: await freeBytes(folder)
+		free
 	});
+	const needs = [{
+		folder,
+		bytes: fit.disk
+	}, ...saved === null ? [] : [saved]];
+	await requireRoom(needs);
+	for (const need of needs) if (need.bytes > 0) await tryFolder(need.folder);
+	const mostWaiting = Math.min(mostHeldOutside, (free ?? 1e400) - fit.disk);
 	return report.stage("Estimate the run", async () => {
 		const operations = estimate.stages.reduce((sum, stage) => sum + stage.operations, 0);
 		const speed = await measureSpeed(kernel, operations);
@@ -68281,11 +71985,13 @@ async function estimateWork(work, { folder, memoryLimit: given }, { kernel, repo
 		return {
 			memoryForStates: fit.inMemory,
 			inTurn: fit.inTurn,
+			mostWaiting,
 			lines
 		};
 	});
 }
-function workOf({ base, runs, rows, sources }, workers) {
+function workOf(request, workers) {
+	const { base, runs, rows, sources, staging } = request;
 	const shape = shapeOf(base);
 	const { tuning, evaluation } = rows;
 	const { repair, propagation } = runs[0].recipe.options;
@@ -68296,25 +72002,27 @@ function workOf({ base, runs, rows, sources }, workers) {
 		measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
 		tuning: tuning && {
 			tokens: tuning.rows.tokens,
-			repaired: repair?.includes("router") === true && shape.experts !== null ? tuning.rows.length * Math.min(48, tuning.rows.samples) : 0,
+			repaired: repair?.includes("router") === true && shape.experts !== null ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples) : 0,
 			sequential: propagation === "sequential",
 			residual: propagation === "sequential" && repair?.includes("residual") === true
 		},
 		evaluation: evaluation && {
 			tokens: evaluation.rows.tokens,
-			rounded: runs.filter((run) => isRounded(base, runs, run)).length
+			rounded: runs.filter((run) => isRounded(base, run)).length
 		},
 		makes: true,
+		staged: staging !== null && tuning !== null,
 		workers
 	};
 }
 function measuringOf(base, bytes, rows, { proxy }) {
-	const { others, ids, compared } = probeRowsOf(rows, probeSizeOf(base), {});
+	const { others, ids, more, compared } = probeRowsOf(rows, probeSizeOf(base), {});
 	const ofProxy = (proxy === null ? [] : [...proxy.files]).reduce((sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0), 0);
 	return {
 		bytes: proxy === null ? bytes : ofProxy,
 		others: others.length,
 		probe: ids.length,
+		more: more.length,
 		positions: compared.length
 	};
 }
@@ -68347,7 +72055,7 @@ async function obtainSensitivity(request, outside) {
 	return measures ? measureNow(request, outside) : given?.sensitivity ?? null;
 }
 /** Measures the base, or its proxy, on the calibration rows. Throws BAD_INPUT without rows. */
-async function measureNow({ base, domainWeights, workDir, rows: drawn, sources: { proxy } }, { kernel, report }) {
+async function measureNow({ base, domainWeights, workDir, rows: drawn, sources: { proxy }, ...rest }, { kernel, report }) {
 	const rows = drawn?.tuning?.rows;
 	if (rows === void 0) throw new OqeError("BAD_INPUT", "measuring needs calibration text, but method rounded reads none", "Leave method out.");
 	const request = {
@@ -68355,7 +72063,8 @@ async function measureNow({ base, domainWeights, workDir, rows: drawn, sources: 
 		rows,
 		proxy,
 		domainWeights,
-		workDir
+		workDir,
+		...rest
 	};
 	return report.stage("Measure", () => measureBase(request, {
 		kernel,
@@ -68377,6 +72086,7 @@ async function planModel(inputs, dependencies) {
 		const base = await openBase(baseModel, dependencies.connect, headersOnly);
 		await base.checkpoint.close();
 		for (const warning of base.warnings) dependencies.report.warn(warning);
+		requireBudgets(base, planning, dependencies.report);
 		return {
 			plan: makePlan(base, planning, null),
 			base,
@@ -68390,25 +72100,28 @@ async function planModel(inputs, dependencies) {
 			sensitivity: given,
 			proxy
 		}, opened);
-		requireBudgets(base, planning);
+		requireBudgets(base, planning, opened.report);
 		if (sources.measures) requireWeights(base);
 		const rows = sources.measures ? await drawRows$1(inputs, opened) : null;
-		const place = {
-			folder: workDir,
-			memoryLimit
-		};
-		if (rows !== null) await estimateMeasuring({
+		const fit = rows && await estimateMeasuring({
 			base,
 			rows,
 			sources
-		}, place, opened);
-		const sensitivity = await obtainSensitivity({
+		}, {
+			folder: workDir,
+			memoryLimit
+		}, opened);
+		const timeLimit = new TimeLimit(null);
+		const measuring = {
 			base,
 			rows,
 			sources,
 			domainWeights,
-			workDir
-		}, opened);
+			workDir,
+			timeLimit,
+			...fit
+		};
+		const sensitivity = await obtainSensitivity(measuring, opened);
 		return {
 			plan: makePlan(base, planning, sensitivity),
 			base,
@@ -68428,7 +72141,7 @@ async function measureModel(inputs, dependencies) {
 			proxy
 		}, opened);
 		const rows = await drawRows$1(inputs, opened);
-		await estimateMeasuring({
+		const fit = await estimateMeasuring({
 			base,
 			rows,
 			sources
@@ -68436,12 +72149,15 @@ async function measureModel(inputs, dependencies) {
 			folder: workDir,
 			memoryLimit
 		}, opened);
+		const timeLimit = new TimeLimit(inputs.timeLimit);
 		return measureNow({
 			base,
 			rows,
 			sources,
 			domainWeights,
-			workDir
+			workDir,
+			timeLimit,
+			...fit
 		}, opened);
 	});
 }
@@ -68456,20 +72172,28 @@ async function quantizeModel(inputs, out, dependencies) {
 			namespace: null
 		}, opened);
 		const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
-		const { plan, made } = await makeTiers(inputs, rehearsed, drafted, opened);
-		return {
-			plan,
-			folders: rehearsed.map(({ place }) => place),
-			failure: gateFailure(made)
+		const making = {
+			...drafted,
+			staging: null
 		};
+		return whileLocked(placesOf(rehearsed), async (places) => {
+			const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
+			return {
+				plan,
+				folders: stopped === null ? places : [],
+				stopped,
+				failure: gateFailure(receiptsOf(made))
+			};
+		});
 	});
 }
 /**
-* Makes and publishes the series. Nothing reaches the Hub before every tier is finished on disk.
+* Makes and publishes the series. Tuned tiers are staged on branches of their repositories while
+* they are made. No `main` changes before every tier is finished.
 */
 async function publishModel(inputs, dependencies) {
 	const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
-	const { hubToken, private: isPrivate } = inputs;
+	const { hubToken, private: isPrivate, until } = inputs;
 	const { report, occasion } = dependencies;
 	const hub = dependencies.connect();
 	checkNames({
@@ -68481,7 +72205,7 @@ async function publishModel(inputs, dependencies) {
 		hubToken,
 		namespace
 	}, report);
-	if (!dryRun) await report.stage("Check the token", checkToken);
+	const writable = dryRun ? null : await report.stage("Check the token", checkToken);
 	return withBase(baseModel, {
 		...dependencies,
 		connect: () => hub
@@ -68492,11 +72216,19 @@ async function publishModel(inputs, dependencies) {
 			namespace
 		}, opened);
 		const { drafts, sources } = drafted;
-		const inspect = () => inspectAll(hub, drafts, {
+		const { files: baseFiles } = base.checkpoint.repository;
+		const looking = {
 			hubToken,
-			overwrite
-		});
+			overwrite,
+			baseFiles,
+			report
+		};
+		const inspect = () => inspectAll(hub, drafts, looking);
 		const states = await report.stage("Look at the tier repositories", inspect);
+		if (!dryRun) await checkWrites(hub, states, {
+			writable,
+			report
+		});
 		const published = drafts.map((draft) => findPublished(draft, states.get(draft), gates));
 		const pending = drafts.filter((_, i) => published[i] === null);
 		const publishing = {
@@ -68516,31 +72248,45 @@ async function publishModel(inputs, dependencies) {
 				plan: seriesPlan(base, policy, plans),
 				made: [],
 				expected: [],
+				stopped: null,
 				...await publishTiers({
 					...publishing,
-					made: []
+					made: [],
+					reached: null
 				})
 			};
 		}
 		const rehearsed = await rehearse(inputs, pending, base);
 		const check = () => checkCards(hub, rehearsed, report);
 		if (!dryRun) await report.stage("Check the cards", check);
-		const { plan, made, expected } = await makeTiers(inputs, rehearsed, drafted, opened);
-		return {
-			plan,
-			made,
-			expected,
-			...await publishTiers({
-				...publishing,
-				made
-			})
+		const making = {
+			...drafted,
+			staging: dryRun ? null : {
+				hub,
+				private: isPrivate
+			}
 		};
+		return whileLocked(placesOf(rehearsed), async () => {
+			const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
+			const reached = stopped === null && until !== "measured" ? until === "staged" ? "staged" : null : "unfinished";
+			const published = await publishTiers({
+				...publishing,
+				made,
+				reached
+			});
+			return {
+				...run,
+				made: receiptsOf(made),
+				stopped,
+				...published
+			};
+		});
 	});
 }
 /** Opens the sources of the plan, checks the budgets, draws the rows and drafts the tiers. */
 async function prepare(inputs, place, opened) {
 	const { tiers, policy, floors, sensitivity, proxy } = inputs;
-	const { base, kernel } = opened;
+	const { base, kernel, report } = opened;
 	const sources = await openSources(base, {
 		policy,
 		sensitivity,
@@ -68550,7 +72296,7 @@ async function prepare(inputs, place, opened) {
 		tiers,
 		policy,
 		floors
-	});
+	}, report);
 	const rows = await drawRows$1(inputs, opened);
 	const target = {
 		...place,
@@ -68564,7 +72310,7 @@ async function prepare(inputs, place, opened) {
 	};
 }
 function drawRows$1(inputs, { base, connect, report }) {
-	return report.stage("Calibrate", () => calibrate(base, inputs, connect, report));
+	return report.stage("Draw the rows", () => calibrate(base, inputs, connect, report));
 }
 /**
 * Checks folders and cards before anything is measured. A plan by fixed rules replaces the measured
@@ -68589,9 +72335,12 @@ async function rehearse({ baseModel, overwrite, tiers, policy, floors }, drafts,
 	for (const { recipe } of runs) await rehearseCard(recipe);
 	return runs;
 }
-/** Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. */
-async function makeTiers(inputs, rehearsed, { sources, rows }, opened) {
-	const { baseModel, overwrite, tiers, policy, floors, gates } = inputs;
+/**
+* Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. `stopped` if
+* the time was up before that.
+*/
+async function makeTiers(inputs, rehearsed, { sources, rows, staging }, opened) {
+	const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
 	const { domainWeights, workDir, memoryLimit } = inputs;
 	const { base, kernel, report } = opened;
 	const { lines: expected, ...fit } = await estimateSeries({
@@ -68599,46 +72348,78 @@ async function makeTiers(inputs, rehearsed, { sources, rows }, opened) {
 		runs: rehearsed,
 		rows,
 		sources,
-		memoryLimit
+		memoryLimit,
+		workDir,
+		staging
 	}, opened);
-	const sensitivity = await obtainSensitivity({
-		base,
-		rows,
-		sources,
-		domainWeights,
-		workDir
-	}, opened);
-	const plan = makePlan(base, {
+	const timeLimit = new TimeLimit(inputs.timeLimit);
+	let plan = makePlan(base, {
 		tiers,
 		policy,
 		floors
-	}, sensitivity);
-	const runs = planDrafts(rehearsed, {
-		base,
-		floors,
-		plan,
-		sensitivity
-	});
-	const replacing = {
-		baseModel,
-		overwrite
-	};
-	const make = () => makeFolders({
-		base,
-		runs,
-		replacing,
-		gates,
-		rows,
-		...fit,
-		kernel,
-		report
-	});
-	return {
-		plan,
-		made: await report.stage("Quantize", make),
-		expected
-	};
+	}, null);
+	try {
+		const { mostWaiting } = fit;
+		const sensitivity = await obtainSensitivity({
+			base,
+			rows,
+			sources,
+			domainWeights,
+			workDir,
+			timeLimit,
+			mostWaiting
+		}, opened);
+		plan = makePlan(base, {
+			tiers,
+			policy,
+			floors
+		}, sensitivity);
+		if (until === "measured") return {
+			plan,
+			made: [],
+			expected,
+			stopped: null
+		};
+		const making = {
+			base,
+			runs: planDrafts(rehearsed, {
+				base,
+				floors,
+				plan,
+				sensitivity
+			}),
+			replacing: {
+				baseModel,
+				overwrite
+			},
+			gates,
+			rows,
+			staging,
+			timeLimit,
+			...fit
+		};
+		const make = () => makeFolders({
+			...making,
+			kernel,
+			report
+		});
+		return {
+			plan,
+			made: await report.stage("Quantize", make),
+			expected,
+			stopped: null
+		};
+	} catch (error) {
+		if (!(error instanceof TimeIsUp)) throw error;
+		return {
+			plan,
+			made: [],
+			expected,
+			stopped: error
+		};
+	}
 }
+const placesOf = (runs) => runs.map(({ place }) => place);
 const headersOnly = { allowHeaderOnly: true };
 const withWeights = { allowHeaderOnly: false };
 /** Opens base and kernel, and closes both, also after an error. */
@@ -68661,91 +72442,6 @@ async function withBase(baseModel, dependencies, options, run) {
 	} finally {
 		await base.checkpoint.close();
 	}
-}
-/** Throws BAD_CHECKPOINT for a base that has headers and no weights. */
-function requireWeights({ checkpoint }) {
-	if (!checkpoint.headerOnly) return;
-	throw new OqeError("BAD_CHECKPOINT", `${checkpoint.repository.name} has headers without weights: only policy oq can plan from them`, "Set policy oq, or download the whole model.");
-}
-
-// src/hub/answers.ts
-/** SHA-1 of a git object: a commit, or the blob of a file. */
-const gitId$1 = (what) => matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
-/** Schemas of the Hub's answers, with the fields that are used. */
-const answers = {
-	/**
-	* GET /api/whoami-v2. A token of an organization has no `orgs`, and only some tokens have a role.
-	*/
-	account: object({
-		name: line$2,
-		orgs: optional(list$1(object({ name: line$2 })), []),
-		auth: object({ accessToken: optional(object({ role: line$2 })) })
-	}),
-	/** GET /api/models/…/revision/…, by the field names of @huggingface/hub. */
-	revision: object({
-		/** A renamed repository has another id than the one in the request. */
-		name: pipe(line$2, check(isRepositoryId, "a repository, <namespace>/<name>")),
-		sha: gitId$1("a commit")
-	}),
-	/**
-	* GET /api/models/…/tree/…, and POST …/paths-info/…: files and folders. Unknown types are
-	* ignored.
-	*/
-	entries: list$1(looseObject({
-		type: line$2,
-		path: string("a path")
-	}, "an object")),
-	/** An entry of type `file`. */
-	file: object({
-		path: string("a path"),
-		size: count$2,
-		oid: gitId$1("a blob"),
-		lfs: nullish(object({ oid: sha256$1 }))
-	}),
-	/** POST /api/models/…/preupload/… */
-	uploadModes: object({ files: list$1(object({
-		path: string("a path"),
-		uploadMode: line$2
-	})) }),
-	/** POST /api/models/…/commit/… */
-	commit: object({ commitOid: gitId$1("a commit") })
-};
-/**
-* An answer of the Hub about `subject`, as its schema describes it. Throws NETWORK, naming the
-* field.
-*/
-function parseAnswer(schema, value, subject) {
-	return parse$2(schema, value, document$1(subject));
-}
-/** The same from the answer's body. */
-async function readAnswer(schema, response, subject) {
-	return parseAnswer(schema, readJson$1(await response.text(), document$1(subject)), subject);
-}
-/**
-* An entry of type `file`. Throws BAD_CHECKPOINT for a path that leaves its folder, else NETWORK.
-*/
-function parseFile(entry, subject) {
-	const name = printable(entry.path);
-	const fault = pathFault(entry.path);
-	if (fault !== null) throw new OqeError("BAD_CHECKPOINT", `${subject} lists the path "${name}": ${fault}`, "Report this repository.");
-	const { path, size, oid, lfs } = parseAnswer(answers.file, entry, `${subject}/${name}`);
-	return [path, {
-		size,
-		oid,
-		sha256: lfs?.oid ?? null
-	}];
-}
-/** Throws NETWORK for an answer whose fields are right by themselves, but which cannot be true. */
-function contradiction(subject, reason) {
-	const { where, code, hint } = document$1(subject);
-	return new OqeError(code, `${where} ${reason}`, hint);
-}
-function document$1(subject) {
-	return {
-		where: `The Hub's answer about ${subject}`,
-		code: "NETWORK",
-		hint: "Check the Hub endpoint, then run again."
-	};
 }
 
 // node_modules/gearhash-jit/dist/esm/table.js
@@ -69160,7 +72856,7 @@ function getView() {
 
 // node_modules/gearhash-jit/dist/esm/index.js
 /**
-* gearhash-jit — Fast GEAR rolling hash for content-defined chunking.
+* gearhash-jit \u2014 Fast GEAR rolling hash for content-defined chunking.
 *
 * Uses a tiny hand-written WASM module with native i64 arithmetic.
 * The hash state is kept as raw bytes in JS (avoiding BigInt in the hot path)
@@ -70517,7 +74213,7 @@ var Hasher = class Hasher {
 	}
 	/**
 	* Reset the hasher to process a new message with the same key/flags.
-	* Reuses all internal buffers — zero allocations.
+	* Reuses all internal buffers \u2014 zero allocations.
 	*/
 	reset() {
 		this.chunkState.resetTo(this.keyWords, 0, this.flags);
@@ -70784,8 +74480,8 @@ var XetChunker = class {
 	}
 	/**
 	* Batch entry point: processes a large contiguous buffer and returns all
-	* complete chunks. Hashes directly from `data` — no intermediate copy
-	* to chunkBuf — for every chunk whose bytes are fully within `data`.
+	* complete chunks. Hashes directly from `data` \u2014 no intermediate copy
+	* to chunkBuf \u2014 for every chunk whose bytes are fully within `data`.
 	*/
 	nextBlock(data, isFinal) {
 		const chunks = [];
@@ -70920,7 +74616,7 @@ const nodeHasher = Hasher.newKeyed(BLAKE3_NODE_KEY);
 * @internal
 *
 * `hash % 4 === 0` in Rust's `is_natural_cut`, where `%` operates on the
-* little-endian u64 at byte offset 24 — so only the low byte matters.
+* little-endian u64 at byte offset 24 \u2014 so only the low byte matters.
 */
 function isNaturalCut(hash) {
 	return hash[INDEX_OF_LAST_BYTE_OF_LAST_U64_IN_CHUNK_HASH] % MEAN_CHUNK_PER_NODE === 0;
@@ -71289,7 +74985,7 @@ var MerkleHashSubtree = class MerkleHashSubtree {
 		return new MerkleHashSubtree([...this.nodes], this.levels.map((l) => [...l]), this.atStart, this.atEnd);
 	}
 	/**
-	* The final aggregated hash — only available when both boundaries are
+	* The final aggregated hash \u2014 only available when both boundaries are
 	* known (`atStart && atEnd`). Equals `xorbHash(allChunks)`; apply
 	* `hmac(hash, zeroKey)` to obtain the file hash.
 	*
@@ -72118,7 +75814,7 @@ var StreamingMultipartParser = class {
 	* "considered part of the preamble") still matches the `\r\n--boundary` delimiter.
 	*/
 	#carry = CRLF;
-	/** Confirmed bytes (headers + data) of the in-progress part, as ≥STAGING_BLOCK_SIZE chunks. */
+	/** Confirmed bytes (headers + data) of the in-progress part, as \u2265STAGING_BLOCK_SIZE chunks. */
 	#partChunks = [];
 	#partLength = 0;
 	/** Staging block coalescing small appends; pushed to #partChunks when full. */
@@ -75214,6 +78910,22 @@ async function createRepo$1(params) {
 		id: output.id
 	};
 }
+async function createBranch$2(params) {
+	const repoId = toRepoId(params.repo);
+	const res = await (params.fetch ?? fetch)(`${params.hubUrl ?? "https://huggingface.co"}/api/${repoId.type}s/${repoId.name}/branch/${encodeURIComponent(params.branch)}`, {
+		method: "POST",
+		headers: {
+			"Content-Type": "application/json",
+			...params.accessToken && { Authorization: `Bearer ${params.accessToken}` }
+		},
+		body: JSON.stringify({
+			startingPoint: params.revision,
+			...params.empty && { emptyBranch: true },
+			overwrite: params.overwrite
+		})
+	});
+	if (!res.ok) throw await createApiError(res);
+}
 function pick(o, props) {
 	return Object.assign({}, ...props.map((prop) => {
 		if (o[prop] !== void 0) return { [prop]: o[prop] };
@@ -75242,6 +78954,14 @@ async function datasetInfo(params) {
 		gated: data.gated,
 		updatedAt: new Date(data.lastModified)
 	};
+}
+async function deleteBranch$1(params) {
+	const repoId = toRepoId(params.repo);
+	const res = await (params.fetch ?? fetch)(`${params.hubUrl ?? "https://huggingface.co"}/api/${repoId.type}s/${repoId.name}/branch/${encodeURIComponent(params.branch)}`, {
+		method: "DELETE",
+		headers: { ...params.accessToken && { Authorization: `Bearer ${params.accessToken}` } }
+	});
+	if (!res.ok) throw await createApiError(res);
 }
 function normalizeInferenceProviderMapping(hfModelId, inferenceProviderMapping) {
 	if (!inferenceProviderMapping) return [];
@@ -75308,8 +79028,133 @@ async function whoAmI(params) {
 	return response;
 }
 
-// src/hub/retry.ts
-/** Limits of retries. Times are in milliseconds. */
+// src/hub/answers.ts
+/** SHA-1 of a git object: a commit, or the blob of a file. */
+const gitId$1 = (what) => matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
+/** What a fine-grained token may do, by user, organization or repository. */
+const scoped = list$1(object({
+	entity: object({ name: line$2 }),
+	permissions: list$1(line$2)
+}));
+/** Schemas of the Hub's answers, with the fields that are used. */
+const answers = {
+	/**
+	* GET /api/whoami-v2. A token of an organization has no `orgs`, and only some tokens have a role.
+	* Where roles and scopes are not as we know them, the Hub counts as not telling them.
+	*/
+	account: object({
+		name: line$2,
+		orgs: optional(list$1(object({
+			name: line$2,
+			roleInOrg: fallback(nullish(line$2), null)
+		})), []),
+		auth: object({ accessToken: optional(object({
+			role: line$2,
+			fineGrained: fallback(nullish(object({ scoped })), null)
+		})) })
+	}),
+	/** GET /api/models/\u2026?expand=disabled */
+	standing: object({ disabled: fallback(nullish(boolean()), null) }),
+	/** GET /api/models/\u2026/revision/\u2026, by the field names of @huggingface/hub. */
+	revision: object({
+		/** A renamed repository has another id than the one in the request. */
+		name: pipe(line$2, check(isRepositoryId, "a repository, <namespace>/<name>")),
+		sha: gitId$1("a commit")
+	}),
+	/**
+	* GET /api/models/\u2026/tree/\u2026, and POST \u2026/paths-info/\u2026: files and folders. Unknown types are
+	* ignored.
+	*/
+	entries: list$1(looseObject({
+		type: line$2,
+		path: string("a path")
+	}, "an object")),
+	/** An entry of type `file`. */
+	file: object({
+		path: string("a path"),
+		size: count$2,
+		oid: gitId$1("a blob"),
+		lfs: nullish(object({ oid: sha256$1 }))
+	}),
+	/** POST /api/models/\u2026/preupload/\u2026 */
+	uploadModes: object({ files: list$1(object({
+		path: string("a path"),
+		uploadMode: line$2
+	})) }),
+	/** GET /api/models/\u2026/commits/\u2026: newest first. */
+	commits: list$1(object({
+		title: line$2,
+		authors: list$1(object({ user: line$2 }))
+	})),
+	/** POST /<id>.git/info/lfs/objects/batch: an object without `upload` is in the storage. */
+	batch: object({
+		transfer: optional(line$2, "basic"),
+		objects: list$1(object({
+			oid: sha256$1,
+			actions: nullish(object({ upload: nullish(unknown()) })),
+			error: nullish(object({ message: line$2 }))
+		}))
+	}),
+	/** POST /api/models/\u2026/commit/\u2026 */
+	commit: object({ commitOid: gitId$1("a commit") })
+};
+/**
+* An answer of the Hub about `subject`, as its schema describes it. Throws NETWORK, naming the
+* field.
+*/
+function parseAnswer(schema, value, subject) {
+	return parse$2(schema, value, document$2(subject));
+}
+/** The same from the answer's body. */
+async function readAnswer(schema, response, subject) {
+	return parseAnswer(schema, readJson$1(await response.text(), document$2(subject)), subject);
+}
+/**
+* An entry of type `file`. Throws BAD_CHECKPOINT for a path that leaves its folder, else NETWORK.
+*/
+function parseFile(entry, subject) {
+	const name = printable(entry.path);
+	const fault = pathFault(entry.path);
+	if (fault !== null) throw new OqeError("BAD_CHECKPOINT", `${subject} lists the path "${name}": ${fault}`, "Report this repository.");
+	const { path, size, oid, lfs } = parseAnswer(answers.file, entry, `${subject}/${name}`);
+	return [path, {
+		size,
+		oid,
+		sha256: lfs?.oid ?? null
+	}];
+}
+/** Throws NETWORK for an answer whose fields are right by themselves, but which cannot be true. */
+function contradiction(subject, reason) {
+	const { where, code, hint } = document$2(subject);
+	return new OqeError(code, `${where} ${reason}`, hint);
+}
+function document$2(subject) {
+	return {
+		where: `The Hub's answer about ${subject}`,
+		code: "NETWORK",
+		hint: "Check the Hub endpoint, then run again."
+	};
+}
+
+// src/hub/traffic.ts
+function newTraffic() {
+	return {
+		received: 0,
+		sent: 0,
+		requests: 0,
+		retries: 0
+	};
+}
+/** The same `fetch`; its requests are counted. */
+function countRequests(fetch, traffic) {
+	return (...given) => {
+		traffic.requests++;
+		return fetch(...given);
+	};
+}
+
+// src/hub/patience.ts
+/** Limits of attempts. Times are in milliseconds. */
 const retryLimits = {
 	/**
 	* Eight attempts, with waits that double from one second, cover an outage of about two minutes.
@@ -75326,77 +79171,59 @@ const retryLimits = {
 	/** The Hub limits requests per five minutes, so that a legitimate `Retry-After` is not longer. */
 	longestToldWait: 31e4,
 	/** Three such windows. */
-	totalWait: 93e4
+	toldWait: 93e4,
+	/**
+	* Time without progress, over all attempts of a call: silence, trickles, failed attempts and
+	* waits that nobody asked for. What follows a given-up call (a look at main) still fits into five
+	* minutes.
+	*/
+	lost: 24e4,
+	/** The same after a call that was given up because of silence, until something answers. */
+	lostAfterSilence: 3e4,
+	/** A gateway of the Hub gives up after a minute itself (504). */
+	silence: 6e4,
+	/** When the log says that nothing comes. */
+	firstWord: 3e4,
+	/**
+	* Bytes per millisecond that a body must bring in each minute: a tenth of a slow line (1 Mbit/s)
+	* that ten transfers share.
+	*/
+	slowest: 8,
+	/** A timer that fires later than this says that this machine was busy or asleep, not the Hub. */
+	late: 5e3
 };
-/**
-* A failure that another attempt may avoid. `wait` is the time that the server asks for in
-* milliseconds; null if it does not say. `attempts` is the number of attempts that such a failure
-* is worth.
-*/
+/** The real clock, unless `given` says otherwise. */
+function createPatience(report, given = {}) {
+	return {
+		now: () => performance.timeOrigin + performance.now(),
+		after: (milliseconds, run) => {
+			const timer = setTimeout(run, milliseconds);
+			return () => clearTimeout(timer);
+		},
+		sleep: async (milliseconds, signal) => {
+			await setTimeout$1(milliseconds, void 0, signal ? { signal } : {});
+		},
+		random: Math.random,
+		contact: { isLost: false },
+		traffic: newTraffic(),
+		...given,
+		report
+	};
+}
+/** A failure that another attempt may avoid. */
 var Transient = class extends Error {
 	wait;
 	attempts;
-	constructor(message, wait = null, attempts = retryLimits.attempts) {
+	isSilence;
+	hint;
+	constructor(message, circumstances = {}) {
 		super(message);
-		this.wait = wait;
-		this.attempts = attempts;
+		this.wait = circumstances.wait ?? null;
+		this.attempts = circumstances.attempts ?? retryLimits.attempts;
+		this.isSilence = circumstances.isSilence ?? false;
+		this.hint = circumstances.hint ?? null;
 	}
 };
-/** The real clock. */
-async function sleep(milliseconds, signal) {
-	await setTimeout$1(milliseconds, void 0, signal ? { signal } : {});
-}
-/**
-* Repeats `attempt` while it throws `Transient`, at most as often as that failure is worth; then
-* throws NETWORK. The wait is the time that the server asks for, else "full jitter": uniform in [0,
-* min(longestWait, firstWait · 2^n)]. It spreads parallel clients best (M. Brooker, "Exponential
-* Backoff And Jitter", 2015).
-*/
-async function retry(patience, what, attempt, signal) {
-	let waited = 0;
-	for (let tries = 1;; tries++) {
-		signal?.throwIfAborted();
-		try {
-			return await attempt();
-		} catch (failure) {
-			if (!(failure instanceof Transient)) throw failure;
-			if (tries >= failure.attempts) throw givenUp(what, `${tries} attempts`, failure);
-			const wait = failure.wait || backoff(tries, patience.random());
-			if (wait > retryLimits.longestToldWait || waited + wait > retryLimits.totalWait) throw givenUp(what, `${tries} attempts; the next one would be allowed in ${Math.ceil(wait / 1e3)} s`, failure);
-			waited += wait;
-			const seconds = (wait / 1e3).toFixed(1);
-			const next = `attempt ${tries + 1} of ${failure.attempts} in ${seconds} s`;
-			patience.report.info(`${what}: ${failure.message}; ${next}`);
-			await patience.sleep(wait, signal);
-		}
-	}
-}
-function backoff(tries, chance) {
-	return Math.round(chance * Math.min(retryLimits.longestWait, retryLimits.firstWait * 2 ** (tries - 1)));
-}
-function givenUp(what, effort, last) {
-	return new OqeError("NETWORK", `${what} failed after ${effort}. The last one: ${last.message}`, "Check the Hub endpoint and the connection of this machine, and see https://status.huggingface.co. Then run again: finished uploads are not sent twice.");
-}
-/** Statuses for "try later": timeouts, rate limits and temporary faults. */
-function isTransientStatus(status) {
-	return status === 408 || status === 429 || status === 500 || status >= 502 && status <= 504;
-}
-/**
-* The wait that a server asks for, in milliseconds; null if it does not say. It is `Retry-After` in
-* seconds or as a date (RFC 9110 §10.2.3), else for 429 the Hub's `RateLimit: "api";r=0;t=55`. A
-* date is compared with the server's own `Date`, so that a wrong local clock does not matter.
-*/
-function toldWait(status, headers, now = Date.now()) {
-	const after = headers.get("retry-after")?.trim();
-	if (after && /^\d+$/.test(after)) return Number(after) * 1e3;
-	if (after && !Number.isNaN(Date.parse(after))) {
-		const sent = Date.parse(headers.get("date") ?? "");
-		return Math.max(0, Date.parse(after) - (Number.isNaN(sent) ? now : sent));
-	}
-	if (status !== 429) return null;
-	const resets = [...(headers.get("ratelimit") ?? "").matchAll(/;\s*t=(\d+)/g)].map((match) => Number(match[1]));
-	return resets.length === 0 ? null : Math.max(...resets) * 1e3;
-}
 
 // src/hub/unreachable.ts
 /** What no later attempt changes, by OpenSSL's and Node's codes of the failure. */
@@ -75420,7 +79247,8 @@ function unreachable(failure, { server, reason, hasAnswered }) {
 	const fault = chain.some(({ message }) => message === "bad port") ? "Node's fetch refuses this port" : known?.[1];
 	if (fault !== void 0) return new OqeError("NETWORK", `${server} cannot be reached: ${fault}`, "Check the Hub endpoint (hub-endpoint or HF_ENDPOINT), and any proxy in between.", failure);
 	const isWrong = !hasAnswered && chain.some((cause) => unconnected.test(codeOf(cause)));
-	return new Transient(reason, null, isWrong ? retryLimits.firstContact : retryLimits.attempts);
+	const { attempts, firstContact } = retryLimits;
+	return new Transient(reason, { attempts: isWrong ? firstContact : attempts });
 }
 /** The failure and its causes. */
 function causes(failure) {
@@ -75524,7 +79352,7 @@ function checkTarget(url, home) {
 }
 /** The error for a request without an answer. */
 function noAnswer(failure, signal, { origin: server }, hasAnswered) {
-	if (signal?.aborted && signal.reason?.name !== "TimeoutError") return signal.reason;
+	if (signal?.aborted) return signal.reason;
 	return unreachable(failure, {
 		server,
 		reason: describe$1(failure),
@@ -75683,17 +79511,333 @@ function isAtHub(transport, address) {
 	return URL.canParse(address) && new URL(address).origin === new URL(transport.endpoint).origin;
 }
 
+// src/hub/expected.ts
+const anyObject = object({});
+/** What the Hub answers with, as it comes, by method and path below the endpoint. */
+const routes$1 = [
+	[/^GET \/api\/whoami-v2$/, answers.account],
+	[/^GET \/api\/(models|datasets)\/[^/]+\/[^/]+\/revision\//, object({
+		id: pipe(line$2, check(isRepositoryId, "a repository, <namespace>/<name>")),
+		sha: gitId$1("a commit")
+	})],
+	[/^GET \/api\/models\/[^/]+\/[^/]+\/tree\//, answers.entries],
+	[/^GET \/api\/models\/[^/]+\/[^/]+\/commits\//, answers.commits],
+	[/^POST \/api\/datasets\/[^/]+\/[^/]+\/paths-info\//, answers.entries],
+	[/^POST \/api\/repos\/create$/, anyObject],
+	[/^POST \/api\/validate-yaml$/, anyObject],
+	[/^POST \/api\/models\/[^/]+\/[^/]+\/preupload\//, answers.uploadModes],
+	[/^POST \/api\/models\/[^/]+\/[^/]+\/commit\//, answers.commit],
+	[/^POST \/[^/]+\/[^/]+\.git\/info\/lfs\/objects\/batch$/, answers.batch]
+];
+/** What to do if something else than the Hub answers. */
+const strangerHint = "Something between this machine and the Hub may answer in its place, such as the login page of a network or a proxy. Open the endpoint in a browser, then run again.";
+/**
+* Why a successful answer cannot be the Hub's, in words; null if it can. `request` is method and
+* path, such as `GET /api/whoami-v2`.
+*/
+function faultOf(request, body) {
+	const schema = routes$1.find(([pattern]) => pattern.test(request))?.[1];
+	if (schema === void 0) return null;
+	const text = new TextDecoder().decode(body);
+	let value;
+	try {
+		value = JSON.parse(text);
+	} catch {
+		const start = body.length === 0 ? "it is empty" : `it begins with "${printable(text, 40)}"`;
+		return `expected JSON, got ${body.length} bytes that are none: ${start}`;
+	}
+	const { success, issues } = safeParse(schema, value, { abortEarly: true });
+	return success ? null : describeIssue(issues[0]);
+}
+
+// src/hub/own-connection.ts
+/**
+* How to send a request over a connection that no other request has used, past caches. Node's
+* `fetch` has no such option, and Node does not export its pool of connections. But it keeps the
+* usual pool under this symbol (undici's `lib/global.js`), so another of its kind can be made.
+*/
+function ownConnection() {
+	const headers = {
+		Connection: "close",
+		"Cache-Control": "no-cache",
+		Pragma: "no-cache"
+	};
+	const usual = Reflect.get(globalThis, Symbol.for("undici.globalDispatcher.1"));
+	if (typeof usual !== "object" || usual === null) return { headers };
+	try {
+		const Pool = usual.constructor;
+		return {
+			headers,
+			dispatcher: new Pool()
+		};
+	} catch {
+		return { headers };
+	}
+}
+
+// src/hub/watch.ts
+/**
+* Ends an attempt that makes no progress. It looks at windows of a minute: each must bring a body's
+* bytes at 8 kB/s, or end a phase (the request is sent, the answer begins). So a server that
+* accepts and is silent, one that sends headers only, and one that sends a byte per second are all
+* given up after a minute, and a large body may take as long as it needs.
+*/
+var Watch = class {
+	#watched;
+	#abort = new AbortController();
+	#cancel = () => {};
+	#began;
+	/** Milliseconds of earlier windows that brought too little. */
+	#lost = 0;
+	#opened = 0;
+	#bytes = 0;
+	constructor(watched) {
+		this.#watched = watched;
+		this.#began = watched.patience.now();
+		this.#open();
+	}
+	/** Fires with a `Transient`. */
+	get signal() {
+		return this.#abort.signal;
+	}
+	/** Bytes of a body were sent or received. */
+	count(bytes, way) {
+		this.#bytes += bytes;
+		this.#watched.patience.traffic[way] += bytes;
+	}
+	/** A body was handed over whole. That says nothing of how fast it goes. */
+	countShort(bytes) {
+		this.#watched.patience.traffic.sent += bytes;
+	}
+	/** The request is sent. */
+	sent() {
+		this.#close();
+		this.#open();
+	}
+	/** The answer has begun. */
+	answered() {
+		this.#watched.patience.contact.isLost = false;
+		this.sent();
+	}
+	/**
+	* Stops watching. Returns the milliseconds without progress. Of an attempt that was given up, the
+	* window before counts as well: megabytes of an upload go no further than this machine's buffers.
+	*/
+	end() {
+		this.#close();
+		if (!this.signal.aborted) return this.#lost;
+		const elapsed = this.#watched.patience.now() - this.#began;
+		return Math.max(this.#lost, Math.min(elapsed, 2 * retryLimits.silence));
+	}
+	#open() {
+		const { patience, budget } = this.#watched;
+		this.#opened = patience.now();
+		this.#bytes = 0;
+		const length = Math.max(0, Math.min(retryLimits.silence, budget - this.#lost));
+		if (length <= retryLimits.firstWord) this.#wait(length, () => this.#giveUp());
+		else this.#wait(retryLimits.firstWord, () => {
+			if (this.#isSlow()) this.#say();
+			this.#wait(length - retryLimits.firstWord, () => this.#giveUp());
+		});
+	}
+	/** Calls `run` then, unless the timer comes late: then nobody could have read what came. */
+	#wait(milliseconds, run) {
+		const { patience } = this.#watched;
+		const due = patience.now() + milliseconds;
+		this.#cancel = patience.after(milliseconds, () => {
+			if (patience.now() - due < retryLimits.late) run();
+			else this.#open();
+		});
+	}
+	#close() {
+		this.#cancel();
+		if (this.#isSlow()) this.#lost += this.#elapsed();
+		this.#opened = this.#watched.patience.now();
+		this.#bytes = 0;
+	}
+	#elapsed() {
+		return this.#watched.patience.now() - this.#opened;
+	}
+	#isSlow() {
+		return this.#bytes < retryLimits.slowest * Math.max(1, this.#elapsed());
+	}
+	#giveUp() {
+		if (this.#isSlow()) this.#abort.abort(new Transient(this.#describe(), { isSilence: true }));
+		else this.sent();
+	}
+	#say() {
+		const { patience, what, budget } = this.#watched;
+		const end = this.#opened + budget - this.#lost;
+		const time = new Date(end).toISOString().slice(11, 16);
+		patience.report.info(`${what}: ${this.#describe()}; trying until ${time} UTC`);
+	}
+	#describe() {
+		const seconds = Math.round(this.#elapsed() / 1e3);
+		return this.#bytes === 0 ? `no answer for ${seconds} s` : `only ${this.#bytes} bytes in ${seconds} s`;
+	}
+};
+
+// src/hub/retry.ts
+/**
+* Repeats `attempt` while it throws `Transient`, at most as often as that failure is worth; then
+* throws NETWORK. The wait is the time that the server asks for, else "full jitter": uniform in [0,
+* min(longestWait, firstWait · 2^n)]. It spreads parallel clients best (M. Brooker, "Exponential
+* Backoff And Jitter", 2015). An attempt that calls `begin` is watched; its time without progress
+* counts, else all of its time.
+*/
+async function retry(patience, what, attempt, signal) {
+	const budget = patience.contact.isLost ? retryLimits.lostAfterSilence : retryLimits.lost;
+	const spent = {
+		told: 0,
+		lost: 0
+	};
+	for (let tries = 1;; tries++) {
+		signal?.throwIfAborted();
+		const watches = [];
+		const began = patience.now();
+		try {
+			return await attempt(() => {
+				watches.push(new Watch({
+					patience,
+					what,
+					budget: budget - spent.lost
+				}));
+				return watches.at(-1);
+			});
+		} catch (failure) {
+			if (!(failure instanceof Transient)) throw failure;
+			const watched = watches.reduce((sum, watch) => sum + watch.end(), 0);
+			spent.lost += watches.length > 0 ? watched : patience.now() - began;
+			const wait = nextWait(failure, tries, {
+				patience,
+				what,
+				budget,
+				spent
+			});
+			const next = `attempt ${tries + 1} of ${failure.attempts} in ${(wait / 1e3).toFixed(1)} s`;
+			patience.report.info(`${what}: ${failure.message}; ${next}`);
+			patience.traffic.retries++;
+			await patience.sleep(wait, signal);
+		} finally {
+			for (const watch of watches) watch.end();
+		}
+	}
+}
+/** The wait before the next attempt; counts it. Throws NETWORK if there is no next attempt. */
+function nextWait(failure, tries, call) {
+	const { patience, what, budget, spent } = call;
+	const giveUp = (effort) => {
+		if (failure.isSilence) patience.contact.isLost = true;
+		return givenUp(what, effort, failure);
+	};
+	if (tries >= failure.attempts) throw giveUp(`${tries} attempts`);
+	const wait = failure.wait || backoff(tries, patience.random());
+	const kind = failure.wait ? "told" : "lost";
+	if (spent.lost + (kind === "lost" ? wait : 0) >= budget) throw giveUp(`${tries} attempts in ${Math.round(spent.lost / 1e3)} s`);
+	spent[kind] += wait;
+	if (wait > retryLimits.longestToldWait || spent.told > retryLimits.toldWait) throw giveUp(`${tries} attempts; the next one would be allowed in ${Math.ceil(wait / 1e3)} s`);
+	return wait;
+}
+function backoff(tries, chance) {
+	return Math.round(chance * Math.min(retryLimits.longestWait, retryLimits.firstWait * 2 ** (tries - 1)));
+}
+function givenUp(what, effort, last) {
+	return new OqeError("NETWORK", `${what} failed after ${effort}. The last one: ${last.message}`, last.hint ?? "Check the Hub endpoint and the connection of this machine, and see https://status.huggingface.co. Then run again: finished uploads are not sent twice.", last);
+}
+/** Statuses for "try later": timeouts, rate limits and temporary faults. */
+function isTransientStatus(status) {
+	return status === 408 || status === 429 || status === 500 || status >= 502 && status <= 504;
+}
+/**
+* The wait that a server asks for, in milliseconds; null if it does not say. It is `Retry-After` in
+* seconds or as a date (RFC 9110 §10.2.3), else for 429 the Hub's `RateLimit: "api";r=0;t=55`. A
+* date is compared with the server's own `Date`, so that a wrong local clock does not matter.
+*/
+function toldWait(status, headers, now = Date.now()) {
+	const after = headers.get("retry-after")?.trim();
+	if (after && /^\d+$/.test(after)) return Number(after) * 1e3;
+	if (after && !Number.isNaN(Date.parse(after))) {
+		const sent = Date.parse(headers.get("date") ?? "");
+		return Math.max(0, Date.parse(after) - (Number.isNaN(sent) ? now : sent));
+	}
+	if (status !== 429) return null;
+	const resets = [...(headers.get("ratelimit") ?? "").matchAll(/;\s*t=(\d+)/g)].map((match) => Number(match[1]));
+	return resets.length === 0 ? null : Math.max(...resets) * 1e3;
+}
+
+// src/hub/body.ts
+/** Shorter bodies are sent at once: how their bytes go says nothing. */
+const shortBody = 65536;
+/** Bytes that are counted at once. */
+const step = 65536;
+/**
+* The same body, whose bytes the watch counts as they are sent. Streams and forms are left as they
+* are.
+*/
+function counted(body, watch) {
+	if (body instanceof Blob) return new CountedBody(body, watch);
+	if (typeof body === "string" && body.length > shortBody) return new CountedBody(new BytesBody(Buffer.from(body)), watch);
+	if (body instanceof ArrayBuffer && body.byteLength > shortBody) return new CountedBody(new BytesBody(new Uint8Array(body)), watch);
+	if (ArrayBuffer.isView(body) && body.byteLength > shortBody) {
+		const { buffer, byteOffset, byteLength } = body;
+		return new CountedBody(new BytesBody(new Uint8Array(buffer, byteOffset, byteLength)), watch);
+	}
+	watch.countShort(shortSize(body));
+	return body ?? null;
+}
+/** Bytes of a body that is sent at once; 0 for streams and forms. */
+function shortSize(body) {
+	if (typeof body === "string") return Buffer.byteLength(body);
+	return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : 0;
+}
+/**
+* A Blob over bytes that are not copied. fetch uses its size, type and stream. The stream gives
+* bytes as the connection takes them; that of Node's own Blob gives all at once.
+*/
+var BytesBody = class extends Blob {
+	size;
+	#bytes;
+	constructor(bytes) {
+		super([]);
+		this.size = bytes.length;
+		this.#bytes = bytes;
+	}
+	stream() {
+		const bytes = this.#bytes;
+		let at = 0;
+		return new ReadableStream({ pull(controller) {
+			if (at === bytes.length) return controller.close();
+			controller.enqueue(bytes.subarray(at, at + step));
+			at = Math.min(at + step, bytes.length);
+		} });
+	}
+};
+var CountedBody = class extends Blob {
+	size;
+	#body;
+	#watch;
+	constructor(body, watch) {
+		super([], { type: body.type });
+		this.size = body.size;
+		this.#body = body;
+		this.#watch = watch;
+	}
+	stream() {
+		const watch = this.#watch;
+		const counter = new TransformStream({
+			transform(chunk, controller) {
+				watch.count(chunk.length, "sent");
+				controller.enqueue(chunk);
+			},
+			flush: () => watch.sent()
+		});
+		return this.#body.stream().pipeThrough(counter);
+	}
+};
+
 // src/hub/transport.ts
 /** Largest answer that is read into memory. JSON pages and xet's shards are far smaller. */
 const answerLimit = 128 << 20;
-/**
-* Slower transfers are given up: bytes per millisecond, after the first five minutes (undici's
-* default).
-*/
-const slowest = {
-	grace: 3e5,
-	bytesPerMillisecond: 32
-};
 /** The token's placeholder for @huggingface/hub, to write into `Authorization`. */
 function credentials(transport) {
 	return transport.authenticated ? { accessToken: tokenPlaceholder } : {};
@@ -75707,12 +79851,26 @@ function createTransport(endpoint, authenticated, sender, patience) {
 		if (input instanceof Request) throw new OqeError("INTERNAL", "The Hub's fetch takes an address, not a Request");
 		const address = String(input);
 		const what = `${init.method ?? "GET"} ${place(address)}`;
-		const attempt = () => whole(sender, address, init);
-		if (isReplayable(init.body)) return retry(patience, what, attempt, init.signal ?? void 0);
-		return attempt().catch((failure) => {
+		const call = {
+			sender,
+			endpoint,
+			address,
+			init
+		};
+		if (isReplayable(init.body)) return retry(patience, what, (begin) => whole(call, begin()), init.signal ?? void 0);
+		const watch = new Watch({
+			patience,
+			what,
+			budget: retryLimits.lost
+		});
+		try {
+			return await whole(call, watch);
+		} catch (failure) {
 			if (!(failure instanceof Transient)) throw failure;
 			throw new OqeError("NETWORK", `${what} failed and what it sent cannot be sent again: ${failure.message}`, "Run again.");
-		});
+		} finally {
+			watch.end();
+		}
 	};
 	return {
 		...sender,
@@ -75726,14 +79884,20 @@ function createTransport(endpoint, authenticated, sender, patience) {
 * One attempt. Returns the answer with its body in memory; throws `Transient` if another attempt
 * may help.
 */
-async function whole(sender, address, init) {
+async function whole(call, watch) {
+	const { sender, address, init } = call;
+	const signal = init.signal ? AbortSignal.any([init.signal, watch.signal]) : watch.signal;
+	const sent = counted(init.body, watch);
 	const answer = await sender.send(address, {
 		...init,
-		signal: withDeadline(init.signal, bodySize(init.body))
+		...sent && { body: sent },
+		signal
 	});
+	watch.answered();
 	const { response } = answer;
 	if (isTransientStatus(response.status)) throw await transient(answer);
-	const bytes = await readAll(response, place(answer.url), init.signal);
+	const bytes = await readAll(response, place(answer.url), watch, signal);
+	if (response.ok) checkAnswer(call, bytes);
 	const bodiless = [
 		101,
 		204,
@@ -75748,17 +79912,28 @@ async function whole(sender, address, init) {
 	Object.defineProperty(copy, "url", { value: place(answer.url) });
 	return copy;
 }
-async function readAll(response, where, signal) {
+/**
+* Throws `Transient` for a success with anything else in it than the Hub's answer: half of a
+* document, or the login page of a network.
+*/
+function checkAnswer({ endpoint, address, init }, body) {
+	if (!address.startsWith(`${endpoint}/`)) return;
+	const [path] = address.slice(endpoint.length).split("?");
+	const fault = faultOf(`${init.method ?? "GET"} ${path}`, body);
+	if (fault !== null) throw new Transient(`the answer is not the Hub's: ${fault}`, { hint: strangerHint });
+}
+async function readAll(response, where, watch, signal) {
 	const chunks = [];
 	let size = 0;
 	try {
 		for await (const chunk of response.body ?? []) {
 			size += chunk.length;
+			watch.count(chunk.length, "received");
 			if (size > answerLimit) break;
 			chunks.push(chunk);
 		}
 	} catch (failure) {
-		signal?.throwIfAborted();
+		signal.throwIfAborted();
 		throw new Transient(`the answer was cut short after ${size} bytes (${describe$1(failure)})`);
 	}
 	if (size > answerLimit) throw new OqeError("NETWORK", `${where} answers with more than ${answerLimit} bytes`, "This is a fault of the Hub or of a proxy.");
@@ -75769,17 +79944,7 @@ async function transient(answer) {
 	const { response } = answer;
 	await response.body?.cancel().catch(() => {});
 	const said = response.headers.get("x-error-message");
-	return new Transient(`status ${response.status}${said ? ` (${printable(said)})` : ""}`, toldWait(response.status, response.headers));
-}
-/** A signal that fires with the caller's, or when a transfer of `bytes` takes too long. */
-function withDeadline(signal, bytes) {
-	const deadline = AbortSignal.timeout(slowest.grace + Math.ceil(bytes / slowest.bytesPerMillisecond));
-	return signal ? AbortSignal.any([signal, deadline]) : deadline;
-}
-function bodySize(body) {
-	if (body instanceof Blob) return body.size;
-	if (typeof body === "string") return body.length;
-	return body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength : 0;
+	return new Transient(`status ${response.status}${said ? ` (${printable(said)})` : ""}`, { wait: toldWait(response.status, response.headers) });
 }
 
 // src/hub/range.ts
@@ -75788,6 +79953,10 @@ function bodySize(body) {
 * attempts.
 */
 const pieceBytes = 32 << 20;
+/**
+* Pieces of one read at the same time: one connection to a distant storage is slower than the line.
+*/
+const piecesAtOnce = 4;
 /** A server that ignores `Range` sends the whole file. That is accepted up to this size. */
 const wholeFileBytes = 1 << 20;
 /**
@@ -75800,38 +79969,63 @@ function openRemote(transport, file) {
 	const remote = {
 		transport,
 		file,
-		link: { storage: null }
+		link: { storage: null },
+		sending: { headers: {} }
 	};
+	let isWarned = false;
 	return {
 		name,
 		size: file.size,
-		async read(offset, length, into) {
-			if (!(Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0 && offset + length <= file.size)) throw new OqeError("BAD_CHECKPOINT", `${name} has ${file.size} bytes; asked for ${length} at ${offset}`);
-			const bytes = into ?? new Uint8Array(length);
-			for (let done = 0; done < length; done += pieceBytes) {
-				const piece = bytes.subarray(done, Math.min(done + pieceBytes, length));
-				const what = `Reading ${name} at ${offset + done}`;
-				await retry(transport.patience, what, () => readPiece(remote, offset + done, piece));
-			}
-			return bytes;
+		read: (offset, length, into) => readRange(remote, {
+			offset,
+			length
+		}, into),
+		readAgain: (offset, length, into) => {
+			const how = "reading them again, over another connection";
+			if (!isWarned) transport.patience.report.warn(`bytes of ${name} came wrong: ${how}`);
+			isWarned = true;
+			return readRange({
+				...remote,
+				link: { storage: null },
+				sending: ownConnection()
+			}, {
+				offset,
+				length
+			}, into);
 		}
 	};
 }
+async function readRange(remote, { offset, length }, into) {
+	const { transport, file } = remote;
+	const name = `${file.id}@${file.commit}/${file.path}`;
+	if (!(Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0 && offset + length <= file.size)) throw new OqeError("BAD_CHECKPOINT", `${name} has ${file.size} bytes; asked for ${length} at ${offset}`);
+	const bytes = into ?? new Uint8Array(length);
+	const readOne = ([start, end]) => {
+		const what = `Reading ${name} at ${offset + start}`;
+		const piece = bytes.subarray(start, end);
+		return retry(transport.patience, what, (begin) => readPiece(remote, offset + start, piece, begin()));
+	};
+	const [first, ...rest] = pieces(length, pieceBytes);
+	if (first !== void 0) await readOne(first);
+	await mapBounded(rest, piecesAtOnce, readOne);
+	return bytes;
+}
 /** One attempt to fill `into` with the bytes from `offset`. */
-async function readPiece(remote, offset, into) {
+async function readPiece(remote, offset, into, watch) {
 	const { link } = remote;
 	const range = {
 		offset,
 		length: into.length
 	};
-	const answer = await request(remote, range, withDeadline(null, into.length)).catch((failure) => {
+	const answer = await request(remote, range, watch.signal).catch((failure) => {
 		link.storage = null;
 		throw failure;
 	});
+	watch.answered();
 	try {
 		if (isTransientStatus(answer.response.status)) throw await transient(answer);
-		const { skip, total } = await checkRange(remote, answer, range);
-		await fill(answer.response, skip, total, into);
+		const body = await checkRange(remote, answer, range);
+		await fill(answer.response, body, into, watch);
 	} catch (failure) {
 		link.storage = null;
 		await answer.response.body?.cancel().catch(() => {});
@@ -75839,13 +80033,16 @@ async function readPiece(remote, offset, into) {
 	}
 }
 /** Asks the remembered link first. If it has expired, asks the Hub again, once. */
-async function request({ transport, file, link }, { offset, length }, signal) {
+async function request({ transport, file, link, sending }, { offset, length }, signal) {
+	const bytes = `bytes=${offset}-${offset + length - 1}`;
 	const range = {
-		Range: `bytes=${offset}-${offset + length - 1}`,
+		...sending.headers,
+		Range: bytes,
 		"Accept-Encoding": "identity"
 	};
 	if (link.storage !== null) {
 		const stored = await transport.send(link.storage, {
+			...sending,
 			headers: range,
 			signal
 		});
@@ -75856,6 +80053,7 @@ async function request({ transport, file, link }, { offset, length }, signal) {
 	const path = encodePath(file.path);
 	const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${path}`;
 	const answer = await transport.send(resolve, {
+		...sending,
 		headers: {
 			...range,
 			...authorization(transport)
@@ -75896,7 +80094,10 @@ async function checkRange({ transport, file }, answer, { offset, length }) {
 /** The server sends the whole file. That is accepted only for small files. */
 function checkWhole(file, { response, url }, { offset, length }) {
 	const sent = response.headers.get("content-length");
-	if (sent !== null && Number(sent) !== file.size) throw wrongSize(`${file.id}@${file.commit}/${file.path}`, file.size, `${printable(sent, 40)} bytes`);
+	if (sent !== null && Number(sent) !== file.size) {
+		const words = `it sent ${printable(sent, 40)} bytes; expected a range of ${file.size} bytes`;
+		throw new Transient(words, { hint: strangerHint });
+	}
 	if (length === file.size || file.size <= wholeFileBytes) return {
 		skip: offset,
 		total: file.size
@@ -75922,7 +80123,7 @@ function wrongSize(name, listed, sent) {
 /**
 * Copies the body from `skip` on to `into`. Throws `Transient` if the body has not `total` bytes.
 */
-async function fill(response, skip, total, into) {
+async function fill(response, { skip, total }, into, watch) {
 	const target = asBuffer(into);
 	let seen = 0;
 	try {
@@ -75931,10 +80132,12 @@ async function fill(response, skip, total, into) {
 			const to = Math.min(chunk.length, skip + into.length - seen);
 			if (from < to) asBuffer(chunk).copy(target, seen + from - skip, from, to);
 			seen += chunk.length;
+			watch.count(chunk.length, "received");
 			freeReceived(chunk.length);
 			if (seen > total) break;
 		}
 	} catch (failure) {
+		watch.signal.throwIfAborted();
 		throw new Transient(`the answer was cut short after ${seen} bytes (${describe$1(failure)})`);
 	}
 	if (seen !== total) throw new Transient(`it sent ${seen > total ? "more" : seen} bytes, expected ${total}`);
@@ -75948,7 +80151,7 @@ function asBuffer({ buffer, byteOffset, byteLength }) {
 * them have come, which took half the CPU time of reading. A young collection before that costs
 * little, because no chunk is in use any more.
 */
-const receivedBetween = 8 << 20;
+const receivedBetween = 4 << 20;
 let received = 0;
 function freeReceived(bytes) {
 	received += bytes;
@@ -76015,7 +80218,7 @@ async function listTree(transport, subject, commit) {
 	if (tree.size !== files.length) throw contradiction(where, "lists a file twice");
 	return tree;
 }
-/** The next page by `Link: <…>; rel="next"` (RFC 8288), relative to this page. */
+/** The next page by `Link: <\u2026>; rel="next"` (RFC 8288), relative to this page. */
 function nextPage(link, page) {
 	const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(link ?? "")?.[1];
 	return next === void 0 || !URL.canParse(next, page) ? null : new URL(next, page).href;
@@ -76052,6 +80255,7 @@ function remoteRepository(transport, id, commit, tree) {
 		revision: commit,
 		files,
 		sha256: new Map([...tree].flatMap(([path, { sha256 }]) => sha256 === null ? [] : [[path, sha256]])),
+		blobs: new Map([...tree].flatMap(([path, { oid, sha256 }]) => sha256 ? [] : [[path, oid]])),
 		async open(path) {
 			const size = files.get(path);
 			if (size !== void 0) {
@@ -76067,6 +80271,184 @@ function remoteRepository(transport, id, commit, tree) {
 			throw new OqeError("MISSING_FILE", `${id}@${commit} has no file ${path}`, `Its files are listed at ${transport.endpoint}/${id}/tree/${commit}.`);
 		}
 	};
+}
+
+// src/hub/inspect.ts
+/** A receipt has some hundred kilobytes (one line per module). A larger file is not ours. */
+const largestRead = 32 << 20;
+/** Head and files of main; null if there is no such repository. Throws for statuses 401 and 403. */
+function readMain(transport, repository, right) {
+	return readHead(transport, {
+		id: checkRepositoryId(repository),
+		revision: "main",
+		right
+	});
+}
+/** The same of any branch, which `revision` names; null also if there is no such branch. */
+async function readHead(transport, subject) {
+	const repository = subject.id;
+	try {
+		const { id, commit } = await resolveRevision$1(transport, subject);
+		if (id !== repository) throw new OqeError("CONFLICT", `${repository} is now called ${id} on the Hub`, "Publish under that name, or under a new one.");
+		return {
+			head: commit,
+			tree: await listTree(transport, subject, commit)
+		};
+	} catch (failure) {
+		if (failure instanceof OqeError && failure.code === "NOT_FOUND") return null;
+		throw failure;
+	}
+}
+/** The state of main, with the receipt that marks it as ours. */
+async function inspect(transport, repository) {
+	const main = await readMain(transport, repository, "read");
+	if (main === null) return {
+		exists: false,
+		head: null,
+		files: /* @__PURE__ */ new Map(),
+		sums: null,
+		receipt: null
+	};
+	const remote = remoteRepository(transport, repository, main.head, main.tree);
+	const read = (path) => main.tree.has(path) ? readText(remote, path, largestRead) : Promise.resolve(null);
+	const text = await read(sumsPath);
+	const sums = text === null ? null : parseSums(text);
+	const files = await hashFiles(remote, main.tree, sums);
+	return {
+		exists: true,
+		head: main.head,
+		files,
+		sums,
+		receipt: await read(receiptPath)
+	};
+}
+/**
+* Size and SHA-256 of every file. The listing has the SHA-256 of large files only. Small ones that
+* `sums` names are read.
+*/
+async function hashFiles(remote, tree, sums) {
+	const files = /* @__PURE__ */ new Map();
+	for (const [path, { size, sha256 }] of tree) {
+		const hash = sha256 === null && sums?.has(path) === true && size <= largestRead ? sha256Of$2(await readBytes(remote, path, largestRead)) : sha256;
+		files.set(path, {
+			size,
+			sha256: hash
+		});
+	}
+	return files;
+}
+
+// src/hub/branch.ts
+/** A branch beside main as the target of commits. Throws BAD_INPUT for an illegal name. */
+function branchTarget(repository, branch) {
+	const id = checkRepositoryId(repository);
+	if (checkRevision(branch) !== "main" && !branch.startsWith("refs/")) return {
+		id,
+		branch,
+		right: "write"
+	};
+	throw new OqeError("BAD_INPUT", `"${branch}" of ${id} cannot be a branch for unfinished work`, "Give another name: main is for finished work, and refs/ is the Hub's own.");
+}
+/** Head and files of a branch; null if there is no such repository or branch. */
+async function readBranch(transport, repository, branch) {
+	const { id } = branchTarget(repository, branch);
+	const head = await readHead(transport, {
+		id,
+		revision: branch,
+		right: "read"
+	});
+	if (head === null) return null;
+	const content = remoteRepository(transport, id, head.head, head.tree);
+	return {
+		commit: head.head,
+		files: head.tree,
+		content
+	};
+}
+/** Makes the branch at a commit. True if this call made it; false if there is one already. */
+async function createBranch$1(transport, target, start) {
+	try {
+		await createBranch$2({
+			repo: {
+				type: "model",
+				name: target.id
+			},
+			branch: target.branch,
+			revision: start,
+			hubUrl: transport.endpoint,
+			fetch: strictFetch(transport, target),
+			...credentials(transport)
+		});
+		return true;
+	} catch (failure) {
+		const known = adopt(transport, target, failure);
+		if (known instanceof OqeError && known.code === "CONFLICT") return false;
+		throw known;
+	}
+}
+/** Removes a branch. Nothing happens if there is none, so a repeated call does no harm. */
+async function removeBranch(transport, repository, branch) {
+	const target = branchTarget(repository, branch);
+	try {
+		await deleteBranch$1({
+			repo: {
+				type: "model",
+				name: target.id
+			},
+			branch,
+			hubUrl: transport.endpoint,
+			fetch: strictFetch(transport, target),
+			...credentials(transport)
+		});
+	} catch (failure) {
+		const known = adopt(transport, target, failure);
+		const subject = {
+			id: target.id,
+			revision: branch,
+			right: "write"
+		};
+		if (await readHead(transport, subject).catch(() => "unknown") !== null) throw known;
+	}
+}
+/** Title and author of a branch's last commit, for messages; empty if the Hub does not say. */
+async function describeHead(transport, target) {
+	const { id, branch } = target;
+	try {
+		const response = await strictFetch(transport, target)(`${transport.endpoint}/api/models/${id}/commits/${encodeURIComponent(branch)}?limit=1`, { headers: {
+			accept: "application/json",
+			...authorization(transport)
+		} });
+		const [last] = await readAnswer(answers.commits, response, `the commits of ${id}@${branch}`);
+		if (last === void 0) return "";
+		const authors = last.authors.map(({ user }) => user).join(", ");
+		return ` ("${printable(last.title, 80)}" by ${printable(authors, 80)})`;
+	} catch {
+		return "";
+	}
+}
+/** Main, or a branch, has another head than this run knows: CONFLICT that names what and who. */
+async function movedBranch(transport, target, { expected, head }) {
+	const is = head === null ? "is gone" : `is at ${head.head}${await describeHead(transport, target)}`;
+	return new OqeError("CONFLICT", `Somebody else changed ${target.id}@${target.branch}: it was at ${expected} and ${is}`, "Another run may stage its work there. Let it finish, then run again.");
+}
+
+// src/hub/check-write.ts
+/** Asks whether the token may write to a repository. Nothing is written. */
+async function checkWrite(transport, repository) {
+	const subject = {
+		id: checkRepositoryId(repository),
+		right: "write"
+	};
+	const fetch = strictFetch(transport, subject);
+	const at = `${transport.endpoint}/api/models/${repository}`;
+	const headers = {
+		accept: "application/json",
+		...authorization(transport)
+	};
+	const described = await fetch(`${at}?expand[]=disabled`, { headers });
+	const { disabled } = await readAnswer(answers.standing, described, repository);
+	if (disabled === true) throw new OqeError("FORBIDDEN", `${repository} is disabled: the Hub takes no commits to it`, `The Hub's page says why: ${transport.endpoint}/${repository}. Or use another namespace.`);
+	await fetch(`${at}/auth-check/write`, { headers });
 }
 
 // src/hub/dataset.ts
@@ -76131,10 +80513,12 @@ function createGuard(token) {
 		repository: (repository) => ({
 			...repository,
 			open: errors(async (path) => {
-				const source = await repository.open(path);
+				const { readAgain, ...source } = await repository.open(path);
+				const again = readAgain && { readAgain: errors(readAgain) };
 				return {
 					...source,
-					read: errors((offset, length, into) => source.read(offset, length, into))
+					read: errors(source.read),
+					...again
 				};
 			})
 		}),
@@ -76155,7 +80539,7 @@ function clean(failure, redact) {
 
 // src/hub/identify.ts
 /** The account of the token. Throws UNAUTHORIZED without a token, or if the Hub rejects it. */
-async function identify$1(transport) {
+async function identify$2(transport) {
 	const subject = {
 		id: null,
 		right: "read"
@@ -76168,72 +80552,35 @@ async function identify$1(transport) {
 			...credentials(transport)
 		});
 		const { name, orgs, auth } = parseAnswer(answers.account, answer, "the account of the token");
+		const { role, fineGrained } = auth.accessToken ?? {};
 		return {
 			name,
-			organizations: orgs.map((organization) => organization.name),
-			canWrite: canWrite(auth.accessToken?.role)
+			organizations: orgs.map((one) => ({
+				name: one.name,
+				role: one.roleInOrg ?? null
+			})),
+			canWrite: canWrite(role),
+			writable: fineGrained ? writableOf(fineGrained.scoped) : null
 		};
 	} catch (failure) {
 		throw adopt(transport, subject, failure);
 	}
 }
-/** Fine-grained tokens have rights per repository, which the Hub does not list in this answer. */
+function writableOf(scoped) {
+	return scoped.filter(({ permissions }) => permissions.includes("repo.write")).map(({ entity }) => entity.name);
+}
+/** The role of a fine-grained token says nothing about its rights. */
 function canWrite(role) {
 	if (role === "write" || role === "admin") return true;
 	return role === "read" ? false : null;
 }
 
-// src/hub/inspect.ts
-/** A receipt has some hundred kilobytes (one line per module). A larger file is not ours. */
-const receiptLimit = 32 << 20;
-/** Head and files of main; null if there is no such repository. Throws for statuses 401 and 403. */
-async function readMain(transport, repository, right) {
-	const subject = {
-		id: checkRepositoryId(repository),
-		revision: "main",
-		right
-	};
-	try {
-		const { id, commit } = await resolveRevision$1(transport, subject);
-		if (id !== repository) throw new OqeError("CONFLICT", `${repository} is now called ${id} on the Hub`, "Publish under that name, or under a new one.");
-		return {
-			head: commit,
-			tree: await listTree(transport, subject, commit)
-		};
-	} catch (failure) {
-		if (failure instanceof OqeError && failure.code === "NOT_FOUND") return null;
-		throw failure;
-	}
-}
-/** The state of main, with the receipt that marks it as ours. */
-async function inspect(transport, repository) {
-	const main = await readMain(transport, repository, "read");
-	if (main === null) return {
-		exists: false,
-		head: null,
-		files: /* @__PURE__ */ new Map(),
-		receipt: null
-	};
-	const files = new Map([...main.tree].map(([path, { size, sha256 }]) => [path, {
-		size,
-		sha256
-	}]));
-	const remote = remoteRepository(transport, repository, main.head, main.tree);
-	const receipt = files.has("oqe-receipt.json") ? await readText(remote, receiptPath, receiptLimit) : null;
-	return {
-		exists: true,
-		head: main.head,
-		files,
-		receipt
-	};
-}
-
 // src/hub/compare.ts
 /**
-* Describes the first file of main that differs from the folder, is missing or does not belong
+* Describes the first file of main that differs from what is wanted, is missing or does not belong
 * there; null if there is none.
 */
-function firstDifference(main, files) {
+function firstDifference(main, { files, keep }) {
 	for (const file of files) {
 		const remote = main.tree.get(file.path);
 		if (isSameFile(remote, file)) continue;
@@ -76241,13 +80588,17 @@ function firstDifference(main, files) {
 		const expected = `${file.size} bytes, sha256 ${file.sha256} (blob ${file.oid ?? "none"})`;
 		return `${file.path} is ${is}; expected ${expected}`;
 	}
-	const ours = new Set(files.map((file) => file.path)).add(".gitattributes");
+	const ours = /* @__PURE__ */ new Set([
+		...files.map((file) => file.path),
+		...keep,
+		".gitattributes"
+	]);
 	const extra = [...main.tree.keys()].find((path) => !ours.has(path));
 	return extra === void 0 ? null : `${extra} is not ours`;
 }
-/** Whether main has exactly these files. `.gitattributes` belongs to the Hub. */
-function isSame(main, files) {
-	return firstDifference(main, files) === null;
+/** Whether main has exactly what is wanted. `.gitattributes` belongs to the Hub. */
+function isSame(main, wanted) {
+	return firstDifference(main, wanted) === null;
 }
 /** Compares size, and SHA-256 for large files or the blob id for files in git. */
 function isSameFile(remote, local) {
@@ -76257,6 +80608,36 @@ function isSameFile(remote, local) {
 /** Whether main is as the Hub creates it: nothing but `.gitattributes`. */
 function isBlank(main) {
 	return [...main.tree.keys()].every((path) => path === ".gitattributes");
+}
+
+// src/hub/create.ts
+/** True if this call made the repository; false if it exists (a race, or a lost answer). */
+async function create(transport, target, isPrivate) {
+	try {
+		await createRepo$1({
+			repo: {
+				type: "model",
+				name: target.id
+			},
+			visibility: isPrivate ? "private" : "public",
+			hubUrl: transport.endpoint,
+			fetch: strictFetch(transport, target),
+			...credentials(transport)
+		});
+		return true;
+	} catch (failure) {
+		const known = adopt(transport, target, failure);
+		if (known instanceof OqeError && known.code === "CONFLICT") return false;
+		throw known;
+	}
+}
+/** Main of a repository that was just made. The Hub may show it only a moment later. */
+function readNewMain(transport, target) {
+	return retry(transport.patience, `Reading ${target.id}@main`, async () => {
+		const main = await readMain(transport, target.id, "write");
+		if (main === null) throw new Transient("the new repository has no main yet, or the token cannot see it");
+		return main;
+	});
 }
 
 // src/hub/folder.ts
@@ -76275,7 +80656,11 @@ async function readFolder(folder, onBytes) {
 		const files = [];
 		let done = 0;
 		for (const [index, path] of paths.entries()) {
-			files.push(await hashFile$1(folder, path, sizes[index]));
+			files.push(await hashFile$1({
+				path,
+				file: join$1(folder, path),
+				size: sizes[index]
+			}));
 			done += sizes[index];
 			onBytes(done, total);
 		}
@@ -76301,37 +80686,78 @@ async function listFolder(folder) {
 	if (paths.length === 0) throw new OqeError("BAD_INPUT", `The folder ${folder} has no file to publish`, "Check the folder.");
 	return paths.sort();
 }
-async function hashFile$1(folder, path, size) {
+/** Hashes the file at `file` on the disk. Throws DISK if it has another size. */
+async function hashFile$1({ path, file, size }) {
 	const sha256 = createHash("sha256");
-	const blob = size <= largestBlob ? createHash("sha1").update(`blob ${size}\0`) : null;
+	const blob = size <= 16777216 ? createHash("sha1").update(`blob ${size}\0`) : null;
+	const { mtimeMs: modified } = await stat$1(file);
 	let seen = 0;
-	for await (const chunk of createReadStream$1(join$1(folder, path), { highWaterMark: 1 << 20 })) {
+	for await (const chunk of createReadStream$1(file, { highWaterMark: 1 << 20 })) {
 		sha256.update(chunk);
 		blob?.update(chunk);
 		seen += chunk.length;
 	}
-	if (seen !== size) throw new OqeError("DISK", `${path} in ${folder} changed while it was read`, "Nothing may write to the folder during a publish.");
+	if (seen !== size) throw new OqeError("DISK", `${file} has not ${size} bytes, or changed while it was read`, "Nothing may write to the folder during a publish.");
 	return {
 		path,
-		url: pathToFileURL(join$1(folder, path)),
+		content: pathToFileURL(file),
 		size,
 		sha256: sha256.digest("hex"),
-		oid: blob?.digest("hex") ?? null
+		oid: blob?.digest("hex") ?? null,
+		modified
 	};
+}
+/** A file whose bytes are in memory. */
+function hashBytes(path, bytes) {
+	const oid = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+	const sha256 = createHash("sha256").update(bytes).digest("hex");
+	return {
+		path,
+		content: new Blob([bytes]),
+		size: bytes.length,
+		sha256,
+		oid
+	};
+}
+/** The bytes of a small file to send. Throws CONFLICT if they are not those that were hashed. */
+async function readWhole(file) {
+	const bytes = await readContent(file);
+	if (createHash("sha256").update(bytes).digest("hex") !== file.sha256) throw changed(file);
+	return bytes;
+}
+/**
+* Throws CONFLICT for a file that was changed after it was hashed. The storage takes an upload
+* under the hash of what was sent, so nothing wrong is published; this says why it is refused.
+*/
+async function requireUnchanged(files) {
+	for (const file of files) {
+		if (file.content instanceof Blob || file.modified === void 0) continue;
+		const found = await stat$1(file.content).catch(() => null);
+		if (found?.mtimeMs !== file.modified || found.size !== file.size) throw changed(file);
+	}
+}
+function changed({ path }) {
+	return new OqeError("CONFLICT", `${path} was changed while it was published`, "Another run may be using the same work folder. Run again, with a work-dir of its own.");
+}
+/** The bytes of a file to send, or only its first `length`. */
+async function readContent({ content }, length) {
+	if (content instanceof Blob) return Buffer.from(await content.slice(0, length).arrayBuffer());
+	if (length === void 0) return readFile$1(content);
+	return Buffer.concat(await createReadStream$1(content, { end: length - 1 }).toArray());
 }
 
 // src/hub/seal.ts
 /**
-* Commits to main and returns the commit. The request is newline-delimited JSON: header, files,
-* deletions. It may be repeated: after a lost answer main has moved, and a second commit is
-* refused.
+* Commits to the target's branch and returns the commit. The request is newline-delimited JSON:
+* header, files, deletions. It may be repeated: after a lost answer the branch has moved, and a
+* second commit is refused.
 */
 async function seal(transport, target, change) {
-	const inline = change.inline.map(async ({ path, url }) => ({
+	const inline = change.inline.map(async (file) => ({
 		key: "file",
 		value: {
-			path,
-			content: (await readFile$1(url)).toString("base64"),
+			path: file.path,
+			content: (await readWhole(file)).toString("base64"),
 			encoding: "base64"
 		}
 	}));
@@ -76359,7 +80785,7 @@ async function seal(transport, target, change) {
 			value: { path }
 		}))
 	];
-	const response = await strictFetch(transport, target)(`${transport.endpoint}/api/models/${target.id}/commit/main`, {
+	const response = await strictFetch(transport, target)(`${transport.endpoint}/api/models/${target.id}/commit/${encodeURIComponent(target.branch)}`, {
 		method: "POST",
 		headers: {
 			"Content-Type": "application/x-ndjson",
@@ -76388,15 +80814,15 @@ async function askForLarge(transport, target, files) {
 	const large = /* @__PURE__ */ new Set();
 	for (let first = 0; first < files.length; first += filesPerQuestion) {
 		const asked = files.slice(first, first + filesPerQuestion);
-		const samples = await Promise.all(asked.map(async ({ path, size, url }) => {
-			const head = await createReadStream$1(url, { end: 511 }).toArray();
+		const samples = await Promise.all(asked.map(async (file) => {
+			const sample = (await readContent(file, 512)).toString("base64");
 			return {
-				path,
-				size,
-				sample: Buffer.concat(head).toString("base64")
+				path: file.path,
+				size: file.size,
+				sample
 			};
 		}));
-		const response = await strictFetch(transport, target)(`${transport.endpoint}/api/models/${target.id}/preupload/main`, {
+		const response = await strictFetch(transport, target)(`${transport.endpoint}/api/models/${target.id}/preupload/${encodeURIComponent(target.branch)}`, {
 			method: "POST",
 			headers: {
 				"Content-Type": "application/json",
@@ -76449,33 +80875,121 @@ async function stage(transport, target, files, onBytes) {
 * before the commit, so that leaving the loop there prevents the commit.
 */
 async function upload(transport, target, files, onShare) {
+	const offer = { transfer: "basic" };
 	const events = commitIter({
 		repo: {
 			type: "model",
 			name: target.id
 		},
 		title: "never sent",
-		operations: files.map(({ path, url }) => ({
+		branch: target.branch,
+		operations: files.map(({ path, content }) => ({
 			operation: "addOrUpdate",
 			path,
-			content: url
+			content
 		})),
 		hubUrl: transport.endpoint,
-		fetch: strictFetch(transport, target),
+		fetch: checkedFetch(transport, target, {
+			files,
+			offer
+		}),
 		...credentials(transport)
 	});
-	for await (const event of events) {
-		if (event.event === "phase" && event.phase === "committing") return;
-		if (event.event === "fileProgress" && event.state === "uploading") onShare(event.path, event.progress);
+	try {
+		for await (const event of events) {
+			if (event.event === "phase" && event.phase === "committing") return;
+			if (event.event === "fileProgress" && event.state === "uploading") onShare(event.path, event.progress);
+		}
+	} catch (failure) {
+		throw offer.transfer === "xet" ? xetFailure(transport, target, failure) : failure;
 	}
 	throw new OqeError("INTERNAL", "The upload went on to a commit of its own", "Report this: @huggingface/hub changed its order of events.");
 }
+/** A Hub may offer uploads by xet alone, which needs a content store beside it. */
+function xetFailure(transport, target, failure) {
+	const known = adopt(transport, target, failure);
+	const reason = known instanceof Error ? known.message : String(known);
+	return new OqeError("NETWORK", `The Hub offers uploads to ${target.id} by xet only, and that failed: expected "basic", "multipart", or a xet content store that works; got: ${reason}`, "Run again. If it stays, use a Hub endpoint whose content store this machine can reach.", known);
+}
+/**
+* The library hashes each file again before it asks for links. A file that changed since we hashed
+* it ends the upload there: the commit would name an object that the storage does not have. Notes
+* in `offer` how the Hub wants the files.
+*/
+function checkedFetch(transport, target, { files, offer }) {
+	const known = new Set(files.map((file) => file.sha256));
+	const send = strictFetch(transport, target);
+	return async (input, init) => {
+		if (!String(input).endsWith("/info/lfs/objects/batch")) return send(input, init);
+		const { objects } = JSON.parse(String(init?.body));
+		if (objects.some(({ oid }) => !known.has(oid))) throw new OqeError("CONFLICT", `${files.map((file) => file.path).join(" or ")} changed while it was uploaded`, "Another run may be using the same work folder. Run again, with a work-dir of its own.");
+		const response = await send(input, init);
+		offer.transfer = (await readAnswer(answers.batch, response.clone(), target.id)).transfer;
+		return response;
+	};
+}
 function isWorthAnotherRound(failure) {
-	return failure instanceof OqeError && [
+	if (!(failure instanceof OqeError)) return false;
+	const { cause } = failure;
+	return !(cause instanceof Transient && cause.isSilence) && [
 		"NETWORK",
 		"NOT_FOUND",
 		"CONFLICT"
 	].includes(failure.code);
+}
+/** Passes a count on after every hundredth: the library counts every 64 KiB. */
+function inSteps(tick) {
+	let last = -1;
+	return (done, total) => {
+		const step = Math.floor(done / Math.max(1, total) * 100);
+		if (step <= last) return;
+		last = step;
+		tick(Math.min(Math.round(done), total), total);
+	};
+}
+
+// src/hub/stored.ts
+/** The Hub's clients ask for 100 objects at a time. */
+const objectsPerQuestion = 100;
+/**
+* Throws CONFLICT unless the repository's storage has each of these files. It asks how to upload
+* them (git-lfs batch API), and expects that there is nothing to upload.
+*/
+async function checkStored(transport, target, files) {
+	for (let first = 0; first < files.length; first += objectsPerQuestion) {
+		const asked = files.slice(first, first + objectsPerQuestion);
+		const type = "application/vnd.git-lfs+json";
+		const response = await strictFetch(transport, target)(`${transport.endpoint}/${target.id}.git/info/lfs/objects/batch`, {
+			method: "POST",
+			headers: {
+				Accept: type,
+				"Content-Type": type,
+				...authorization(transport)
+			},
+			body: JSON.stringify({
+				operation: "upload",
+				transfers: [
+					"basic",
+					"multipart",
+					"xet"
+				],
+				hash_algo: "sha_256",
+				ref: { name: target.branch },
+				objects: asked.map(({ sha256, size }) => ({
+					oid: sha256,
+					size
+				}))
+			})
+		});
+		const { objects } = await readAnswer(answers.batch, response, `uploads to ${target.id}`);
+		const answered = new Map(objects.map((object) => [object.oid, object]));
+		for (const file of asked) {
+			const object = answered.get(file.sha256);
+			if (object !== void 0 && !object.actions?.upload && !object.error) continue;
+			const said = object?.error?.message ?? "it asks for an upload";
+			throw new OqeError("CONFLICT", `The storage of ${target.id} does not have ${file.path} (${file.size} bytes, sha256 ${file.sha256}), which was staged there: ${said}`, "Stage it again: run again.");
+		}
+	}
 }
 
 // src/hub/push.ts
@@ -76488,21 +81002,28 @@ function isWorthAnotherRound(failure) {
 async function push(transport, request) {
 	const target = {
 		id: checkRepositoryId(request.repository),
+		branch: "main",
 		right: "write"
 	};
 	const { report } = transport.patience;
 	const url = `${transport.endpoint}/${target.id}`;
-	const files = await readFolder(request.folder, (done, total) => report.tick(done, total, "bytes hashed"));
+	const local = await readFolder(request.folder, (done, total) => report.tick(done, total, "bytes hashed"));
+	const staged = listStaged(request, local);
+	const files = [...local, ...staged];
+	const { keep } = request;
 	const publication = {
 		transport,
 		target,
 		request,
-		files
+		local,
+		staged,
+		files,
+		keep
 	};
 	checkExpected(request, files);
 	if (!transport.authenticated) throw new OqeError("UNAUTHORIZED", `Publishing ${target.id} needs a token, and none was given`, "Pass hub-token or HF_TOKEN.");
 	const before = request.state.exists ? await readMain(transport, target.id, "write") : null;
-	if (before !== null && isSame(before, files)) return {
+	if (before !== null && isSame(before, publication)) return {
 		outcome: "unchanged",
 		commit: before.head,
 		url
@@ -76511,7 +81032,7 @@ async function push(transport, request) {
 	const created = before === null && await create(transport, target, request.private);
 	try {
 		const main = before ?? await readNewMain(transport, target);
-		if (isSame(main, files)) return {
+		if (isSame(main, publication)) return {
 			outcome: "unchanged",
 			commit: main.head,
 			url
@@ -76532,35 +81053,63 @@ async function push(transport, request) {
 		throw created ? await explainLeftover(publication, known) : known;
 	}
 }
-/** The files must be those of the receipt: the disk or another run may have changed them since. */
-function checkExpected({ folder, expected }, files) {
-	for (const [path, { bytes, sha256 }] of Object.entries(expected)) {
-		const found = files.find((file) => file.path === path);
-		if (found?.size === bytes && found.sha256 === sha256) continue;
-		throw new OqeError("CONFLICT", `${folder}/${path} is not the file that the receipt lists (${found === void 0 ? "it is gone" : "size or SHA-256 differ"})`, "Another run may be using the same work folder. Run again, with a work-dir of its own.");
+/** Files that the storage has already. Throws BAD_INPUT if the folder has one of them too. */
+function listStaged(request, local) {
+	const both = local.find(({ path }) => Object.hasOwn(request.staged ?? {}, path));
+	if (both !== void 0) throw new OqeError("BAD_INPUT", `${both.path} is staged, and in ${request.folder} as well`);
+	return Object.entries(request.staged ?? {}).map(([path, { bytes, sha256 }]) => {
+		return {
+			path,
+			size: bytes,
+			sha256,
+			oid: null
+		};
+	});
+}
+/**
+* The files must be those that this run made: the disk or another run may have changed them since.
+* None of them may be where others have theirs.
+*/
+function checkExpected(request, files) {
+	const { folder, expected, keep, repository } = request;
+	const found = new Map(files.map(({ path, sha256 }) => [path, sha256]));
+	for (const path of /* @__PURE__ */ new Set([...expected.keys(), ...found.keys()])) {
+		if (found.get(path) === expected.get(path)) continue;
+		const fault = !found.has(path) ? "gone" : expected.has(path) ? "another one" : "new";
+		throw new OqeError("CONFLICT", `${folder}/${path} is not as this run made it: it is ${fault}`, "Another run may be using the same work folder. Run again, with a work-dir of its own.");
 	}
+	const taken = keep.find((path) => found.has(path));
+	if (taken === void 0) return;
+	throw new OqeError("NOT_OURS", `${repository} has a file ${taken} that oqe-publisher did not write`, "Remove or rename it there, or set overwrite to replace it.");
 }
 /** Uploads the large files, then commits all changes to main. Returns the commit. */
 async function publish$1(publication, main) {
-	const { transport, target, request, files } = publication;
-	const changed = files.filter((file) => !isSameFile(main.tree.get(file.path), file));
-	const paths = new Set(files.map((file) => file.path)).add(".gitattributes");
+	const { transport, target, request, files, keep } = publication;
+	const isNew = (file) => !isSameFile(main.tree.get(file.path), file);
+	const changed = publication.local.filter(isNew);
+	const staged = publication.staged.filter(isNew);
+	const paths = /* @__PURE__ */ new Set([
+		...files.map((file) => file.path),
+		...keep,
+		".gitattributes"
+	]);
+	await checkStored(transport, target, staged);
 	const large = await askForLarge(transport, target, changed);
-	const staged = changed.filter((file) => large.has(file.path));
+	const sent = changed.filter((file) => large.has(file.path));
 	const tick = inSteps((done, total) => transport.patience.report.tick(done, total, "bytes uploaded"));
-	await stage(transport, target, staged, tick);
+	await stage(transport, target, sent, tick).finally(() => requireUnchanged(sent));
 	const change = {
 		title: request.title,
 		description: request.description,
 		parent: main.head,
-		staged,
+		staged: [...sent, ...staged],
 		inline: changed.filter((file) => !large.has(file.path)),
 		deleted: [...main.tree.keys()].filter((path) => !paths.has(path))
 	};
 	try {
 		return await seal(transport, target, change);
 	} catch (failure) {
-		return findLanded(publication, main, adopt(transport, target, failure));
+		return findLanded$1(publication, main, adopt(transport, target, failure));
 	}
 }
 /**
@@ -76568,44 +81117,17 @@ async function publish$1(publication, main) {
 * a repeated request then fails because main has moved (412). Returns the head of main if main has
 * exactly our files, else throws the failure.
 */
-async function findLanded({ transport, target, files }, parent, failure) {
+async function findLanded$1(publication, parent, failure) {
+	const { transport, target } = publication;
 	if (!(failure instanceof OqeError) || failure.code !== "CONFLICT" && failure.code !== "NETWORK") throw failure;
 	const main = await readMain(transport, target.id, "write").catch(() => null);
 	if (main === null) throw new OqeError(failure.code, failure.message, `Whether ${target.id} has the commit is not known. Run again: the next run finds out.`);
-	if (main.head !== parent.head && isSame(main, files)) {
-		transport.patience.report.info(`${target.id}: the answer to the commit was lost, but main has it: ${main.head}`);
+	if (main.head !== parent.head && isSame(main, publication)) {
+		transport.patience.report.info(`${target.id}: the answer to the commit was lost, or another run made it; main has these files: ${main.head}`);
 		return main.head;
 	}
 	if (main.head === parent.head) throw failure;
 	throw new OqeError("CONFLICT", `Somebody else committed to ${target.id} during the upload: main was at ${parent.head} and is at ${main.head}`, "Look at that commit, then run again; finished uploads are not sent twice.");
-}
-/** True if this call made the repository; false if it exists (a race, or a lost answer). */
-async function create(transport, target, isPrivate) {
-	try {
-		await createRepo$1({
-			repo: {
-				type: "model",
-				name: target.id
-			},
-			visibility: isPrivate ? "private" : "public",
-			hubUrl: transport.endpoint,
-			fetch: strictFetch(transport, target),
-			...credentials(transport)
-		});
-		return true;
-	} catch (failure) {
-		const known = adopt(transport, target, failure);
-		if (known instanceof OqeError && known.code === "CONFLICT") return false;
-		throw known;
-	}
-}
-/** Main of a repository that was just made. The Hub may show it only a moment later. */
-function readNewMain(transport, target) {
-	return retry(transport.patience, `Reading ${target.id}@main`, async () => {
-		const main = await readMain(transport, target.id, "write");
-		if (main === null) throw new Transient("the new repository has no main yet, or the token cannot see it");
-		return main;
-	});
 }
 function checkStill(target, request, now) {
 	if (now !== null && now.head === request.state.head) return;
@@ -76613,26 +81135,17 @@ function checkStill(target, request, now) {
 	throw new OqeError("CONFLICT", `${target.id} changed since this run read it: main was at ${request.state.head} and is ${change}`, "Look at its history, then run again.");
 }
 /** Compares main with the folder, file by file, once main shows the commit. */
-async function confirm({ transport, target, files }, { parent, commit }) {
+async function confirm(publication, { parent, commit }) {
+	const { transport, target } = publication;
 	const main = await retry(transport.patience, `Reading ${target.id}@main`, async () => {
 		const seen = await readMain(transport, target.id, "write");
 		if (seen === null || seen.head === parent) throw new Transient("main does not show the commit yet");
 		return seen;
 	});
-	const wrong = firstDifference(main, files);
+	const wrong = firstDifference(main, publication);
 	if (wrong === null) return;
 	const [code, who] = main.head === commit ? ["NETWORK", "The Hub has"] : ["CONFLICT", `Somebody else committed ${main.head} after`];
 	throw new OqeError(code, `${who} ${target.id}@${commit}, but main differs from what was sent: ${wrong}`, "Look at its history, then run again.");
-}
-/** Passes a count on after every hundredth: the library counts every 64 KiB. */
-function inSteps(tick) {
-	let last = -1;
-	return (done, total) => {
-		const step = Math.floor(done / Math.max(1, total) * 100);
-		if (step <= last) return;
-		last = step;
-		tick(Math.min(Math.round(done), total), total);
-	};
 }
 /**
 * Adds to the hint that a failed first push leaves a new, empty repository behind. We never delete
@@ -76644,6 +81157,161 @@ async function explainLeftover({ transport, target }, failure) {
 	if (main !== null && !isBlank(main)) return failure;
 	const left = `This run created ${printable(target.id)}, which is still empty; the next run fills it.`;
 	return new OqeError(failure.code, failure.message, failure.hint === "" ? left : `${failure.hint} ${left}`);
+}
+
+// src/hub/staging.ts
+/**
+* Adds files to a branch beside main, in one commit. Makes the repository and the branch if they
+* are missing. A repeated call finds the commit of the first, and makes no second one.
+*/
+async function stageFiles(transport, request) {
+	const target = branchTarget(request.repository, request.branch);
+	if (!transport.authenticated) throw new OqeError("UNAUTHORIZED", `Staging files in ${target.id} needs a token, and none was given`, "Pass hub-token or HF_TOKEN.");
+	const files = [];
+	for (const file of request.files) files.push(await identify$1(file));
+	const staging = {
+		transport,
+		target,
+		request,
+		files
+	};
+	try {
+		const start = await findStart(staging);
+		const { base, head } = start;
+		if (head?.head !== base.head) return { commit: await findLanded(staging, start) };
+		if (isApplied(staging, base, base)) return { commit: base.head };
+		return { commit: await add(staging, base) };
+	} catch (failure) {
+		throw adopt(transport, target, failure);
+	}
+}
+/** Hashes a file. The hash of a large one is known, and the upload checks it. */
+async function identify$1(file) {
+	const { path } = file;
+	const fault = pathFault(path);
+	if (fault !== null) throw new OqeError("BAD_INPUT", `"${printable(path)}" cannot be staged: ${fault}`);
+	if ("content" in file) return hashBytes(path, file.content);
+	const { bytes, sha256 } = file;
+	try {
+		const { size } = await stat$1(file.file);
+		if (bytes > 16777216 && size === bytes) return {
+			path,
+			content: pathToFileURL(file.file),
+			size,
+			sha256,
+			oid: null
+		};
+		const local = await hashFile$1({
+			path,
+			file: file.file,
+			size
+		});
+		if (size === bytes && local.sha256 === sha256) return local;
+	} catch (failure) {
+		if (failure instanceof OqeError) throw failure;
+		throw new OqeError("DISK", `${file.file} cannot be read: ${reasonOf$1(failure)}`);
+	}
+	throw new OqeError("CONFLICT", `${file.file} is not the file that was written: expected ${bytes} bytes, sha256 ${sha256}`, "Another run may be using the same work folder. Run again, with a work-dir of its own.");
+}
+/** Makes the repository and the branch if the caller knows of none. */
+async function findStart({ transport, target, request }) {
+	const subject = {
+		...target,
+		revision: target.branch
+	};
+	if (request.parent !== null) {
+		const head = await readHead(transport, subject);
+		if (head?.head === request.parent) return {
+			base: head,
+			head
+		};
+		return {
+			base: await readCommit(transport, target, request.parent),
+			head
+		};
+	}
+	const before = await readMain(transport, target.id, "write");
+	if (before === null) await create(transport, target, request.private);
+	const base = before ?? await readNewMain(transport, target);
+	return {
+		base,
+		head: await createBranch$1(transport, target, base.head) ? base : await readHead(transport, subject)
+	};
+}
+/** The files of a commit. The Hub may have dropped a commit that no branch has any more. */
+async function readCommit(transport, target, commit) {
+	const subject = {
+		...target,
+		revision: commit
+	};
+	return {
+		head: commit,
+		tree: await listTree(transport, subject, commit).catch((failure) => {
+			if (failure instanceof OqeError && failure.code === "NOT_FOUND") return /* @__PURE__ */ new Map();
+			throw failure;
+		})
+	};
+}
+/** Uploads the large files, then adds everything to the branch. Returns the commit. */
+async function add(staging, base) {
+	const { transport, target, request } = staging;
+	const files = staging.files.filter((file) => !isSameFile(base.tree.get(file.path), file));
+	const large = await askForLarge(transport, target, files);
+	const staged = files.filter((file) => large.has(file.path));
+	const { report } = transport.patience;
+	const tick = inSteps((done, total) => report.tick(done, total, "bytes uploaded"));
+	await stage(transport, target, staged, tick);
+	const change = {
+		title: request.title,
+		description: "",
+		parent: base.head,
+		staged,
+		inline: files.filter((file) => !large.has(file.path)),
+		deleted: request.deleted.filter((path) => base.tree.has(path))
+	};
+	try {
+		return await seal(transport, target, change);
+	} catch (failure) {
+		const known = adopt(transport, target, failure);
+		if (!(known instanceof OqeError) || !["CONFLICT", "NETWORK"].includes(known.code)) throw known;
+		const head = await readHead(transport, {
+			...target,
+			revision: target.branch
+		}).catch(() => base);
+		if (head?.head === base.head) throw known;
+		return findLanded(staging, {
+			base,
+			head
+		});
+	}
+}
+/**
+* The head of a branch that moved, if it has exactly what this call adds to `base`: its commit was
+* made and the answer lost, or another run staged the same bytes. Else throws CONFLICT.
+*/
+async function findLanded(staging, { base, head }) {
+	const { transport, target } = staging;
+	if (head !== null && isApplied(staging, base, head)) {
+		const where = `${target.id}@${target.branch}`;
+		transport.patience.report.info(`${where} has these files already: ${head.head}`);
+		return head.head;
+	}
+	throw await movedBranch(transport, target, {
+		expected: base.head,
+		head
+	});
+}
+/** Whether `head` has the files of `base`, changed as requested. `.gitattributes` is the Hub's. */
+function isApplied({ files, request }, base, head) {
+	const added = new Map(files.map((file) => [file.path, file]));
+	const kept = new Map(base.tree);
+	for (const path of [
+		...added.keys(),
+		...request.deleted,
+		".gitattributes"
+	]) kept.delete(path);
+	const others = [...head.tree].filter(([path]) => path !== ".gitattributes" && !added.has(path));
+	return files.every((file) => isSameFile(head.tree.get(file.path), file)) && others.length === kept.size && others.every(([path, { oid }]) => kept.get(path)?.oid === oid);
 }
 
 // src/hub/validate-card.ts
@@ -76690,17 +81358,28 @@ function connectHub(options) {
 	const endpoint = checkEndpoint(options.endpoint ?? "https://huggingface.co");
 	const token = checkToken(options.token);
 	const guard = createGuard(token);
-	const transport = createTransport(endpoint, token !== null, createSender(endpoint, token, options.fetch ?? fetch), {
-		sleep: options.sleep ?? sleep,
-		random: options.random ?? Math.random,
-		report: guard.report(options.report)
-	});
+	const traffic = options.traffic ?? newTraffic();
+	const transport = createTransport(endpoint, token !== null, createSender(endpoint, token, countRequests(options.fetch ?? fetch, traffic)), createPatience(guard.report(options.report), {
+		...options.patience,
+		traffic
+	}));
 	return {
 		endpoint,
-		identify: guard.errors(() => identify$1(transport)),
+		traffic,
+		identify: guard.errors(() => identify$2(transport)),
 		open: guard.errors(async (id, revision) => guard.repository(await pull(transport, id, revision))),
 		openDatasetFile: guard.errors(async (dataset, path, revision) => guard.repository(await openDatasetFile(transport, dataset, path, revision))),
 		inspect: guard.errors((repository) => inspect(transport, repository)),
+		checkWrite: guard.errors((repository) => checkWrite(transport, repository)),
+		readBranch: guard.errors(async (repository, branch) => {
+			const found = await readBranch(transport, repository, branch);
+			return found && {
+				...found,
+				content: guard.repository(found.content)
+			};
+		}),
+		stage: guard.errors((request) => stageFiles(transport, request)),
+		removeBranch: guard.errors((repository, branch) => removeBranch(transport, repository, branch)),
 		push: guard.errors((request) => push(transport, request)),
 		validateCard: guard.errors((text) => validateCard(transport, text))
 	};
@@ -76952,8 +81631,8 @@ const refuse = {
 
 // src/local-hub/auth.ts
 /**
-* Without a table, every `hf_…` token may write everywhere. Two kinds of token are for rehearsals:
-* `hf_invalid…` is unknown, `hf_read…` is read-only.
+* Without a table, every `hf_\u2026` token may write everywhere. Two kinds of token are for rehearsals:
+* `hf_invalid\u2026` is unknown, `hf_read\u2026` is read-only.
 */
 function userTable(users) {
 	if (users) return (token) => Object.hasOwn(users, token) ? users[token] : null;
@@ -76980,7 +81659,11 @@ function identify(header, table) {
 function namespaces(user) {
 	return [user.name, ...user.organizations ?? []];
 }
-function mayWrite(user, namespace) {
+/** `id`: of a repository that exists; a right to it alone is enough. */
+function mayWrite(user, namespace, id = namespace) {
+	const { roles = {}, scopes } = user;
+	if (roles[namespace] === "read") return false;
+	if (scopes) return [namespace, id].some((name) => scopes[name]?.includes("repo.write"));
 	const writes = user.writes ?? namespaces(user);
 	return user.role === "write" && (writes.includes("*") || writes.includes(namespace));
 }
@@ -76998,7 +81681,7 @@ function owns(name, repo) {
 }
 function checkMayWrite(user, repo) {
 	if (!user) throw refuse.unauthorized();
-	if (!mayWrite(user, repo.namespace)) throw refuse.forbidden(user.role === "read" ? "Forbidden: this token has the role `read`; use a token with the `write` role" : "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request");
+	if (!mayWrite(user, repo.namespace, repo.id)) throw refuse.forbidden(user.role === "read" ? "Forbidden: this token has the role `read`; use a token with the `write` role" : "Forbidden: pass `create_pr=1` as a query parameter to create a Pull Request");
 }
 /** Everybody with a write token may open a pull request. */
 function checkMayPropose(user) {
@@ -77032,17 +81715,199 @@ function describeUser(user, every) {
 			canPay: false,
 			periodEnd: null,
 			avatarUrl: "",
-			roleInOrg: user.role === "write" ? "write" : "read"
+			roleInOrg: user.roles?.[name] ?? (user.role === "write" ? "write" : "read")
 		})),
 		auth: {
 			type: "access_token",
 			accessToken: {
 				displayName: "local",
-				role: user.role,
-				createdAt: "2024-01-01T00:00:00.000Z"
+				role: user.scopes ? "fineGrained" : user.role,
+				createdAt: "2024-01-01T00:00:00.000Z",
+				...user.scopes && { fineGrained: describeScopes(user, user.scopes) }
 			}
 		}
 	};
+}
+function describeScopes({ name: user }, scopes) {
+	return {
+		canReadGatedRepos: false,
+		global: [],
+		scoped: Object.entries(scopes).map(([name, permissions]) => {
+			const type = name.includes("/") ? "model" : name === user ? "user" : "org";
+			return {
+				entity: {
+					_id: `id-${name}`,
+					type,
+					name
+				},
+				permissions
+			};
+		})
+	};
+}
+
+// src/local-hub/faulty-world.ts
+const any = /./;
+const change = /^(POST|PUT|DELETE) /;
+/** Answers in JSON that a client reads. */
+const document$1 = /^GET \/api\/|^POST .*(\/preupload\/|\/commit\/|\/objects\/batch|\/create$)/;
+const commit$1 = /^POST .*\/commit\//;
+const batch$1 = /^POST .*\/objects\/batch$/;
+/** Contents of files, from the Hub or its storage. */
+const content = /^GET (\/[^/]+\/[^/]+\/resolve\/|\/.*\/[0-9a-f]{64}\?)/;
+/** Signed addresses of the storage. */
+const signed = /^(GET|PUT) \/.*\/[0-9a-f]{64}\?/;
+const storm = (status, headers = {}) => ({
+	on: any,
+	act: () => ({
+		status,
+		headers
+	}),
+	times: 3,
+	weight: 1
+});
+const instead = (on, body) => ({
+	on,
+	act: () => ({ replace: (_reply, right) => ({
+		status: 200,
+		body: body(right)
+	}) })
+});
+const loginPage = "<!DOCTYPE html><title>Sign in to the network</title>";
+/** Every fault of the world by name. */
+const faultKinds = {
+	reset: {
+		on: any,
+		act: () => "reset"
+	},
+	truncated: {
+		on: any,
+		act: () => "truncate"
+	},
+	"lost-answer": {
+		on: change,
+		act: () => "drop-answer"
+	},
+	"lost-commit": {
+		on: commit$1,
+		act: () => "drop-answer"
+	},
+	race: {
+		on: commit$1,
+		act: () => "race"
+	},
+	"no-race": {
+		on: commit$1,
+		act: () => ({ status: 412 })
+	},
+	silent: {
+		on: any,
+		act: () => "silent"
+	},
+	stalled: {
+		on: any,
+		act: () => "stall"
+	},
+	trickle: {
+		on: any,
+		act: () => "trickle"
+	},
+	"expired-link": {
+		on: signed,
+		act: () => ({ status: 403 })
+	},
+	"login-page": instead(new RegExp(`${document$1.source}|${content.source}`), () => loginPage),
+	"half-document": instead(document$1, (right) => right.subarray(0, right.length >> 1)),
+	"empty-answer": instead(document$1, () => ""),
+	"other-document": instead(document$1, () => "{\"status\":\"ok\"}"),
+	"wrong-bytes": {
+		on: content,
+		act: (chance) => ({ replace: flipOne(chance) })
+	},
+	"xet-only": {
+		on: batch$1,
+		act: () => ({ replace: xetOnly })
+	},
+	"408": storm(408),
+	"429": storm(429),
+	"429-window": storm(429, { RateLimit: "\"api\";r=0;t=55" }),
+	"429-told": storm(429, { "Retry-After": "7" }),
+	"500": storm(500),
+	"502": storm(502),
+	"503": storm(503),
+	"503-told": storm(503, { "Retry-After": "30" }),
+	"504": storm(504)
+};
+/** The same answer with one bit of it changed. */
+function flipOne(chance) {
+	return (reply, right) => {
+		const body = Buffer.from(right);
+		if (body.length > 0) body[Math.floor(chance * body.length)] ^= 1;
+		return {
+			...reply,
+			body
+		};
+	};
+}
+/** A batch answer that offers an upload by xet alone, to a content store that it does not name. */
+function xetOnly(reply, right) {
+	const answer = JSON.parse(right.toString("utf8"));
+	const href = "/api/xet-write-token";
+	for (const object of answer.objects) if (object.actions) object.actions = { upload: {
+		href,
+		header: {}
+	} };
+	return {
+		...reply,
+		body: { json: {
+			...answer,
+			transfer: "xet"
+		} }
+	};
+}
+/** Draws the faults of a world, and adds each to `drawn`. */
+function createWorld(world, drawn) {
+	const { seed, kinds } = world;
+	const seen = /* @__PURE__ */ new Map();
+	const storms = /* @__PURE__ */ new Map();
+	return (line) => {
+		const request = sameEverywhere(line);
+		const nth = (seen.get(request) ?? 0) + 1;
+		seen.set(request, nth);
+		const going = world.rate > 0 ? storms.get(request) : void 0;
+		if (going !== void 0 && going.left-- > 0) {
+			drawn.push({
+				kind: going.kind,
+				request
+			});
+			return going.action;
+		}
+		const hash = createHash("sha256").update(`${seed} ${nth} ${request}`).digest();
+		const chance = (at) => hash.readUInt32LE(at) / 2 ** 32;
+		const fitting = kinds.flatMap((kind) => {
+			const { on, weight = 3 } = faultKinds[kind];
+			return on.test(line) ? Array(weight).fill(kind) : [];
+		});
+		if (chance(0) >= world.rate || fitting.length === 0) return null;
+		const kind = fitting[Math.floor(chance(4) * fitting.length)];
+		const { act, times = 1 } = faultKinds[kind];
+		const action = act(chance(8));
+		storms.set(request, {
+			kind,
+			action,
+			left: times - 1
+		});
+		drawn.push({
+			kind,
+			request
+		});
+		return action;
+	};
+}
+/** A request without what differs from run to run: signatures and upload ids. */
+function sameEverywhere(line) {
+	const part = /[?&]part=\d+/.exec(line)?.[0] ?? "";
+	return line.replace(/\?.*$/, "") + part;
 }
 
 // src/local-hub/names.ts
@@ -77263,6 +82128,22 @@ function bytesOf({ body }) {
 }
 function isSlice(body) {
 	return body !== void 0 && typeof body === "object" && "file" in body;
+}
+/** The body as bytes. */
+async function readReply({ body }) {
+	return isSlice(body) ? readSlice(body) : encode(body);
+}
+/** The bytes of a slice with the lowest bit of the file's byte `at` changed. */
+async function flipped(slice, at) {
+	const bytes = await readSlice(slice);
+	bytes[at - slice.start] ^= 1;
+	return bytes;
+}
+async function readSlice({ file, start, end }) {
+	const bytes = Buffer.alloc(end - start);
+	const handle = await open$2(file);
+	await handle.read(bytes, 0, bytes.length, start).finally(() => handle.close());
+	return bytes;
 }
 function encode(body) {
 	if (body === void 0) return Buffer.alloc(0);
@@ -78142,6 +83023,8 @@ const uploadedParts = list$1(object({
 */
 var Storage = class {
 	leakedTokens = 0;
+	/** SHA-256 of an object -> bytes that uploads of it brought, all attempts together. */
+	received = /* @__PURE__ */ new Map();
 	url = "";
 	#store;
 	#secret = randomBytes(32);
@@ -78233,7 +83116,7 @@ var Storage = class {
 		if (Number(announced) !== size) return storageError(400, "EntityTooLarge", `The URL is for ${size} bytes, the request brings ${announced}`);
 		const file = await repo.objects.asidePath();
 		try {
-			const got = await receive(request, file, size);
+			const got = await receive(this.#counted(request, oid), file, size);
 			if (got.size !== size) throw new TooLong();
 			const upload = query.get("upload");
 			return upload === null ? await this.#keepObject(repo, oid, file, got) : await this.#keepPart(upload, Number(query.get("part")), {
@@ -78245,6 +83128,12 @@ var Storage = class {
 			await rm(file, { force: true });
 			if (error instanceof TooLong) return storageError(400, "IncompleteBody", `Expected ${size} bytes`);
 			throw error;
+		}
+	}
+	async *#counted(request, oid) {
+		for await (const chunk of request) {
+			this.received.set(oid, (this.received.get(oid) ?? 0) + chunk.length);
+			yield chunk;
 		}
 	}
 	async #keepObject(repo, oid, file, got) {
@@ -78429,7 +83318,7 @@ async function describeUpload(context, object, multipart, limits) {
 	};
 }
 /**
-* `POST /api/complete_multipart?…`: on the Hub's origin, but authorized by its signature like the
+* `POST /api/complete_multipart?\u2026`: on the Hub's origin, but authorized by its signature like the
 * parts.
 */
 async function completeMultipart(context) {
@@ -78667,7 +83556,7 @@ async function deleteRepo(context) {
 		body: "OK"
 	};
 }
-/** `GET /api/models/<id>[/revision/<rev>]?expand…&blobs`, and the same of a dataset. */
+/** `GET /api/models/<id>[/revision/<rev>]?expand\u2026&blobs`, and the same of a dataset. */
 async function repoInfo(context) {
 	const { repo, query } = context;
 	const commit = resolveRevision(repo, context.params.revision ?? "main");
@@ -79005,6 +83894,18 @@ function routes(limits) {
 			handle: refs
 		},
 		{
+			method: "GET",
+			pattern: `${model}/auth-check`,
+			needs: "content",
+			handle: granted
+		},
+		{
+			method: "GET",
+			pattern: `${model}/auth-check/write`,
+			needs: "write",
+			handle: granted
+		},
+		{
 			method: "POST",
 			pattern: `${model}/branch/:branch`,
 			needs: "write",
@@ -79134,6 +84035,13 @@ function routes(limits) {
 		])
 	];
 }
+/** The route has checked the right. */
+async function granted() {
+	return {
+		status: 200,
+		body: "OK"
+	};
+}
 function match(route, method, path) {
 	if (!route.method.split("|").includes(method)) return null;
 	const source = route.pattern.replace(/\./g, "\\.").replace(/:(\w+)/g, "(?<$1>[^/]+?)").replace(/\*$/, "(?<rest>.+)");
@@ -79181,10 +84089,33 @@ async function answerHub(hub, table, request) {
 // src/local-hub/faults.ts
 /** The action of the first matching fault that is not used up. Counts it as used once. */
 function takeFault(faults, line) {
-	const fault = faults.find((one) => one.times > 0 && line.search(one.match) !== -1);
+	const fault = faults.find((one) => flipOf(one) === null && isDue(one, line));
 	if (!fault) return null;
 	fault.times--;
 	return fault.action;
+}
+/**
+* The byte to change in an answer with the bytes `[start, end)` of a file; null: none. Counts the
+* fault as used once.
+*/
+function takeFlip(faults, line, { start, end }) {
+	const fault = faults.find((one) => {
+		const at = flipOf(one);
+		return at !== null && at >= start && at < end && isDue(one, line);
+	});
+	if (!fault) return null;
+	fault.times--;
+	return flipOf(fault);
+}
+/** Counts a matching request that comes before the fault's first. */
+function isDue(fault, line) {
+	const { times, match, after = 0 } = fault;
+	if (times === 0 || line.search(match) === -1) return false;
+	fault.after = after - 1;
+	return after <= 0;
+}
+function flipOf({ action }) {
+	return typeof action === "object" && "flip" in action ? action.flip : null;
 }
 
 // src/local-hub/server.ts
@@ -79223,25 +84154,67 @@ async function exchange(how, request, response) {
 		status,
 		bytes
 	});
-	const fault = takeFault(how.faults, `${method} ${url}`);
+	const line = `${method} ${url}`;
+	const action = takeFault(how.faults, line) ?? how.draw(line);
 	response.setHeader("X-Request-Id", `local-${++requests}`);
 	try {
-		if (fault === "reset") {
+		if (action === "silent") await hold(how, response);
+		if (action === "reset" || action === "silent") {
 			seen(0);
 			request.socket.resetAndDestroy();
 			return;
 		}
-		const reply = fault !== null && typeof fault === "object" ? json$1(fault.body ?? { error: "Injected" }, fault.status, fault.headers) : await compute(how, request);
-		if (fault === "drop-answer") {
+		if (action === "race") await how.race(url);
+		const reply = await replyTo(how, request, action);
+		if (action === "drop-answer") {
 			seen(0);
 			request.socket.resetAndDestroy();
 			return;
 		}
 		seen(reply.status, method === "HEAD" ? 0 : bytesOf(reply));
-		await send(response, reply, method !== "HEAD", fault === "truncate" ? .5 : 1);
+		if ((action === "stall" || action === "trickle") && bytesOf(reply) > 1) await sendSlowly(how, response, reply, action === "trickle");
+		else await send(response, reply, method !== "HEAD", action === "truncate" ? .5 : 1);
 	} catch {
 		response.destroy();
 	}
+}
+/** Keeps a connection open until the client leaves. */
+async function hold(how, response) {
+	if (response.destroyed) return;
+	const left = new Promise((resolve) => response.once("close", resolve));
+	how.onSilence?.(() => !response.destroyed);
+	await left;
+}
+/** Sends half of the body at once, or a byte per second, and waits until the client leaves. */
+async function sendSlowly(how, response, reply, isTrickle) {
+	const body = await readReply(reply);
+	response.writeHead(reply.status, {
+		...reply.headers,
+		"Content-Length": String(body.length)
+	});
+	response.flushHeaders();
+	if (!isTrickle) response.write(body.subarray(0, body.length >> 1));
+	let sent = 0;
+	const each = () => isTrickle && sent < body.length - 1 && response.write(body.subarray(sent, ++sent));
+	const timer = setInterval(each, 1e3);
+	await hold(how, response).finally(() => clearInterval(timer));
+}
+async function replyTo(how, request, action) {
+	const given = action !== null && typeof action === "object" ? action : { flip: 0 };
+	if ("status" in given) return json$1(given.body ?? { error: "Injected" }, given.status, given.headers);
+	const reply = await withFlip(how, `${request.method} ${request.url}`, await compute(how, request));
+	if (!("replace" in given) || reply.status >= 300) return reply;
+	return given.replace(reply, await readReply(reply));
+}
+/** The reply, with a bit changed if a fault says so. */
+async function withFlip({ faults }, line, reply) {
+	const { body } = reply;
+	if (!isSlice(body)) return reply;
+	const at = takeFlip(faults, line, body);
+	return at === null ? reply : {
+		...reply,
+		body: await flipped(body, at)
+	};
 }
 async function compute(how, request) {
 	try {
@@ -79249,7 +84222,7 @@ async function compute(how, request) {
 		return await how.answer(request);
 	} catch (error) {
 		if (error instanceof Refusal) return refusalReply(error);
-		if (request.destroyed && !request.complete) throw error;
+		if (request.destroyed && (!request.complete || request.socket.destroyed)) throw error;
 		console.error(error);
 		return json$1({ error: "Internal Server Error" }, 500);
 	}
@@ -79265,7 +84238,7 @@ function checkHost(request) {
 
 // src/local-hub/checkout.ts
 /** Files and folders that are not part of an import. */
-const ignored = /* @__PURE__ */ new Set([
+const ignored$1 = /* @__PURE__ */ new Set([
 	".git",
 	".DS_Store",
 	".cache"
@@ -79318,7 +84291,7 @@ async function filesBelow(folder) {
 	const found = [];
 	async function walk(path) {
 		for (const item of await readdir$1(join$1(folder, path), { withFileTypes: true })) {
-			if (ignored.has(item.name)) continue;
+			if (ignored$1.has(item.name)) continue;
 			const inner = path === "" ? item.name : `${path}/${item.name}`;
 			if (item.isDirectory()) {
 				await walk(inner);
@@ -79408,12 +84381,18 @@ var StoredRepo = class {
 	commit(id) {
 		return this.#commits.get(id);
 	}
+	/** The commits that a revision was made from, along first parents, newest first. */
+	history(revision) {
+		const ids = [];
+		for (let at = this.resolve(revision); at; at = this.#commits.get(at.parents[0] ?? "")) ids.push(at.id);
+		return ids;
+	}
 	/** The one commit whose id starts with `prefix`. */
 	commitByPrefix(prefix) {
 		const found = [...this.#commits.values()].filter((commit) => commit.id.startsWith(prefix));
 		return found.length === 1 ? found[0] : void 0;
 	}
-	/** The commit that a branch, tag, `HEAD`, `refs/…` or full commit id names. */
+	/** The commit that a branch, tag, `HEAD`, `refs/\u2026` or full commit id names. */
 	resolve(revision) {
 		const { branches, tags, discussions } = this.#state;
 		const own = (record, key) => Object.hasOwn(record, key) ? record[key] : void 0;
@@ -79678,6 +84657,39 @@ async function foldersIn(path) {
 	return (await readdir$1(path, { withFileTypes: true })).filter((item) => item.isDirectory()).map((item) => item.name);
 }
 
+// src/local-hub/stranger.ts
+/** A file that somebody else commits. */
+const strangersFile = "somebody-elses.txt";
+/**
+* Lets somebody else commit to the branch that a request with this address is about to commit to,
+* so that the request comes too late.
+*/
+async function commitAsStranger(store, url) {
+	const found = /^\/api\/models\/([^/]+\/[^/]+)\/commit\/([^/?]+)/.exec(url);
+	const repo = store.get(found?.[1] ?? "");
+	const branch = decodeURIComponent(found?.[2] ?? "");
+	if (!repo) return;
+	await store.change(repo.id, async () => {
+		const head = repo.resolve(branch);
+		if (!head || !Object.hasOwn(repo.state.branches, branch)) return;
+		const added = await repo.addRegular(Buffer.from(`after ${head.id}\n`));
+		const tree = sortTree([...head.tree, [strangersFile, added]]);
+		const commit = makeCommit([head], tree, {
+			title: "Somebody else's",
+			author: "stranger"
+		});
+		await repo.addCommit(commit);
+		const branches = {
+			...repo.state.branches,
+			[branch]: commit.id
+		};
+		await repo.setState({
+			...repo.state,
+			branches
+		});
+	});
+}
+
 // src/local-hub/local-hub.ts
 /**
 * Starts a Hub on 127.0.0.1. The same requests give the same commits; clock and ports do not
@@ -79687,8 +84699,12 @@ async function startLocalHub(options) {
 	const store = await Store.open(options.folder).catch((error) => cannotUse(options.folder, error));
 	const storage = new Storage(store);
 	const faults = options.faults ?? [];
+	const drawn = [];
 	const shared = {
 		faults,
+		draw: options.world ? createWorld(options.world, drawn) : () => null,
+		race: (url) => commitAsStranger(store, url),
+		onSilence: options.onSilence,
 		onRequest: options.onRequest
 	};
 	const handle = (request) => storage.handle(request);
@@ -79711,6 +84727,8 @@ async function startLocalHub(options) {
 		url: hubServer.url,
 		storageUrl: storage.url,
 		faults,
+		drawn,
+		uploads: storage.received,
 		get leakedTokens() {
 			return storage.leakedTokens;
 		},
@@ -79718,8 +84736,9 @@ async function startLocalHub(options) {
 			await Promise.all([hubServer.close(), storageServer.close()]);
 		},
 		seed: (id, folder) => seed(store, id, folder),
-		head: (id) => store.get(id)?.resolve("main")?.id ?? null,
-		files: (id) => store.get(id)?.resolve("main")?.tree ?? /* @__PURE__ */ new Map()
+		head: (id, branch = "main") => store.get(id)?.resolve(branch)?.id ?? null,
+		history: (id, branch = "main") => store.get(id)?.history(branch) ?? [],
+		files: (id, branch = "main") => store.get(id)?.resolve(branch)?.tree ?? /* @__PURE__ */ new Map()
 	};
 }
 /** Answers the requests to the Hub's own origin. */
@@ -79747,6 +84766,7 @@ function portInUse(port, error) {
 	return new OqeError("BAD_INPUT", message, "Choose another port.", error);
 }
 function cannotUse(folder, error) {
+	if (error instanceof OqeError) throw error;
 	throw new OqeError("DISK", `${folder} cannot be used: ${reasonOf$1(error)}`, "It must be a folder that can be read and written.", error);
 }
 
@@ -79915,6 +84935,7 @@ async function verify(model, inputs, { report, connect, openKernel }) {
 		if (receipt !== null) {
 			const check = () => checkFiles(receipt, target);
 			await report.stage("Check the files against the receipt", check);
+			report.info(`${Object.keys(receipt.files).length} files as in the receipt`);
 			const note = await checkBase(receipt, base);
 			if (note !== null) report.warn(note);
 		}
@@ -79959,24 +84980,33 @@ async function evaluateTarget(request) {
 			tokens: rows.rows.tokens
 		};
 		const { workDir: folder, memoryLimit } = inputs;
+		const plan = await estimateEvaluation(asked, {
+			folder,
+			memoryLimit
+		}, {
+			kernel,
+			report
+		});
 		const states = {
 			folder,
-			memory: (await estimateEvaluation(asked, {
-				folder,
-				memoryLimit
-			}, {
-				kernel,
-				report
-			})).memoryForStates,
+			memory: plan.memoryForStates,
 			report
 		};
-		const [evaluation] = await report.stage("Evaluate", () => withStates(states, (keep) => evaluateTiers({
-			base,
-			rows,
-			tiers: [tier],
-			kernel,
-			report,
-			keep
+		const both = [base.checkpoint, finished];
+		const [evaluation] = await report.stage("Evaluate", () => withStates(states, (keep, keepBytes) => withWaitingBytes(both, {
+			keep: keepBytes,
+			most: plan.mostWaiting
+		}, async () => {
+			const found = await evaluateTiers({
+				base,
+				rows,
+				tiers: [tier],
+				kernel,
+				report,
+				keep
+			});
+			for (const checkpoint of both) await proveReads(checkpoint, report);
+			return found;
 		})));
 		return {
 			evaluation,
@@ -80206,6 +85236,13 @@ function ownFlags({ flags }) {
 function inputFlags({ name }) {
 	return inputTable.filter(({ commands }) => commands.some((command) => command === name));
 }
+/** The flags that a command uses: the others that it takes have no effect on it. */
+function usedFlags(command) {
+	return inputFlags(command).filter(({ ignoredBy = [] }) => !ignoredBy.some((name) => name === command.name));
+}
+function flagNames(command) {
+	return [...inputFlags(command), ...ownFlags(command)].map(({ name }) => name);
+}
 /** Splits a command line. Throws BAD_INPUT for an unknown flag, or one that is given twice. */
 function parseFlags(argv) {
 	const rows = [...inputTable, ...commandTable.flatMap(ownFlags)];
@@ -80226,7 +85263,7 @@ function parseFlags(argv) {
 			tokens: true
 		});
 	} catch (cause) {
-		throw wrongFlag(cause);
+		throw wrongFlag(cause, commandTable.find(({ name }) => argv.includes(name)));
 	}
 	const tokens = parsed.tokens ?? [];
 	tokens.forEach((token, at) => {
@@ -80239,9 +85276,18 @@ function parseFlags(argv) {
 		positionals: parsed.positionals
 	};
 }
-/** The error for what Node's parser refuses. Its text quotes the flag: "Unknown option '--x'." */
-function wrongFlag(cause) {
+/**
+* The error for what Node's parser refuses. Its text quotes the flag: "Unknown option '--x'."
+* `command`: the one that is called; undefined: none is named.
+*/
+function wrongFlag(cause, command) {
 	const said = cause instanceof Error ? cause.message.split(/\.\s/)[0] : "";
+	const [, unknown] = /^Unknown option '--([^']+)'$/.exec(said) ?? [];
+	if (unknown !== void 0) {
+		const taken = (command === void 0 ? commandTable : [command]).flatMap(flagNames);
+		const near = didYouMean(unknown, [...new Set(taken)], (flag) => `--${flag}`);
+		return new OqeError("BAD_INPUT", said, near + seeHelp(command?.name), cause);
+	}
 	const [, withValue] = /^Option '([^' ]+).*' does not take an argument$/.exec(said) ?? [];
 	if (withValue !== void 0) return switchWithValue(withValue, cause);
 	const [, missing] = /^Option '([^' ]+).*' argument (missing|is ambiguous)$/.exec(said) ?? [];
@@ -80262,7 +85308,7 @@ function refuseRepeated(flags) {
 }
 /** Throws BAD_INPUT for a flag that this command does not take. */
 function refuseStrayFlags(command, flags) {
-	const known = [...inputFlags(command), ...ownFlags(command)].map(({ name }) => name);
+	const known = flagNames(command);
 	const stray = Object.keys(flags).find((flag) => !known.includes(flag));
 	if (stray === void 0) return;
 	throw new OqeError("BAD_INPUT", `oqe ${command.name} does not take --${stray}`, seeHelp(command.name));
@@ -80278,7 +85324,7 @@ const lineLength = 100;
 function overview() {
 	const calls = commandTable.map((command) => [callOf(command), command.doc]);
 	const size = Math.max(...calls.map(([call]) => call.length));
-	const { failure, usage, gate } = exitCodes;
+	const { failure, usage, gate, time } = exitCodes;
 	return `${`oqe ${engine.version}: publishes the oQe series of a base model`} (mixed-precision MLX quants)
 
 Commands:
@@ -80290,20 +85336,32 @@ HF_ENDPOINT and HF_TOKEN give the Hub's address and token. Prefer HF_TOKEN to --
 users of this machine can see the flags of a running command.
 
 Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate, or
-differs from its receipt.
+differs from its receipt, ${time} stopped at time-limit: run again to go on.
 docs/errors.md lists all errors.
 `;
 }
-/** The text of `oqe <command> --help`: its flags by group, each with its default. */
+/** The text of `oqe <command> --help`: the flags that it uses by group, each with its default. */
 function commandHelp(command) {
 	const groups = /* @__PURE__ */ new Map();
 	for (const flag of ownFlags(command)) add("Flags", describeFlag(flag.name, flag.hint, flag.doc));
-	for (const row of inputFlags(command)) add(row.group, describeInputFlag(row, command.name));
+	for (const row of usedFlags(command)) add(row.group, describeInputFlag(row, command.name));
 	function add(group, text) {
 		groups.set(group, [...groups.get(group) ?? [], text]);
 	}
 	const lists = [...groups].map(([group, flags]) => `${group}:\n${flags.join("\n")}\n`);
-	return `${callOf(command)} [flags]\n\n${command.doc}.\n\n${lists.join("\n")}`;
+	return [
+		`${callOf(command)} [flags]\n`,
+		`${command.doc}.\n`,
+		...lists,
+		...ignored(command)
+	].join("\n");
+}
+/** The flags without effect, in a sentence; none if there are none. */
+function ignored(command) {
+	const used = usedFlags(command);
+	const others = inputFlags(command).filter((row) => !used.includes(row));
+	if (others.length === 0) return [];
+	return [`${wrap(`So that a call can be repeated with another command, these are taken too, and have no effect: ${others.map(({ name }) => `--${name}`).join(", ")}.`, "").join("\n")}\n`];
 }
 function callOf({ name, argument }) {
 	return `oqe ${name} ${argument}`;
@@ -80316,13 +85374,18 @@ function describeInputFlag(row, command) {
 }
 /** The flag on its own line, then its meaning, indented and wrapped. */
 function describeFlag(name, hint, doc) {
-	const indent = "      ";
-	const lines = [indent.slice(1)];
-	for (const word of doc.split(" ")) {
-		const isFull = lines.at(-1).length + 1 + word.length > lineLength;
-		lines.push(`${isFull ? indent.slice(1) : lines.pop()} ${word}`);
-	}
+	const lines = wrap(doc, "      ");
 	return `  --${name}${hint === "" ? "" : ` ${hint}`}\n${lines.join("\n")}`;
+}
+/** Lines of at most `lineLength` columns, each after `indent`. */
+function wrap(text, indent) {
+	const lines = [];
+	for (const word of text.split(" ")) {
+		const last = lines.at(-1);
+		if (last === void 0 || last.length + 1 + word.length > lineLength) lines.push(indent + word);
+		else lines[lines.length - 1] = `${last} ${word}`;
+	}
+	return lines;
 }
 
 // src/entry/plan-table.ts
@@ -80384,7 +85447,7 @@ function formatExplanation(plan, roles) {
 		layers === null ? "" : layers[0] === layers[1] ? String(layers[0]) : `${layers[0]}-${layers[1]}`,
 		grouped(bytes),
 		share === null ? "" : `${(100 * share).toFixed(1)} %`,
-		next === null ? "" : `${layerOf(next.module)}${next.from}→${next.to}`,
+		next === null ? "" : `${layerOf(next.module)}${next.from}\u2192${next.to}`,
 		next === null ? "" : (1e6 * next.saves / next.bytes).toExponential(1),
 		collapse(bits)
 	]);
@@ -80419,6 +85482,71 @@ function formatUnquantized(plan) {
 	return [...counts].map(([reason, count]) => `unquantized: ${count} × ${reason}`).join("\n");
 }
 
+// src/entry/stages.ts
+/**
+* The stages that a command may go through, in order, by the first words of their names. A run that
+* finds work done leaves some out.
+*/
+function stagesOf(command, inputs) {
+	const { policy, sensitivity, tiers, dryRun, until } = inputs;
+	const measures = policy === "measured" && sensitivity === null;
+	const rows = ["Draw the rows"];
+	const measuring = ["Estimate the run", ...measures ? ["Measure"] : []];
+	const open = "Open the base model";
+	switch (command) {
+		case "plan": return measures ? [
+			open,
+			...rows,
+			...measuring
+		] : [];
+		case "sensitivity": return [
+			open,
+			...rows,
+			"Estimate the run",
+			"Measure"
+		];
+		case "quantize": return [
+			open,
+			...rows,
+			...measuring,
+			"Quantize"
+		];
+		case "publish": return [
+			...dryRun ? [] : ["Check the token"],
+			...[
+				open,
+				...rows,
+				"Look at the tier repositories"
+			],
+			...dryRun ? [] : ["Check the cards"],
+			...measuring,
+			...until === "measured" ? [] : ["Quantize"],
+			...tiers.map(() => "Publish")
+		];
+		case "verify": return [...[
+			"Open the target",
+			open,
+			"Check the files against the receipt",
+			...rows
+		], ...["Estimate the run", "Evaluate"]];
+		default: return [];
+	}
+}
+/** The same report; the names of its stages say which of all they are: `Measure (7 of 12)`. */
+function numberStages(report, stages) {
+	let next = 0;
+	const numbered = (name) => {
+		const at = stages.findIndex((one, i) => i >= next && (name === one || name.startsWith(`${one} `)));
+		if (at === -1) return name;
+		next = at + 1;
+		return `${name} (${next} of ${stages.length})`;
+	};
+	return {
+		...report,
+		stage: (name, run) => report.stage(numbered(name), run)
+	};
+}
+
 // src/entry/commands.ts
 const runs = {
 	plan,
@@ -80439,7 +85567,7 @@ async function runCommand(argv, environment, write) {
 	if (flags.version === true) return write(`${engine.version}\n`);
 	if (name === void 0 || name === "help") return write(overview());
 	const command = commandTable.find((row) => row.name === name);
-	if (command === void 0) throw new OqeError("BAD_INPUT", `"${name}" is not a command`, seeHelp());
+	if (command === void 0) throw new OqeError("BAD_INPUT", `"${name}" is not a command`, nearCommand(name) + seeHelp());
 	if (flags.help === true) return write(commandHelp(command));
 	if (target === void 0 || more.length > 0) {
 		const got = target === void 0 ? "none" : [target, ...more].join(" ");
@@ -80447,13 +85575,20 @@ async function runCommand(argv, environment, write) {
 	}
 	refuseStrayFlags(command, flags);
 	if (target === "" && (command.name === "card" || command.name === "hub")) throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
-	await runs[command.name](openCall(target, flags, {
+	const call = openCall(target, flags, {
+		command: command.name,
 		environment,
 		write
-	}));
+	});
+	await runs[command.name](call).finally(call.sayCosts);
 }
-function openCall(target, flags, { environment, write }) {
+function nearCommand(name) {
+	const names = commandTable.map((row) => row.name);
+	return didYouMean(name, names, (word) => `oqe ${word}`);
+}
+function openCall(target, flags, { command, environment, write }) {
 	const report = terminalReport();
+	let sayCosts = () => {};
 	const read = (input) => input === "base-model" ? String(flags.base ?? target) : String(flags[input] ?? "");
 	return {
 		target,
@@ -80463,7 +85598,13 @@ function openCall(target, flags, { environment, write }) {
 			for (const line of unusedInputs(read, inputs)) report.warn(line);
 			return inputs;
 		},
-		dependencies: (inputs) => openDependencies(inputs, report, ""),
+		dependencies: (inputs) => {
+			const stages = stagesOf(command, inputs);
+			const { traffic, ...rest } = openDependencies(inputs, numberStages(report, stages), "");
+			if (stages.length > 0) sayCosts = () => report.info(runWords(costsSoFar(traffic)));
+			return rest;
+		},
+		sayCosts: () => sayCosts(),
 		print: async (value, makeText) => {
 			const json = () => JSON.stringify(value, null, 2);
 			if (flags.json === true) return write(`${json()}\n`);
@@ -80478,15 +85619,21 @@ function openCall(target, flags, { environment, write }) {
 		report
 	};
 }
-/** The real dependencies: the Hub over HTTP, the kernel in worker threads. */
+/**
+* The real dependencies: the Hub over HTTP, the kernel in worker threads. `traffic` counts what all
+* connections send and receive.
+*/
 function openDependencies({ hubEndpoint, hubToken, workers }, report, occasion) {
+	const traffic = newTraffic();
 	return {
 		report,
 		occasion,
+		traffic,
 		connect: () => connectHub({
 			endpoint: hubEndpoint,
 			token: hubToken,
-			report
+			report,
+			traffic
 		}),
 		openKernel: () => openKernel(workers === null ? {} : { workers })
 	};
@@ -80515,25 +85662,27 @@ async function plan({ inputs, flags, dependencies, print }) {
 async function measure({ inputs, flags, dependencies, print, write }) {
 	const parsed = inputs();
 	if (flags.out === "") throw new OqeError("BAD_INPUT", "--out names no file", "Leave it out to print the sensitivity.");
+	const path = typeof flags.out === "string" ? resolve$1(flags.out) : null;
+	if (path !== null) await tryFile(path);
 	const text = writeSensitivity(await measureModel(parsed, dependencies(parsed)));
-	if (typeof flags.out !== "string") return write(text);
-	const path = resolve$1(flags.out);
-	await onDisk(dirname(path), text.length, () => writeFile(path, text));
+	if (path === null) return write(text);
+	await onDisk(path, text.length, () => writeFile(path, text));
 	return print({ sensitivity: path }, () => path);
 }
 async function quantize({ inputs, flags, dependencies, print }) {
 	const parsed = inputs();
 	if (typeof flags.out !== "string" || flags.out === "") throw new OqeError("BAD_INPUT", "oqe quantize needs --out <folder>", "The tiers are written to <folder>/<Model>-<tier>/.");
-	const { plan: series, folders, failure } = await quantizeModel(parsed, resolve$1(flags.out), dependencies(parsed));
+	const { plan: series, folders, stopped, failure } = await quantizeModel(parsed, resolve$1(flags.out), dependencies(parsed));
 	await print({
 		...series,
 		folders
 	}, () => `${formatPlan(series)}\n${folders.join("\n")}`);
 	if (failure !== null) throw failure;
+	if (stopped !== null) throw stopped;
 }
 async function publish({ inputs, dependencies, print }) {
 	const parsed = inputs();
-	const { plan: series, tiers, failure } = await publishModel(parsed, dependencies(parsed));
+	const { plan: series, tiers, stopped, failure } = await publishModel(parsed, dependencies(parsed));
 	const lines = tiers.map(({ outcome, url, folder }) => {
 		const place = folder === null ? "" : `  (${folder})`;
 		return `${outcome.padEnd(9)}  ${url}${place}`;
@@ -80544,6 +85693,7 @@ async function publish({ inputs, dependencies, print }) {
 		repositories: tiers
 	}, text);
 	if (failure !== null) throw failure;
+	if (stopped !== null) throw stopped;
 }
 async function verifyTarget({ target, inputs, flags, dependencies, print }) {
 	if (typeof flags.base !== "string" || flags.base === "") throw new OqeError("BAD_INPUT", "oqe verify needs --base <model>", "Name the model that the target was made from: a folder, or org/name[@revision] on the Hub.");
@@ -80573,4 +85723,4 @@ async function hub({ target, flags, print }) {
 	await server.close();
 }
 
-export { decorate as a, actionsReport as c, gateFailures as i, renderSummary as l, runCommand as n, parseInputs as o, publishModel as r, unusedInputs as s, openDependencies as t, grouped as u };
+export { publishModel as a, parseInputs as c, renderSummary as d, costsSoFar as f, stagesOf as i, unusedInputs as l, runCommand as n, gateFailures as o, runWords as p, numberStages as r, decorate as s, openDependencies as t, actionsReport as u };

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { WriteStream, isatty } from "node:tty";
 import { totalmem } from "node:os";
 
 // src/ground/reasons.ts
@@ -110,6 +111,7 @@ const usualHints = {
 	NETWORK: "Check the connection and the endpoint, then run again.",
 	DISK: "Free disk space, or choose another folder.",
 	MEMORY: memoryHint,
+	TIME: "What is finished is kept. Run again with the same inputs to go on.",
 	GATE: "Read the figures in the tier's receipt.",
 	TEMPLATE: "Correct the template.",
 	KERNEL: "Please report the command or workflow, and the model.",
@@ -133,7 +135,8 @@ var OqeError = class extends Error {
 const exitCodes = {
 	failure: 1,
 	usage: 2,
-	gate: 3
+	gate: 3,
+	time: 4
 };
 /** The part of a failure that an entry prints. The text of foreign errors is in `details` only. */
 function describeFailure(error, debug) {
@@ -148,6 +151,7 @@ function describeFailure(error, debug) {
 }
 function exitCodeOf(code) {
 	if (code === "BAD_INPUT") return exitCodes.usage;
+	if (code === "TIME") return exitCodes.time;
 	return code === "GATE" ? exitCodes.gate : exitCodes.failure;
 }
 /** An error that no code of ours expected. */
@@ -162,6 +166,198 @@ function wrap(error) {
 /** `what` needed more memory than the process can have. */
 function outOfMemory(what, cause) {
 	return new OqeError("MEMORY", `${what} needs more memory than there is`, memoryHint, cause);
+}
+
+// src/ground/digits.ts
+const units = {
+	GB: 1e9,
+	GiB: 2 ** 30,
+	MB: 1e6,
+	MiB: 2 ** 20
+};
+const sizeUnits = Object.keys(units);
+/** Number and unit of `18GB` or `1.5 GiB`, in any case; null for other text. */
+function splitSize(text) {
+	const [, digits, word] = /^(\d{1,5}(?:\.\d{1,3})?)\s*([GM]i?B)$/i.exec(text) ?? [];
+	const unit = sizeUnits.find((name) => name.toLowerCase() === word?.toLowerCase());
+	return unit === void 0 ? null : {
+		count: Number(digits),
+		unit
+	};
+}
+/** Bytes of `18GB`; null for text that is not a size. */
+function parseSize(text) {
+	const size = splitSize(text);
+	return size && Math.floor(size.count * units[size.unit]);
+}
+/** `33,559,877,504`. Not toLocaleString: its answer depends on the machine's language data. */
+function grouped(count) {
+	return count.toFixed(0).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+/** `42 s`, `12 min`, `3 h 5 min`. */
+function duration(seconds) {
+	const minutes = Math.round(seconds / 60);
+	if (seconds < 90) return `${Math.round(seconds)} s`;
+	return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+/** `640 bytes`, `12.3 kB`, `40.1 MB`, `63.2 GB`. */
+function byteSize(bytes) {
+	if (bytes < 1e3) return `${bytes.toFixed(0)} bytes`;
+	if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
+	return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+
+// src/ground/stage-progress.ts
+/** One stage of a run while it goes on. Times are in milliseconds. */
+var StageProgress = class {
+	#name;
+	#began;
+	#series = /* @__PURE__ */ new Map();
+	constructor(name, now) {
+		this.#name = name;
+		this.#began = now;
+	}
+	tick(work, now) {
+		const { done, unit } = work;
+		const before = this.#series.get(unit);
+		const isNew = before === void 0 || done < before.done;
+		if (isNew) this.#series.delete(unit);
+		const first = isNew ? {
+			done,
+			at: now
+		} : before.first;
+		this.#series.set(unit, {
+			...work,
+			first,
+			at: now
+		});
+	}
+	view(now) {
+		const elapsed = duration((now - this.#began) / 1e3);
+		const series = this.#main();
+		if (series === null) return {
+			name: this.#name,
+			elapsed,
+			work: null
+		};
+		const { done, total, first, at } = series;
+		const share = total > 0 ? Math.min(1, done / total) : 1;
+		const perSecond = at > first.at ? 1e3 * (done - first.done) / (at - first.at) : 0;
+		const left = (total - done) / perSecond - (now - at) / 1e3;
+		const work = {
+			share,
+			amount: amountText(series),
+			rate: perSecond > 0 ? rateText(perSecond, series.unit) : null,
+			left: perSecond > 0 && done < total ? duration(Math.max(0, left)) : null
+		};
+		return {
+			name: this.#name,
+			elapsed,
+			work
+		};
+	}
+	/** Uploads go on beside the walk: the oldest work that is not at its end says how far all is. */
+	#main() {
+		const all = [...this.#series.values()];
+		return all.find(({ done, total }) => done < total) ?? all.at(-1) ?? null;
+	}
+};
+function percentText({ share }) {
+	return `${Math.floor(100 * share)} %`;
+}
+function amountText({ done, total, unit }) {
+	const [, more] = /^bytes(.*)$/.exec(unit) ?? [];
+	if (more === void 0) return `${done} of ${total} ${unit}`;
+	return `${byteSize(done)} of ${byteSize(total)}${more}`;
+}
+function rateText(perSecond, unit) {
+	if (unit.startsWith("bytes")) return `${byteSize(Math.round(perSecond))}/s`;
+	const [rate, time] = perSecond >= 1 ? [perSecond, "s"] : perSecond >= 1 / 60 ? [60 * perSecond, "min"] : [3600 * perSecond, "h"];
+	return `${rate.toFixed(1)}/${time}`;
+}
+
+// src/ground/live-line.ts
+/**
+* Names the file descriptor of the terminal in a supervised process, whose stderr is a pipe
+* (entry/supervise). Unset: there is no terminal.
+*/
+const terminalVariable = "OQE_TERMINAL";
+/** The terminal of this process: stderr, because stdout is for the result of a command. */
+function openTerminal(environment = process.env) {
+	const handed = Number(environment["OQE_TERMINAL"] ?? "2");
+	if (!isLive(environment) || !isatty(handed)) return {
+		write: (text) => void process.stderr.write(text),
+		columns: () => null
+	};
+	const stream = handed === 2 ? process.stderr : new WriteStream(handed);
+	const columns = () => stream.getWindowSize()[0] || usualColumns;
+	return {
+		write: (text) => void stream.write(text),
+		columns
+	};
+}
+const usualColumns = 80;
+/** Whether a terminal in this environment is watched, and can rewrite a line. */
+function isLive({ TERM, CI }, platform = process.platform) {
+	return !(TERM === "dumb" || !TERM && platform !== "win32") && (!CI || CI === "false");
+}
+const eraseToEnd = "\x1B[K";
+/** The last line of a terminal, which is written again and again; other lines go above it. */
+var LiveLine = class {
+	#terminal;
+	#shown = "";
+	constructor(terminal) {
+		this.#terminal = terminal;
+	}
+	show(view) {
+		const text = liveText(view, (this.#terminal.columns() ?? usualColumns) - 1);
+		if (text === this.#shown) return;
+		this.#shown = text;
+		this.#terminal.write(`\r${text}${eraseToEnd}`);
+	}
+	print(line) {
+		this.#terminal.write(`${this.#erased()}${line}\n${this.#shown}`);
+	}
+	clear() {
+		if (this.#shown !== "") this.#terminal.write(this.#erased());
+		this.#shown = "";
+	}
+	#erased() {
+		return this.#shown === "" ? "" : `\r${eraseToEnd}`;
+	}
+};
+/** In characters. */
+const barWidths = {
+	long: 24,
+	short: 10
+};
+/**
+* `Measure (7 of 12)  23 % [=====>      ]  12 of 53 blocks  2.1/min  5 min, 19 min left`.
+* What `columns` have no room for is left out, the least needed first. There are no colors.
+*/
+function liveText(view, columns) {
+	return candidates(view).find((text) => text.length <= columns) ?? view.name.slice(0, columns);
+}
+/** The line with ever less in it. */
+function candidates({ name, elapsed, work }) {
+	if (work === null) return [`${name}  ${elapsed}`];
+	const { share, amount, rate, left } = work;
+	const percent = percentText(work);
+	const time = left === null ? elapsed : `${elapsed}, ${left} left`;
+	const short = `${percent} ${bar(share, barWidths.short)}`;
+	const line = (...parts) => [name, ...parts].filter((part) => part !== null).join("  ");
+	return [
+		line(`${percent} ${bar(share, barWidths.long)}`, amount, rate, time),
+		line(short, amount, rate, time),
+		line(short, rate, time),
+		line(short, time),
+		line(percent, time),
+		line(percent)
+	];
+}
+function bar(share, width) {
+	const full = Math.floor(share * width);
+	return `[${(full === width ? "=".repeat(width) : `${"=".repeat(full)}>`).padEnd(width)}]`;
 }
 
 // src/ground/memory.ts
@@ -179,9 +375,17 @@ function usualMemory() {
 /**
 * Environment of a process that does the work. By default, glibc keeps freed memory of up to 32 MiB
 * for later requests. In hours of matrices of some MiB, it falls to pieces that are never used
-* again. With a fixed threshold, larger blocks go back to the system at once. Other systems ignore
-* it.
+* again. With a fixed threshold, larger blocks go back to the system at once. Each of its arenas
+* keeps more, and threads that compute allocate nothing. Other systems ignore both.
 */
-const allocatorSettings = { MALLOC_MMAP_THRESHOLD_: String(1 << 20) };
+const allocatorSettings = {
+	MALLOC_MMAP_THRESHOLD_: String(1 << 20),
+	MALLOC_ARENA_MAX: "2"
+};
+/**
+* Flags of such a process. V8's space for young objects would grow to 32 MiB: the space is copied
+* within, and half of it is empty. Most of ours are small and few.
+*/
+const heapFlags = ["--max-semi-space-size=2"];
 
-export { describeFailure as a, outOfMemory as c, isSystemError as d, knownReason as f, OqeError as i, codeOf as l, reasonOf as m, machineMemory as n, exitCodes as o, notJson as p, usualMemory as r, memoryHint as s, allocatorSettings as t, isOutOfMemory as u };
+export { isOutOfMemory as C, reasonOf as D, notJson as E, codeOf as S, knownReason as T, OqeError as _, LiveLine as a, memoryHint as b, terminalVariable as c, byteSize as d, duration as f, splitSize as g, sizeUnits as h, usualMemory as i, StageProgress as l, parseSize as m, heapFlags as n, isLive as o, grouped as p, machineMemory as r, openTerminal as s, allocatorSettings as t, percentText as u, describeFailure as v, isSystemError as w, outOfMemory as x, exitCodes as y };

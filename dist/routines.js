@@ -15,7 +15,7 @@ function add(y, x, count) {
 	wasm.add(y, x, count);
 }
 /**
-* Adds Σ p_v (1 - p_v) · z over positions to the context of each token v of a [`ContextsCall`].
+* Adds \u03a3 p_v (1 - p_v) · z over positions to the context of each token v of a [`ContextsCall`].
 *
 * # Safety
 * As [`super::quantize`].
@@ -35,7 +35,7 @@ function add_fisher_weights(call) {
 	wasm.add_fisher_weights(call);
 }
 /**
-* `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
+* `tile` += alpha·`left`\u1d40·`right` of a [`ProductCall`].
 *
 * # Safety
 * As [`linear`].
@@ -89,7 +89,7 @@ function cast$1(call) {
 	return wasm.cast(call);
 }
 /**
-* Replaces the upper triangle of H `[n, n]` by R with H = RᵀR. Gives the index of the first pivot
+* Replaces the upper triangle of H `[n, n]` by R with H = R\u1d40R. Gives the index of the first pivot
 * that is not positive and finite, or -1. Values below the diagonal have no meaning.
 *
 * # Safety
@@ -133,7 +133,7 @@ function dequantize$1(call) {
 	wasm.dequantize(call);
 }
 /**
-* Σ (x - y)² of each row, float64 into `out`; both given.
+* \u03a3 (x - y)² of each row, float64 into `out`; both given.
 *
 * # Safety
 * As the module says.
@@ -147,7 +147,7 @@ function distances$1(x, y, rows, columns, out) {
 	wasm.distances(x, y, rows, columns, out);
 }
 /**
-* Visits blocks as [`tune_block`] does. Returns tr(W H Wᵀ) so far.
+* Visits blocks as [`tune_block`] does. Returns tr(W H W\u1d40) so far.
 *
 * # Safety
 * As [`tune_block`].
@@ -184,7 +184,7 @@ function forecast_loss(call, index, pivots) {
 	return wasm.forecast_loss(call, index, pivots);
 }
 /**
-* `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
+* `y` = `x`·W\u1d40 + `bias` of a [`LinearCall`].
 *
 * # Safety
 * As [`super::quantize`]; float32 operands are aligned to 4.
@@ -255,7 +255,7 @@ function route$1(call) {
 	wasm.route(call);
 }
 /**
-* Replaces B `[n, m]` by X with RᵀX = B, for R upper triangular `[n, n]`.
+* Replaces B `[n, m]` by X with R\u1d40X = B, for R upper triangular `[n, n]`.
 *
 * # Safety
 * As [`linear`].
@@ -423,7 +423,9 @@ function initSync(module) {
 *
 * A young collection takes a tenth of a millisecond. It frees buffers that did not survive two of
 * them. A full one takes some 50 ms in the main thread and frees all. So a full one follows when
-* the resident memory has grown although young ones were made.
+* the bytes of all buffers have grown although young ones were made. The resident memory would not
+* do as their measure: it contains memory that is free, but was not given back to the system.
+* Buffers would fill that before any growth showed, and so be more at each time.
 */
 const betweenYoung = 64 << 20;
 /** Growth before a full collection: at any time, and at the end of a step of a walk. */
@@ -435,7 +437,7 @@ const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
 const [youngOfJobs, fullOfJobs] = [4 << 20, 256 << 20];
 let collector;
 let [sinceYoung, sinceFull] = [0, 0];
-/** The least resident memory since the last full collection. */
+/** The least bytes of buffers since the last full collection. */
 let lowest = Number.POSITIVE_INFINITY;
 /** Counts shared memory that this thread creates, and collects when it is due. */
 function countShared(bytes) {
@@ -448,9 +450,9 @@ function collectShared() {
 }
 function collectAbove(growth) {
 	collectYoung();
-	const resident = process.memoryUsage.rss();
-	lowest = Math.min(lowest, resident);
-	if (resident - lowest <= growth) return;
+	const { arrayBuffers } = process.memoryUsage();
+	lowest = Math.min(lowest, arrayBuffers);
+	if (arrayBuffers - lowest <= growth) return;
 	lowest = Number.POSITIVE_INFINITY;
 	collector();
 }
@@ -1712,7 +1714,7 @@ const mostRows = {
 /** Whole micro-tiles of the product (gemm.rs). */
 const unit = 24;
 /**
-* Bounds of the tiles of a `[d, d]` matrix: 0 … d, in equal steps except the last. They depend on d
+* Bounds of the tiles of a `[d, d]` matrix: 0 \u2026 d, in equal steps except the last. They depend on d
 * alone, because the steps of a factorization affect the bits of its result.
 */
 function tileBounds(d, mostRows) {
@@ -1746,7 +1748,7 @@ const ProductCall = struct({
 * (`DEPTH` in gemm.rs), so that slabs do not change the bits of a sum.
 */
 const slab$1 = 1024;
-/** Adds products alpha·LᵀR to a tile `[height, width]` in the arena. */
+/** Adds products alpha·L\u1d40R to a tile `[height, width]` in the arena. */
 var TileProduct = class {
 	#shape;
 	#offsets;
@@ -2235,7 +2237,7 @@ function pivotsOf({ columns, factor, order, diagonal }) {
 	for (let p = 0; p < columns; p++) pivots[order[p]] = factor[p * columns + p] ** 2;
 	return pivots;
 }
-/** tr(W H Wᵀ) of the prepared rows. Without a factor, `pivots` are the diagonal of H. */
+/** tr(W H W\u1d40) of the prepared rows. Without a factor, `pivots` are the diagonal of H. */
 function energyOf(job, { call, rows, atFactor, results }, pivots) {
 	const factor = factorOf(job);
 	let energy = 0;

@@ -1,4 +1,4 @@
-import { a as describeFailure, c as outOfMemory, i as OqeError, t as allocatorSettings } from "./memory.js";
+import { _ as OqeError, c as terminalVariable, n as heapFlags, o as isLive, t as allocatorSettings, v as describeFailure, x as outOfMemory } from "./memory.js";
 import { spawn } from "node:child_process";
 
 // src/entry/supervise.ts
@@ -30,7 +30,9 @@ const passedOn = [
 */
 function supervise(report) {
 	const [node, script, ...args] = process.argv;
+	const handed = process.stderr.isTTY && isLive(process.env);
 	const child = spawn(node, [
+		...heapFlags,
 		...process.execArgv,
 		script,
 		...args
@@ -39,12 +41,14 @@ function supervise(report) {
 			"inherit",
 			"inherit",
 			"pipe",
-			"ipc"
+			"ipc",
+			...handed ? [2] : []
 		],
 		env: {
 			...allocatorSettings,
 			...process.env,
-			[marker]: "1"
+			[marker]: "1",
+			...handed ? { [terminalVariable]: "4" } : {}
 		}
 	});
 	process.stderr.on("error", ignoreClosed);
