@@ -123,7 +123,8 @@ describe.skipIf(act === null && !inCi)(
       expect(output).not.toContain("::group::Quantize");
     });
 
-    test("a wrong token fails the job with an annotation", async () => {
+    // act may lose the last lines of a process that ends at once.
+    test("a wrong token fails the job with an annotation", { retry: 2 }, async () => {
       scene.writes = [];
       const { code, output } = await run({ token: "hf_invalidToken" });
       expect(code, output).not.toBe(0);

@@ -138,12 +138,12 @@ describe("a run says what it needs before any work", () => {
     const [, block] = stderr.split(/^Estimate the run .*\n/m);
     const lines = block!.split("\n").slice(0, 4);
     expect(lines[0]).toMatch(
-      /^ {2}reads [\d.]+ MB \(tuning [\d.]+ MB\), writes [\d.]+ MB \(1 tier\)$/,
+      /^ {2}reads [\d.]+ MB \(tuning [\d.]+ MB\), writes [\d.]+ kB \(1 tier\)$/,
     );
     expect(lines[1]).toMatch(
       /^ {2}memory: about [\d.]+ [GM]B at most \(tuning, \w+\), limit 3.0 GB; /,
     );
-    expect(lines[2]).toMatch(/^ {2}disk: [\d.]+ MB$/);
+    expect(lines[2]).toMatch(/^ {2}disk: [\d.]+ [kM]B$/);
     expect(lines[3]).toMatch(/^ {2}time: about \d+ s of arithmetic on \d+ threads \(tuning /);
   });
 
