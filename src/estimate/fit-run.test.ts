@@ -122,7 +122,7 @@ describe("a run on a machine", () => {
         "1.6 GB of hidden states between blocks",
       "disk: 100.4 GB",
       "time: about 8.4 h of arithmetic on 3 threads " +
-        "(measuring 65 min, tuning 5.7 h, evaluation 1.6 h), 100 GF/s",
+        "(measuring 64 min, tuning 5.7 h, evaluation 1.6 h), 100 GF/s",
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(

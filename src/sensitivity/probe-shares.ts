@@ -39,10 +39,10 @@ function layersByKind(kinds: readonly LayerKind[]): readonly (readonly number[])
 }
 
 /** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
-const mostProbed = 7;
+const mostProbed = 5;
 
 /**
- * The layers whose parts have a probe that runs to the end. They are at most seven of every kind of
+ * The layers whose parts have a probe that runs to the end. They are at most five of every kind of
  * block, evenly spaced, with the first, the middle and the last one. The others lie between two of
  * them (probe-gains.ts).
  */

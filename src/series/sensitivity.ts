@@ -24,7 +24,6 @@ import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-f
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { writeAside } from "./atomic-folder.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
-import { fewParameters } from "./rows.ts";
 import { withStates } from "./state-store.ts";
 import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
 import { WalkCheckpoint } from "./walk-checkpoint.ts";
@@ -34,10 +33,12 @@ const probeSamples = 9;
 /** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
 const moreSamples = 18;
 /**
- * Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
- * that of the probes (docs/benchmarks.md compares both).
+ * Most tokens of each. Half as many for a model that takes minutes: there, most of the time and of
+ * the memory is that of the probes (docs/benchmarks.md compares both).
  */
 const [usualTokens, tokensOfLarge] = [128, 64];
+/** Parameters up to which a measurement takes less. */
+const fewToProbe = 1e8;
 
 /** The rows that a base's probes run on. */
 export function probeSizeOf({
@@ -45,7 +46,7 @@ export function probeSizeOf({
   architecture,
   config,
 }: Pick<Base, "parameters" | "architecture" | "config">): ProbeSize {
-  const longest = parameters > fewParameters ? tokensOfLarge : usualTokens;
+  const longest = parameters > fewToProbe ? tokensOfLarge : usualTokens;
   const more = architecture.experts(config) === null ? 0 : moreSamples;
   return { samples: probeSamples, longest, more };
 }
