@@ -69119,16 +69119,16 @@ function layersByKind(kinds) {
 	return [...byKind.values()];
 }
 /** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
-const mostProbed = 7;
+const mostProbed = 5;
 /**
-* The layers whose parts have a probe that runs to the end. They are at most seven of every kind of
+* The layers whose parts have a probe that runs to the end. They are at most five of every kind of
 * block, evenly spaced, with the first, the middle and the last one. The others lie between two of
 * them (probe-gains.ts).
 */
 function probedLayers(kinds) {
 	return new Set(layersByKind(kinds).flatMap((layers) => {
 		if (layers.length <= mostProbed) return layers;
-		const step = (layers.length - 1) / 6;
+		const step = (layers.length - 1) / 4;
 		return Array.from({ length: mostProbed }, (_, i) => layers[Math.round(i * step)]);
 	}));
 }
@@ -71722,13 +71722,15 @@ const probeSamples = 9;
 /** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
 const moreSamples = 18;
 /**
-* Most tokens of each. Half as many for a large model: there, most of the time and of the memory is
-* that of the probes (docs/benchmarks.md compares both).
+* Most tokens of each. Half as many for a model that takes minutes: there, most of the time and of
+* the memory is that of the probes (docs/benchmarks.md compares both).
 */
 const [usualTokens, tokensOfLarge] = [128, 64];
+/** Parameters up to which a measurement takes less. */
+const fewToProbe = 1e8;
 /** The rows that a base's probes run on. */
 function probeSizeOf({ parameters, architecture, config }) {
-	const longest = parameters > 4e9 ? tokensOfLarge : usualTokens;
+	const longest = parameters > fewToProbe ? tokensOfLarge : usualTokens;
 	const more = architecture.experts(config) === null ? 0 : moreSamples;
 	return {
 		samples: probeSamples,
