@@ -67,22 +67,15 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
   try {
     await journal.load();
     if (staged !== null) await restoreStaged(request, staged, { journal, writer });
+    const known = { ...own, log: journal, recalled: journal.known.length };
+    const save = async () => (await journal.save()).length;
+    if (staged === null) return { ...known, finish, settle, save };
+    const stager = new Stager({ folder, layouts, staged, writer, complete, report });
+    return { ...known, ...(await stageWork(stager, staged, journal, writer)) };
   } catch (error) {
     await writer.abort();
     throw error;
   }
-  const recalled = journal.known.length;
-  if (staged !== null) {
-    const stager = new Stager({ folder, layouts, staged, writer, complete, report });
-    return {
-      ...own,
-      log: journal,
-      recalled,
-      ...(await stageWork(stager, staged, journal, writer)),
-    };
-  }
-  const save = async () => (await journal.save()).length;
-  return { ...own, finish, settle, log: journal, recalled, save };
 }
 
 /** The steps of a work that is staged. */
