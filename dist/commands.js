@@ -63500,12 +63500,18 @@ async function openTierWork(request) {
 			journal,
 			writer
 		});
-	} catch (error) {
-		await writer.abort();
-		throw error;
-	}
-	const recalled = journal.known.length;
-	if (staged !== null) {
+		const known = {
+			...own,
+			log: journal,
+			recalled: journal.known.length
+		};
+		const save = async () => (await journal.save()).length;
+		if (staged === null) return {
+			...known,
+			finish,
+			settle,
+			save
+		};
 		const stager = new Stager({
 			folder,
 			layouts,
@@ -63515,21 +63521,13 @@ async function openTierWork(request) {
 			report
 		});
 		return {
-			...own,
-			log: journal,
-			recalled,
+			...known,
 			...await stageWork(stager, staged, journal, writer)
 		};
+	} catch (error) {
+		await writer.abort();
+		throw error;
 	}
-	const save = async () => (await journal.save()).length;
-	return {
-		...own,
-		finish,
-		settle,
-		log: journal,
-		recalled,
-		save
-	};
 }
 /** The steps of a work that is staged. */
 async function stageWork(stager, staged, journal, writer) {
