@@ -64447,7 +64447,7 @@ async function makeFolders(request) {
 	for (const { recipe } of runs) await rehearseCard(recipe);
 	await checkPlaces(runs, replacing);
 	const parent = dirname(runs[0].place);
-	const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
+	const needed = request.disk ?? runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
 	await onDisk(parent, needed, () => makeFolder(parent));
 	await requireRoom([{
 		folder: parent,
@@ -71982,9 +71982,11 @@ async function estimateWork(work, { folder, saved, memoryLimit: given }, { kerne
 			tiers: work.plans.length
 		});
 		for (const line of lines) report.info(line);
+		const { inMemory: memoryForStates, inTurn, disk } = fit;
 		return {
-			memoryForStates: fit.inMemory,
-			inTurn: fit.inTurn,
+			memoryForStates,
+			inTurn,
+			disk,
 			mostWaiting,
 			lines
 		};

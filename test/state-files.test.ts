@@ -37,7 +37,7 @@ async function make(
   out: string,
   given: Record<string, string>,
   memoryForStates: number,
-  runner: Kernel = kernel,
+  { runner = kernel, ...room }: { readonly runner?: Kernel; readonly disk?: number } = {},
 ) {
   const inTurn = memoryForStates === 0;
   const own: Record<string, string> = {
@@ -69,6 +69,7 @@ async function make(
     timeLimit: new TimeLimit(null),
     kernel: runner,
     report,
+    ...room,
   });
   return { files: await folderHashes(out), log: log.join("\n") };
 }
@@ -113,7 +114,9 @@ describe("a fault in the middle of a walk ends the run, and what was finished st
       },
     });
     const out = `${folder}/trapped`;
-    await expect(make(out, { propagation: "reference" }, 0, trapping)).rejects.toMatchObject({
+    await expect(
+      make(out, { propagation: "reference" }, 0, { runner: trapping }),
+    ).rejects.toMatchObject({
       code: "KERNEL",
       message: expect.stringContaining("the kernel trapped"),
     });
@@ -124,6 +127,14 @@ describe("a fault in the middle of a walk ends the run, and what was finished st
     const again = await make(out, { propagation: "reference" }, 0);
     const undisturbed = await make(`${folder}/whole`, { propagation: "reference" }, 0);
     expect(again.files).toEqual(undisturbed.files);
+  });
+});
+
+test("a series needs the room that its estimate says, not that of all tiers", async () => {
+  const series = make(`${folder}/room`, { propagation: "reference" }, 0, { disk: 2 ** 60 });
+  await expect(series).rejects.toMatchObject({
+    code: "DISK",
+    message: expect.stringContaining(`${2 ** 60} bytes are needed`),
   });
 });
 

@@ -74,6 +74,8 @@ export interface FoldersRequest {
   readonly inTurn?: boolean;
   /** Bytes of the base that may wait in files to be hashed. Default: none. */
   readonly mostWaiting?: number;
+  /** Bytes that the run needs on the disk at once. Default: those of all tiers. */
+  readonly disk?: number;
   /** Where tuned tiers are staged; null: on the disk only. */
   readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
   readonly timeLimit: TimeLimit;
@@ -91,7 +93,7 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Mad
   for (const { recipe } of runs) await rehearseCard(recipe);
   await checkPlaces(runs, replacing);
   const parent = dirname(runs[0]!.place);
-  const needed = runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
+  const needed = request.disk ?? runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => makeFolder(parent));
   await requireRoom([{ folder: parent, bytes: needed }]);
   const isDurable = request.rows.tuning !== null;

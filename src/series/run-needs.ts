@@ -23,6 +23,8 @@ export interface RunNeeds {
   readonly inTurn: boolean;
   /** Bytes of the base that may wait in files to be hashed. */
   readonly mostWaiting: number;
+  /** Bytes on the disk at once. Finished blocks that are staged leave it. */
+  readonly disk: number;
   /** For log and job summary. They differ from machine to machine and are in no receipt. */
   readonly lines: readonly string[];
 }
@@ -125,7 +127,8 @@ async function estimateWork(
     const { workers } = kernel;
     const lines = estimateLines(estimate, fit, { speed, workers, tiers: work.plans.length });
     for (const line of lines) report.info(line);
-    return { memoryForStates: fit.inMemory, inTurn: fit.inTurn, mostWaiting, lines };
+    const { inMemory: memoryForStates, inTurn, disk } = fit;
+    return { memoryForStates, inTurn, disk, mostWaiting, lines };
   });
 }
 
