@@ -79593,6 +79593,8 @@ var Watch = class {
 	#lost = 0;
 	#opened = 0;
 	#bytes = 0;
+	/** A body can report its end after the answer to it. */
+	#hasEnded = false;
 	constructor(watched) {
 		this.#watched = watched;
 		this.#began = watched.patience.now();
@@ -79627,11 +79629,13 @@ var Watch = class {
 	*/
 	end() {
 		this.#close();
+		this.#hasEnded = true;
 		if (!this.signal.aborted) return this.#lost;
 		const elapsed = this.#watched.patience.now() - this.#began;
 		return Math.max(this.#lost, Math.min(elapsed, 2 * retryLimits.silence));
 	}
 	#open() {
+		if (this.#hasEnded) return;
 		const { patience, budget } = this.#watched;
 		this.#opened = patience.now();
 		this.#bytes = 0;

@@ -24,6 +24,8 @@ export class Watch {
   #lost = 0;
   #opened = 0;
   #bytes = 0;
+  /** A body can report its end after the answer to it. */
+  #hasEnded = false;
 
   constructor(watched: Watched) {
     this.#watched = watched;
@@ -65,12 +67,14 @@ export class Watch {
    */
   end(): number {
     this.#close();
+    this.#hasEnded = true;
     if (!this.signal.aborted) return this.#lost;
     const elapsed = this.#watched.patience.now() - this.#began;
     return Math.max(this.#lost, Math.min(elapsed, 2 * retryLimits.silence));
   }
 
   #open(): void {
+    if (this.#hasEnded) return;
     const { patience, budget } = this.#watched;
     this.#opened = patience.now();
     this.#bytes = 0;
