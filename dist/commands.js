@@ -62443,10 +62443,18 @@ const writtenPartSchema = object({
 function journalOf(folder) {
 	return join$1(dirname(folder), "parts.jsonl");
 }
-/** Bytes that are read at once to be hashed. */
+/** Bytes of a tensor that are read at once. */
 const chunk$4 = 4 << 20;
 /** Largest journal that is read, in bytes. That of a large model has some megabytes. */
 const largest$2 = 256 << 20;
+/** The bytes of a stored tensor, in pieces. */
+async function* readTensor(writer, name, bytes) {
+	for (const [start, end] of pieces(bytes, chunk$4)) {
+		const some = new Uint8Array(end - start);
+		await writer.read(name, start, some);
+		yield some;
+	}
+}
 /**
 * The finished parts of a tier, in a file beside its folder. A part counts as finished once its
 * line is on the disk, and the line is written after the tensors.
@@ -62527,11 +62535,7 @@ var PartJournal = class {
 		const hash = createHash("sha256");
 		for (const name of tensors) {
 			const { bytes } = this.#places.get(name);
-			for (let at = 0; at < bytes; at += chunk$4) {
-				const some = new Uint8Array(Math.min(chunk$4, bytes - at));
-				await this.#shards.writer.read(name, at, some);
-				hash.update(some);
-			}
+			for await (const some of readTensor(this.#shards.writer, name, bytes)) hash.update(some);
 		}
 		return hash.digest("hex");
 	}
@@ -63410,9 +63414,7 @@ var Stager = class {
 		try {
 			for (const name of tensors) {
 				const { bytes } = this.#places.get(name);
-				for (let at = 0; at < bytes; at += chunk$3) {
-					const some = new Uint8Array(Math.min(chunk$3, bytes - at));
-					await writer.read(name, at, some);
+				for await (const some of readTensor(writer, name, bytes)) {
 					hash.update(some);
 					await handle.writeFile(some);
 				}
@@ -71657,9 +71659,9 @@ var WalkCheckpoint = class {
 	}
 	async #writeStates(layer, states) {
 		const hash = createHash("sha256");
-		const pieces = states.flatMap(({ data }) => piecesOf(bytesOf$5(data)));
-		for (const piece of pieces) hash.update(piece);
-		await writeFlushed(this.#states(layer), pieces);
+		const parts = states.flatMap(({ data }) => piecesOf(bytesOf$5(data)));
+		for (const part of parts) hash.update(part);
+		await writeFlushed(this.#states(layer), parts);
 		return hash.digest("hex");
 	}
 	async #load(layer) {
@@ -71699,15 +71701,13 @@ var WalkCheckpoint = class {
 	}
 };
 function piecesOf(bytes) {
-	const pieces = [];
-	for (let at = 0; at < bytes.length; at += pieceBytes$1) pieces.push(bytes.subarray(at, at + pieceBytes$1));
-	return pieces;
+	return pieces(bytes.length, pieceBytes$1).map(([start, end]) => bytes.subarray(start, end));
 }
 /** Writes a file and flushes it to the disk. */
-async function writeFlushed(path, pieces) {
+async function writeFlushed(path, parts) {
 	const handle = await open$2(path, "w");
 	try {
-		for (const piece of pieces) await handle.writeFile(piece);
+		for (const part of parts) await handle.writeFile(part);
 		await handle.sync();
 	} finally {
 		await handle.close();
@@ -80344,6 +80344,40 @@ async function hashFiles(remote, tree, sums) {
 	return files;
 }
 
+// src/hub/create.ts
+/** True if `make` made something; false if it exists already (a race, or a lost answer). */
+async function isMade(transport, target, make) {
+	try {
+		await make();
+		return true;
+	} catch (failure) {
+		const known = adopt(transport, target, failure);
+		if (known instanceof OqeError && known.code === "CONFLICT") return false;
+		throw known;
+	}
+}
+/** True if this call made the repository; false if it exists. */
+function create(transport, target, isPrivate) {
+	return isMade(transport, target, () => createRepo$1({
+		repo: {
+			type: "model",
+			name: target.id
+		},
+		visibility: isPrivate ? "private" : "public",
+		hubUrl: transport.endpoint,
+		fetch: strictFetch(transport, target),
+		...credentials(transport)
+	}));
+}
+/** Main of a repository that was just made. The Hub may show it only a moment later. */
+function readNewMain(transport, target) {
+	return retry(transport.patience, `Reading ${target.id}@main`, async () => {
+		const main = await readMain(transport, target.id, "write");
+		if (main === null) throw new Transient("the new repository has no main yet, or the token cannot see it");
+		return main;
+	});
+}
+
 // src/hub/branch.ts
 /** A branch beside main as the target of commits. Throws BAD_INPUT for an illegal name. */
 function branchTarget(repository, branch) {
@@ -80372,25 +80406,18 @@ async function readBranch(transport, repository, branch) {
 	};
 }
 /** Makes the branch at a commit. True if this call made it; false if there is one already. */
-async function createBranch$1(transport, target, start) {
-	try {
-		await createBranch$2({
-			repo: {
-				type: "model",
-				name: target.id
-			},
-			branch: target.branch,
-			revision: start,
-			hubUrl: transport.endpoint,
-			fetch: strictFetch(transport, target),
-			...credentials(transport)
-		});
-		return true;
-	} catch (failure) {
-		const known = adopt(transport, target, failure);
-		if (known instanceof OqeError && known.code === "CONFLICT") return false;
-		throw known;
-	}
+function createBranch$1(transport, target, start) {
+	return isMade(transport, target, () => createBranch$2({
+		repo: {
+			type: "model",
+			name: target.id
+		},
+		branch: target.branch,
+		revision: start,
+		hubUrl: transport.endpoint,
+		fetch: strictFetch(transport, target),
+		...credentials(transport)
+	}));
 }
 /** Removes a branch. Nothing happens if there is none, so a repeated call does no harm. */
 async function removeBranch(transport, repository, branch) {
@@ -80614,36 +80641,6 @@ function isSameFile(remote, local) {
 /** Whether main is as the Hub creates it: nothing but `.gitattributes`. */
 function isBlank(main) {
 	return [...main.tree.keys()].every((path) => path === ".gitattributes");
-}
-
-// src/hub/create.ts
-/** True if this call made the repository; false if it exists (a race, or a lost answer). */
-async function create(transport, target, isPrivate) {
-	try {
-		await createRepo$1({
-			repo: {
-				type: "model",
-				name: target.id
-			},
-			visibility: isPrivate ? "private" : "public",
-			hubUrl: transport.endpoint,
-			fetch: strictFetch(transport, target),
-			...credentials(transport)
-		});
-		return true;
-	} catch (failure) {
-		const known = adopt(transport, target, failure);
-		if (known instanceof OqeError && known.code === "CONFLICT") return false;
-		throw known;
-	}
-}
-/** Main of a repository that was just made. The Hub may show it only a moment later. */
-function readNewMain(transport, target) {
-	return retry(transport.patience, `Reading ${target.id}@main`, async () => {
-		const main = await readMain(transport, target.id, "write");
-		if (main === null) throw new Transient("the new repository has no main yet, or the token cannot see it");
-		return main;
-	});
 }
 
 // src/hub/folder.ts

@@ -2,6 +2,7 @@ import { createBranch as askForBranch, deleteBranch } from "@huggingface/hub";
 import { OqeError } from "../ground/errors.ts";
 import { answers, readAnswer } from "./answers.ts";
 import type { Main } from "./compare.ts";
+import { isMade } from "./create.ts";
 import { adopt, strictFetch } from "./failure.ts";
 import type { Branch } from "./hub-types.ts";
 import { readHead } from "./inspect.ts";
@@ -36,26 +37,21 @@ export async function readBranch(
 }
 
 /** Makes the branch at a commit. True if this call made it; false if there is one already. */
-export async function createBranch(
+export function createBranch(
   transport: Transport,
   target: UploadTarget,
   start: string,
 ): Promise<boolean> {
-  try {
-    await askForBranch({
+  return isMade(transport, target, () =>
+    askForBranch({
       repo: { type: "model", name: target.id },
       branch: target.branch,
       revision: start,
       hubUrl: transport.endpoint,
       fetch: strictFetch(transport, target),
       ...(credentials(transport) as { accessToken: string }),
-    });
-    return true;
-  } catch (failure) {
-    const known = adopt(transport, target, failure);
-    if (known instanceof OqeError && known.code === "CONFLICT") return false;
-    throw known;
-  }
+    }),
+  );
 }
 
 /** Removes a branch. Nothing happens if there is none, so a repeated call does no harm. */

@@ -8,26 +8,37 @@ import { retry } from "./retry.ts";
 import type { UploadTarget } from "./stage.ts";
 import { credentials, type Transport } from "./transport.ts";
 
-/** True if this call made the repository; false if it exists (a race, or a lost answer). */
-export async function create(
+/** True if `make` made something; false if it exists already (a race, or a lost answer). */
+export async function isMade(
   transport: Transport,
   target: UploadTarget,
-  isPrivate: boolean,
+  make: () => Promise<unknown>,
 ): Promise<boolean> {
   try {
-    await createRepo({
-      repo: { type: "model", name: target.id },
-      visibility: isPrivate ? "private" : "public",
-      hubUrl: transport.endpoint,
-      fetch: strictFetch(transport, target),
-      ...(credentials(transport) as { accessToken: string }),
-    });
+    await make();
     return true;
   } catch (failure) {
     const known = adopt(transport, target, failure);
     if (known instanceof OqeError && known.code === "CONFLICT") return false;
     throw known;
   }
+}
+
+/** True if this call made the repository; false if it exists. */
+export function create(
+  transport: Transport,
+  target: UploadTarget,
+  isPrivate: boolean,
+): Promise<boolean> {
+  return isMade(transport, target, () =>
+    createRepo({
+      repo: { type: "model", name: target.id },
+      visibility: isPrivate ? "private" : "public",
+      hubUrl: transport.endpoint,
+      fetch: strictFetch(transport, target),
+      ...(credentials(transport) as { accessToken: string }),
+    }),
+  );
 }
 
 /** Main of a repository that was just made. The Hub may show it only a moment later. */

@@ -3,6 +3,7 @@ import { open, readFile, rm, stat, truncate } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as v from "valibot";
 import type { ReadNotes } from "../checkpoint/checkpoint.ts";
+import { pieces } from "../ground/pieces.ts";
 import { count, line, list, object, sha256 } from "../ground/schema.ts";
 import { readSealed, writeSealed } from "../ground/sealed-json.ts";
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
@@ -28,11 +29,24 @@ export function journalOf(folder: string): string {
   return join(dirname(folder), "parts.jsonl");
 }
 
-/** Bytes that are read at once to be hashed. */
+/** Bytes of a tensor that are read at once. */
 const chunk = 4 << 20;
 
 /** Largest journal that is read, in bytes. That of a large model has some megabytes. */
 const largest = 256 << 20;
+
+/** The bytes of a stored tensor, in pieces. */
+export async function* readTensor(
+  writer: Pick<ShardWriter, "read">,
+  name: string,
+  bytes: number,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (const [start, end] of pieces(bytes, chunk)) {
+    const some = new Uint8Array(end - start);
+    await writer.read(name, start, some);
+    yield some;
+  }
+}
 
 /** The shards of a tier in its work folder. */
 export interface TierShards {
@@ -130,11 +144,7 @@ export class PartJournal implements PartLog {
     const hash = createHash("sha256");
     for (const name of tensors) {
       const { bytes } = this.#places.get(name)!;
-      for (let at = 0; at < bytes; at += chunk) {
-        const some = new Uint8Array(Math.min(chunk, bytes - at));
-        await this.#shards.writer.read(name, at, some);
-        hash.update(some);
-      }
+      for await (const some of readTensor(this.#shards.writer, name, bytes)) hash.update(some);
     }
     return hash.digest("hex");
   }

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import type { Report } from "../ground/report.ts";
 import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import type { ShardWriter, WrittenFile } from "../mlx/shard-writer.ts";
-import type { WrittenPart } from "./part-journal.ts";
+import { readTensor, type WrittenPart } from "./part-journal.ts";
 import type { StagedChange } from "./staged-records.ts";
 import type { StagedTier } from "./staged-tier.ts";
 
@@ -128,9 +128,7 @@ export class Stager {
     try {
       for (const name of tensors) {
         const { bytes } = this.#places.get(name)!;
-        for (let at = 0; at < bytes; at += chunk) {
-          const some = new Uint8Array(Math.min(chunk, bytes - at));
-          await writer.read(name, at, some);
+        for await (const some of readTensor(writer, name, bytes)) {
           hash.update(some);
           await handle.writeFile(some);
         }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as v from "valibot";
 import type { ReadNotes } from "../checkpoint/checkpoint.ts";
 import { makeFolder } from "../ground/disk.ts";
+import { pieces } from "../ground/pieces.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import type { Report } from "../ground/report.ts";
 import { count, list, object, sha256 } from "../ground/schema.ts";
@@ -107,9 +108,9 @@ export class WalkCheckpoint implements WalkLog {
 
   async #writeStates(layer: number, states: readonly Matrix[]): Promise<string> {
     const hash = createHash("sha256");
-    const pieces = states.flatMap(({ data }) => piecesOf(bytesOf(data)));
-    for (const piece of pieces) hash.update(piece);
-    await writeFlushed(this.#states(layer), pieces);
+    const parts = states.flatMap(({ data }) => piecesOf(bytesOf(data)));
+    for (const part of parts) hash.update(part);
+    await writeFlushed(this.#states(layer), parts);
     return hash.digest("hex");
   }
 
@@ -151,17 +152,14 @@ export class WalkCheckpoint implements WalkLog {
 }
 
 function piecesOf(bytes: Uint8Array<SharedArrayBuffer>): Uint8Array<SharedArrayBuffer>[] {
-  const pieces: Uint8Array<SharedArrayBuffer>[] = [];
-  for (let at = 0; at < bytes.length; at += pieceBytes)
-    pieces.push(bytes.subarray(at, at + pieceBytes));
-  return pieces;
+  return pieces(bytes.length, pieceBytes).map(([start, end]) => bytes.subarray(start, end));
 }
 
 /** Writes a file and flushes it to the disk. */
-async function writeFlushed(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+async function writeFlushed(path: string, parts: readonly Uint8Array[]): Promise<void> {
   const handle = await open(path, "w");
   try {
-    for (const piece of pieces) await handle.writeFile(piece);
+    for (const part of parts) await handle.writeFile(part);
     await handle.sync();
   } finally {
     await handle.close();
