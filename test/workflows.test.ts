@@ -47,7 +47,7 @@ describe("the workflows", () => {
     const shipped = (await readdir(`${root}.github/workflows`)).map(
       (name) => `.github/workflows/${name}`,
     );
-    return [...shipped, "test/action/release.yml", "test/action/series.yml"];
+    return [...shipped, "test/action/release.yml", "test/action/caller.yml"];
   };
 
   test.skipIf(actionlint === null && !inCi)(
