@@ -76,7 +76,9 @@ describe("series.yml and model.yml", () => {
 
   test("give the Hub's write token to jobs that write, in their environment", () => {
     const writing = ["push-cards", "access", "tune", "seal"];
-    expect(given("hub-token", expression("secrets.HF_TOKEN || secrets.hub-token"))).toEqual(writing);
+    expect(given("hub-token", expression("secrets.HF_TOKEN || secrets.hub-token"))).toEqual(
+      writing,
+    );
     for (const [name, job] of own)
       expect(job.environment, name).toBe(
         writing.includes(name) ? expression("inputs.environment") : undefined,
@@ -99,6 +101,7 @@ describe("series.yml and model.yml", () => {
       expect(JSON.stringify([rest, others]), name).not.toMatch(/secrets\.|github\.token/);
     }
     expect(series.jobs.series!.secrets).toEqual({
+      HF_TOKEN: expression("secrets.HF_TOKEN"),
       "hub-token": expression("secrets.hub-token"),
       "hub-read-token": expression("secrets.hub-read-token"),
     });
@@ -170,7 +173,13 @@ describe("series.yml and model.yml", () => {
     // Also behind a job that was lost.
     for (const job of [model.jobs.seal!, series.jobs.cards!, series.jobs.report!])
       expect(job.if).toContain("!cancelled()");
-    expect(series.jobs.report!.needs).toEqual(["check", "series", "push-cards", "cards", "release"]);
+    expect(series.jobs.report!.needs).toEqual([
+      "check",
+      "series",
+      "push-cards",
+      "cards",
+      "release",
+    ]);
   });
 
   test("run nothing but the plan for a pull request, whose series file anyone can write", () => {

@@ -54,7 +54,10 @@ function describe({ failure, tables, tiers, base }: SeriesResult): string {
     ({ tier, repository, outcome, url }) =>
       `| ${inline(tier)} | ${link(inline(repository), url)} | ${inline(outcome)} |`,
   );
-  const table = rows.length === 0 ? [] : [["| Tier | Repository | Outcome |", "|---|---|---|", ...rows].join("\n")];
+  const table =
+    rows.length === 0
+      ? []
+      : [["| Tier | Repository | Outcome |", "|---|---|---|", ...rows].join("\n")];
   const from =
     base === null
       ? []
