@@ -148,7 +148,7 @@ async function fillFolders(
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
   const finished: MadeTier[] = [];
   for (const [i, receipt] of receipts.entries()) {
-    finished.push(await writeCard(folders[i]!, receipt, report));
+    finished.push(await writeCard(folders[i]!, { receipt, notes: runs[i]!.notes }, report));
     tell(receipt, report);
   }
   return finished;
