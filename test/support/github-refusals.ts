@@ -19,8 +19,8 @@ export interface Call {
 export const isWrite = ({ method }: Pick<Call, "method">) => !["GET", "HEAD"].includes(method);
 
 /**
- * The rights that a path below `/repos/<owner>/<name>` asks for; one of them is enough. Comments and
- * labels of a pull request have the paths of an issue.
+ * The rights that a path below `/repos/<owner>/<name>` asks for; one of them is enough. Comments
+ * and labels of a pull request have the paths of an issue.
  */
 const table: readonly (readonly [path: RegExp, permissions: readonly Permission[]])[] = [
   [/^\/git\//, ["contents"]],
@@ -37,7 +37,7 @@ const table: readonly (readonly [path: RegExp, permissions: readonly Permission[
   [/^\/check-/, ["checks"]],
 ];
 
-/** A refusal by a job's `permissions:`, or null. Public repositories can be read without a right. */
+/** A refusal by a job's `permissions:`, or null. A public repository can be read without one. */
 export function refuseByRights(
   call: Call,
   rights: Readonly<Record<Permission, Right>>,

@@ -28,8 +28,8 @@ interface Interception {
 
 /**
  * GitHub's API on 127.0.0.1 with one public repository, `acme/series`, whose branch `main` has a
- * README. An emulator keeps the state; this server refuses what GitHub refuses and the emulator does
- * not. Start it, give its `url` as GITHUB_API_URL and `tokens.job` as GITHUB_TOKEN, close it.
+ * README. An emulator keeps the state; this server refuses what GitHub refuses and the emulator
+ * does not. Start it, give its `url` as GITHUB_API_URL and `tokens.job` as GITHUB_TOKEN, close it.
  * The job's token is an integration: its `permissions` count, and it cannot ask who it is.
  */
 export class GitHubServer {
