@@ -1,66 +1,17 @@
 import { createHash } from "node:crypto";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
+import {
+  data,
+  file,
+  forwards,
+  mebibyte,
+  openShard,
+  size,
+  sizes,
+  starts,
+} from "../../test/support/opened-shard.ts";
 import { HeldRuns } from "./held-runs.ts";
 import { ShardProof } from "./shard-proof.ts";
-
-const mebibyte = 1 << 20;
-const head = Buffer.from("a header of some bytes");
-/** Sizes of the tensors: one of several pieces, small ones, an empty one. */
-const sizes = [2.5 * mebibyte, 1000, 0, mebibyte, 300_000, 1.25 * mebibyte];
-const starts = sizes.map((_, i) => head.length + sizes.slice(0, i).reduce((a, b) => a + b, 0));
-const size = head.length + sizes.reduce((a, b) => a + b, 0);
-const file = Buffer.alloc(size);
-for (let i = 0; i < size; i++) file[i] = (i * i * 31 + (i >> 9)) & 255;
-head.copy(file);
-const forwards = sizes.map((_, i) => i);
-
-type Flip = { at: number; times: number };
-
-/** A shard in memory that counts the bytes it gives, and flips a bit of one if told to. */
-function openShard({ held = new HeldRuns(), flips = [] as Flip[], algorithm = "sha256" } = {}) {
-  let given = 0;
-  let again = 0;
-  const read = async (offset: number, length: number, into?: Uint8Array) => {
-    const bytes = into ?? new Uint8Array(length);
-    file.copy(bytes, 0, offset, offset + length);
-    for (const flip of flips) {
-      if (flip.times === 0 || flip.at < offset || flip.at >= offset + length) continue;
-      flip.times--;
-      bytes[flip.at - offset]! ^= 1;
-    }
-    return bytes;
-  };
-  const source = {
-    name: "acme/m@c/model.safetensors",
-    size,
-    read: (...range: Parameters<typeof read>) => {
-      given += range[1];
-      return read(...range);
-    },
-    readAgain: (...range: Parameters<typeof read>) => {
-      again += range[1];
-      return read(...range);
-    },
-  };
-  const value = createHash("sha256").update(file).digest("hex");
-  const blob = createHash("sha1").update(`blob ${size}\0`).update(file).digest("hex");
-  const listed =
-    algorithm === "sha256"
-      ? ({ algorithm: "sha256", value } as const)
-      : ({ algorithm: "git", value: blob } as const);
-  const own = { source, listed, head: file.subarray(0, head.length) };
-  const proof = new ShardProof({ ...own, bounds: [...starts, size] }, held);
-  const tensor = (i: number) => proof.read(starts[i]!, sizes[i]!);
-  const readAll = async (order = forwards) => {
-    for (const i of order)
-      expect(
-        Buffer.compare(await tensor(i), file.subarray(starts[i], starts[i]! + sizes[i]!)),
-      ).toBe(0);
-  };
-  return { proof, tensor, readAll, given: () => given, again: () => again };
-}
-
-const data = size - head.length;
 
 test.each(["sha256", "git"])(
   "bytes read in the order of the file are hashed for nothing: %s",
@@ -204,59 +155,6 @@ test("a wrong bit of a part ends the run; of what nobody uses, another reading c
   const always = openShard({ flips: [{ at: starts[1]!, times: 2 }] });
   await always.tensor(0);
   await expect(always.proof.finish()).rejects.toThrow("does not have the bytes of its commit");
-});
-
-describe("a run that reads everything once", () => {
-  const openOnce = (options: Parameters<typeof openShard>[0] = {}) => {
-    const opened = openShard(options);
-    opened.proof.expectOneReading();
-    return opened;
-  };
-  const digests = ({ proof }: ReturnType<typeof openShard>) =>
-    proof.takeDigests({}).reduce((sum, run) => sum + Buffer.from(run.digests, "base64").length, 0);
-
-  test("takes digests only of what comes before its turn", async () => {
-    const inOrder = openOnce();
-    await inOrder.readAll();
-    await inOrder.proof.finish();
-    expect([inOrder.given(), digests(inOrder)]).toEqual([data, 0]);
-    const backwards = openOnce();
-    await backwards.readAll([5, 4, 3, 1, 0]);
-    await backwards.proof.finish();
-    expect(backwards.given()).toBe(data);
-    expect(digests(backwards)).toBeGreaterThan(0);
-    const together = openOnce({ held: new HeldRuns(sizes[4]!) });
-    await Promise.all([4, 0, 5, 3, 1].map(together.tensor));
-    await together.proof.finish();
-  });
-
-  test("reads the file once more if a part of it was read again", async () => {
-    const { proof, readAll, tensor, given } = openOnce();
-    await readAll();
-    await tensor(3);
-    await proof.finish();
-    await proof.finish();
-    expect(given()).toBe(data + sizes[3]! + size);
-    const flips = [{ at: starts[3]! + 5, times: 0 }];
-    const flipped = openOnce({ flips });
-    await flipped.readAll();
-    flips[0]!.times = 1;
-    await flipped.proof.read(starts[3]!, sizes[3]!);
-    await expect(flipped.proof.finish()).rejects.toThrow(
-      `wrong when they were read again, from ${starts[3]} on`,
-    );
-  });
-
-  test.each([0, 1, 3, 5])("ends with a wrong bit of tensor %i", async (i) => {
-    for (const order of [forwards, [5, 4, 3, 2, 1, 0]]) {
-      const { proof, tensor } = openOnce({ flips: [{ at: starts[i]! + 5, times: 1 }] });
-      const readAll = async () => {
-        for (const one of order) await tensor(one);
-        await proof.finish();
-      };
-      await expect(readAll()).rejects.toThrow("were wrong when they were read");
-    }
-  });
 });
 
 test("experts in the order of their names wait outside of memory, and are read once", async () => {
