@@ -1,15 +1,6 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import {
-  data,
-  file,
-  forwards,
-  mebibyte,
-  openShard,
-  size,
-  sizes,
-  starts,
-} from "../../test/support/opened-shard.ts";
+import { data, mebibyte, openShard, size, sizes, starts } from "../../test/support/opened-shard.ts";
 import { HeldRuns } from "./held-runs.ts";
 import { ShardProof } from "./shard-proof.ts";
 

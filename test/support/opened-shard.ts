@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { expect } from "vitest";
 import { HeldRuns } from "../../src/checkpoint/held-runs.ts";
 import { ShardProof } from "../../src/checkpoint/shard-proof.ts";
 
