@@ -177,6 +177,7 @@ async function makeTargets(
     rows.tuning !== null && rows.evaluation !== null
       ? { ride: openRide(own, rows.evaluation), weights: weightsToTune(base, kernel) }
       : null;
+  if (rows.tuning === null && rows.evaluation === null) base.checkpoint.expectOneReading();
   const written = await writeWeights(own, targets, company);
   const evaluations = await evaluateAll(own, targets, company);
   const proven = await proveReads(base.checkpoint, request.report);
