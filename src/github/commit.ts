@@ -15,7 +15,7 @@ export interface BranchFiles {
 }
 
 export interface Committed {
-  /** `nothing`: the base has these files already, and no branch was made. */
+  /** `nothing`: the base has these files already. */
   readonly outcome: "committed" | "unchanged" | "nothing";
   /** Head of the branch; null if there is none. */
   readonly commit: string | null;
@@ -37,18 +37,18 @@ export async function commitFiles(github: GitHub, wanted: BranchFiles): Promise<
     const start = await findStart(github, wanted);
     const trees = new TreeReader(github);
     const changes = await trees.differences(start.tree, wanted.files);
-    if (start.head === null && changes.size === 0)
-      return { outcome: "nothing", commit: null, kept: 0 };
-    if (start.head !== null && !(await isStale(trees, start, wanted)))
-      return { outcome: "unchanged", commit: start.head.commit, kept: start.kept };
+    const commit = start.head?.commit ?? null;
+    if (start.kept === 0 && changes.size === 0) return { outcome: "nothing", commit, kept: 0 };
+    if (!(await isStale(trees, start, wanted)))
+      return { outcome: "unchanged", commit, kept: start.kept };
     const tree = await writeTree(github, start.tree, changes);
-    const commit = await writeCommit(github, { ...start, tree }, wanted);
-    return { outcome: "committed", commit, kept: start.kept };
+    const written = await writeCommit(github, { ...start, tree }, wanted);
+    return { outcome: "committed", commit: written, kept: start.kept };
   });
 }
 
-/** Whether both branches would show the same files: then there is nothing to propose. */
-export async function isProposed(github: GitHub, wanted: BranchFiles): Promise<boolean> {
+/** Whether the base lacks one of the files: otherwise there is nothing to propose. */
+export async function isNew(github: GitHub, wanted: BranchFiles): Promise<boolean> {
   const verb = { what: `read the branch ${wanted.base}`, permission: "contents: read" } as const;
   return github.settle(verb, async () => {
     const { tree } = await baseHead(github, wanted.base);

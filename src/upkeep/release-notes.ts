@@ -2,7 +2,7 @@ import { bitsPerWeight, gigabytes, grouped } from "../card/figures.ts";
 import { code, commentJson, inline, link } from "../card/markdown.ts";
 import { estimate, share } from "../card/measured-figures.ts";
 import { drawPictures } from "../card/pictures.ts";
-import { type Sums, sha256Of, sumsPath } from "../hub/sums.ts";
+import { type Sums, sumsPath } from "../hub/sums.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 
 /** A tier as its repository on the Hub shows it. */
@@ -31,8 +31,6 @@ export interface ReleaseFile {
 
 /** What a release says of itself, in a comment of its notes. */
 export interface ReleaseMark {
-  /** Commit that the tag named when the release was made. */
-  readonly commit: string;
   /** SHA-256 of the list of all weights. */
   readonly weights: string;
 }
@@ -136,13 +134,9 @@ export function readMark(notes: string): ReleaseMark | null {
   const found = /<!-- oqe:release (\{.*?\}) -->/.exec(notes);
   if (found === null) return null;
   try {
-    const { commit, weights } = JSON.parse(found[1]!) as Partial<ReleaseMark>;
-    return typeof commit === "string" && typeof weights === "string" ? { commit, weights } : null;
+    const { weights } = JSON.parse(found[1]!) as Partial<ReleaseMark>;
+    return typeof weights === "string" ? { weights } : null;
   } catch {
     return null;
   }
-}
-
-export function markOf(commit: string, models: readonly ReleasedModel[]): ReleaseMark {
-  return { commit, weights: sha256Of(listWeights(models)) };
 }
