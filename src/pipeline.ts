@@ -150,7 +150,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
   const { report, occasion } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
-  const checkToken = () => checkRights(hub, { hubToken, namespace }, report);
+  const checkToken = () => checkRights(hub, { namespace }, report);
   const writable = dryRun ? null : await report.stage("Check the token", checkToken);
   const connected = { ...dependencies, connect: () => hub };
   return withBase(baseModel, connected, withWeights, async (opened) => {
@@ -158,7 +158,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
     const { files: baseFiles } = base.checkpoint.repository;
-    const looking = { hubToken, overwrite, baseFiles, report };
+    const looking = { overwrite, baseFiles, report };
     const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
     if (!dryRun) await checkWrites(hub, states, { writable, report });
