@@ -2,8 +2,8 @@ import { getIDToken, setSecret } from "@actions/core";
 import type { Keyless } from "../hub/keyless.ts";
 
 /**
- * The identity of this workflow run, for a Hub that trusts it. null: GitHub offers none, because the
- * job lacks the permission `id-token: write`.
+ * The identity of this workflow run, for a Hub that trusts it. null: GitHub offers none, because
+ * the job lacks the permission `id-token: write`.
  */
 export function readIdentity(
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,4 +1,4 @@
-/** What a connection may do: nothing but read in public, act for an account, or write by exchange. */
+/** Without a token, with the one of an account, or with tokens by exchange. */
 export type Access = "none" | "token" | "keyless";
 
 /** Where the tokens of requests to the Hub come from. */
