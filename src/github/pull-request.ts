@@ -94,23 +94,24 @@ async function findOpen(github: GitHub, { branch, base, marker }: Sought) {
 }
 
 /** The newest pull request of ours with this content, if a person closed it without merging. */
-async function findDeclined(
+function findDeclined(
   github: GitHub,
   { branch, base, marker, content }: Sought & Pick<PullRequestText, "content">,
 ): Promise<PullRequestResult | null> {
   const { rest, at } = github;
   const listed = { ...at, head: `${at.owner}:${branch}`, base, state: "all" } as const;
-  const { data } = await github.settle(
-    { what: `look for pull requests of ${branch}`, permission: "pull-requests: read" },
-    () => rest.pulls.list({ ...listed, sort: "created", direction: "desc", per_page: 30 }),
-  );
-  const [newest] = data.filter(({ body }) => isMarked(body, marker));
-  if (newest === undefined || newest.state === "open" || newest.merged_at !== null) return null;
-  if (sealsOf(newest.body).content !== content || !(await github.isOwn(newest.user))) return null;
-  const { number, html_url: url } = newest;
-  const { data: issue } = await rest.issues.get({ ...at, issue_number: number });
-  if (await github.isOwn(issue.closed_by)) return null;
-  return { outcome: "declined", number, url, kept: 0 };
+  const verb = { what: `look for pull requests of ${branch}`, permission } as const;
+  return github.settle(verb, async () => {
+    const order = { sort: "created", direction: "desc", per_page: 30 } as const;
+    const { data } = await rest.pulls.list({ ...listed, ...order });
+    const [newest] = data.filter(({ body }) => isMarked(body, marker));
+    if (newest === undefined || newest.state === "open" || newest.merged_at !== null) return null;
+    if (sealsOf(newest.body).content !== content || !(await github.isOwn(newest.user))) return null;
+    const { number, html_url: url } = newest;
+    const { data: issue } = await rest.issues.get({ ...at, issue_number: number });
+    if (await github.isOwn(issue.closed_by)) return null;
+    return { outcome: "declined", number, url, kept: 0 };
+  });
 }
 
 /** Closes our open pull request: what it proposed is in the base, or is no longer wanted. */

@@ -36,6 +36,7 @@ const permission = "contents: write";
  */
 export async function publishRelease(github: GitHub, text: ReleaseText): Promise<ReleaseResult> {
   checkRevision(text.tag);
+  for (const { name } of text.assets) checkName(name);
   const verb = { what: `publish the release ${text.tag}`, permission } as const;
   return github.settle(verb, async () => {
     const commit = await taggedCommit(github, text.tag);
@@ -47,7 +48,7 @@ export async function publishRelease(github: GitHub, text: ReleaseText): Promise
       checkAssets(found, text);
       return { outcome: "unchanged", url: found.html_url };
     }
-    const draft = found ?? (await makeDraft(github, text, commit));
+    const draft = await openDraft(github, found, { text, commit });
     await upload(github, draft, text);
     const { data } = await github.rest.repos.updateRelease({
       ...{ ...github.at, release_id: draft.id },
@@ -55,6 +56,16 @@ export async function publishRelease(github: GitHub, text: ReleaseText): Promise
     });
     return { outcome: "published", url: data.html_url };
   });
+}
+
+/** GitHub renames assets with other characters. */
+function checkName(name: string): void {
+  if (/^\w[\w.+-]{0,200}$/.test(name)) return;
+  throw new OqeError(
+    "BAD_INPUT",
+    `"${printable(name)}" cannot be the name of a release's asset`,
+    "Letters, digits, `.`, `_`, `+` and `-` are allowed.",
+  );
 }
 
 type Release = Awaited<ReturnType<GitHub["rest"]["repos"]["listReleases"]>>["data"][number];
@@ -109,7 +120,7 @@ function checkCommit(released: string | undefined, commit: string, tag: string):
 
 function checkAssets(release: Release, { tag, assets }: ReleaseText): void {
   if (sealsOf(release.body).assets === assetsDigest(assets)) return;
-  const differing = assets.filter((asset) => !holds(release, asset)).map(({ name }) => name);
+  const differing = lacking(release, assets).map(({ name }) => name);
   if (differing.length === 0) return;
   throw new OqeError(
     "CONFLICT",
@@ -118,39 +129,56 @@ function checkAssets(release: Release, { tag, assets }: ReleaseText): void {
   );
 }
 
-/** Whether a release has this very asset. Older servers of GitHub give no hash. */
-function holds({ assets }: Release, { name, bytes }: ReleaseAsset): boolean {
-  return assets.some(
-    (asset) =>
-      asset.name === name &&
-      asset.state === "uploaded" &&
-      asset.size === bytes.length &&
-      [undefined, null, `sha256:${sha256(bytes)}`].includes(asset.digest),
-  );
+function lacking(release: Release, assets: readonly ReleaseAsset[]): readonly ReleaseAsset[] {
+  return assets.filter((asset) => !release.assets.some((there) => holds(there, asset)));
 }
 
-async function makeDraft(github: GitHub, text: ReleaseText, commit: string): Promise<Release> {
-  const { data } = await github.rest.repos.createRelease({
-    ...{ ...github.at, tag_name: text.tag, draft: true },
-    ...releaseWords(text, commit),
-  });
-  return data;
+type Stored = Release["assets"][number];
+
+/** Whether a stored asset is this one. Older servers of GitHub give no hash to prove it. */
+function holds(there: Stored, asset: ReleaseAsset): boolean {
+  const isWhole = there.state === "uploaded" && there.size === asset.bytes.length;
+  return there.name === asset.name && isWhole && (there.digest == null || isProven(there, asset));
 }
 
-/** Uploads what a release lacks. Of a draft of ours, what is damaged or of an earlier try goes. */
+function isProven({ name, digest }: Stored, asset: ReleaseAsset): boolean {
+  return name === asset.name && digest === `sha256:${sha256(asset.bytes)}`;
+}
+
+interface Draft {
+  readonly text: ReleaseText;
+  readonly commit: string;
+}
+
+/** A draft whose seal names the assets to come. One of an earlier try with others is emptied. */
+async function openDraft(
+  { rest, at }: GitHub,
+  found: Release | null,
+  { text, commit }: Draft,
+): Promise<Release> {
+  const words = releaseWords(text, commit);
+  if (found === null) {
+    const draft = { ...at, tag_name: text.tag, draft: true };
+    return (await rest.repos.createRelease({ ...draft, ...words })).data;
+  }
+  if (sealsOf(found.body).assets === assetsDigest(text.assets)) return found;
+  for (const asset of found.assets) {
+    if (!text.assets.some((own) => isProven(asset, own)))
+      await rest.repos.deleteReleaseAsset({ ...at, asset_id: asset.id });
+  }
+  return (await rest.repos.updateRelease({ ...at, release_id: found.id, ...words })).data;
+}
+
+/** Uploads what a release lacks. An upload that broke off left an asset of the same name. */
 async function upload(github: GitHub, release: Release, { assets }: ReleaseText): Promise<void> {
   const { rest, at, request } = github;
-  // Of a draft without hashes, a file of the same name and size may be of an earlier try.
-  const isKept = (asset: Release["assets"][number]) =>
-    asset.digest != null && assets.some((own) => own.name === asset.name && holds(release, own));
-  for (const asset of release.assets)
-    if (!isKept(asset)) await rest.repos.deleteReleaseAsset({ ...at, asset_id: asset.id });
-  const kept = new Set(release.assets.filter(isKept).map(({ name }) => name));
-  for (const { name, bytes, type } of assets) {
-    if (kept.has(name)) continue;
+  for (const asset of assets) {
+    if (release.assets.some((there) => holds(there, asset))) continue;
+    const broken = release.assets.find(({ name }) => name === asset.name);
+    if (broken !== undefined) await rest.repos.deleteReleaseAsset({ ...at, asset_id: broken.id });
     await request({
-      ...{ method: "POST", url: release.upload_url, name },
-      ...{ data: bytes, headers: { "content-type": type } },
+      ...{ method: "POST", url: release.upload_url, name: asset.name },
+      ...{ data: asset.bytes, headers: { "content-type": asset.type } },
     });
   }
 }
@@ -158,7 +186,7 @@ async function upload(github: GitHub, release: Release, { assets }: ReleaseText)
 /** Adds assets to a release that a person made. */
 async function attach(github: GitHub, release: Release, text: ReleaseText): Promise<ReleaseResult> {
   const url = release.html_url;
-  const missing = text.assets.filter((asset) => !holds(release, asset));
+  const missing = lacking(release, text.assets);
   const taken = missing.filter(({ name }) => release.assets.some((other) => other.name === name));
   const isLocked = (release as { immutable?: boolean }).immutable === true;
   if (taken.length > 0 || (isLocked && missing.length > 0))
@@ -170,7 +198,7 @@ async function attach(github: GitHub, release: Release, text: ReleaseText): Prom
           : ` with other files of the same name: ${taken[0]!.name}`),
       "Push the tag with git and leave its release to this workflow; use a new tag for that.",
     );
-  await upload(github, { ...release, assets: [] }, { ...text, assets: missing });
+  await upload(github, release, { ...text, assets: missing });
   return { outcome: missing.length > 0 ? "attached" : "unchanged", url };
 }
 

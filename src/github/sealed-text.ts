@@ -11,7 +11,7 @@ const reserve = 600;
 
 /** The marker of one thing, such as the plan of `series.yml` or the cards of `nano`. */
 export function marker(kind: string, name: string): string {
-  const plain = (text: string) => text.replace(/[^\w.]+/g, "-").replace(/^-+|-+$/g, "") || "x";
+  const plain = (text: string) => text.replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "") || "x";
   return `<!-- oqe:${plain(kind)}:${plain(name)} -->`;
 }
 

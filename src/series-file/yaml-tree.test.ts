@@ -52,6 +52,7 @@ describe("what YAML can do and a series file does not need", () => {
     ],
     ["a NUL", withLines('name: "\\0"'), /cannot be shown/],
     ["text that runs backwards", withLines('name: "a\\u202eb"'), /cannot be shown/],
+    ["a long value", withLines(`floors: ${"x".repeat(601)}`), /expected at most 600 characters/],
     ["deep nesting", `models: ${"[".repeat(5000)}`, /^series\.yml:1: nested too deeply/],
     [
       "moderate nesting",

@@ -18,6 +18,8 @@ export interface YamlFile {
 
 /** In bytes. 256 models with five lines each take a fifth of it. */
 const longestFile = 256 << 10;
+/** Of a value. Messages quote values. */
+const longestValue = 600;
 /** File, list of models, model, table, value. */
 const deepest = 6;
 const hint = "docs/series-file.md lists the keys. Editors check them by docs/series.schema.json.";
@@ -83,6 +85,8 @@ function forbiddenIn(node: Node): string | null {
   const text = textOf(node);
   if (/[\p{Cc}\p{Bidi_Control}\u2028\u2029\ufffd]/u.test(text))
     return `${quote(text)} has a line break or a character that cannot be shown`;
+  if (text.length > longestValue)
+    return `expected at most ${longestValue} characters, got ${quote(text)}`;
   if (text.includes("${{"))
     return `${quote(text)} is an expression of a workflow, and nothing evaluates it here`;
   return null;
