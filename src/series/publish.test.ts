@@ -61,7 +61,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
       receipt: { ...nemotronReceipt(), name },
       sums: new Map([["config.json", "f00d"]]),
     })),
-    ...{ isPrivate: false, dryRun: false },
+    ...{ isPrivate: false, dryRun: false, keepsBetter: false },
     reached: null,
     report: silentReport,
     occasion,
