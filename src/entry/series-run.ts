@@ -12,6 +12,7 @@ import { gateFailures } from "../series/gate-failures.ts";
 import { readModel } from "../series-file/read-model.ts";
 import { findModel, readSeriesFile } from "../series-file/series-file.ts";
 import { openDependencies } from "./commands.ts";
+import { hubAccess } from "./hub-access.ts";
 import { writeSummary } from "./job-summary.ts";
 import { keepResult } from "./run-result.ts";
 import { numberStages, stagesOf } from "./stages.ts";
@@ -47,7 +48,11 @@ async function makeSeries({ asked, read: given, ...run }: ActionRun) {
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
   const numbered = numberStages(report, stagesOf("publish", inputs));
-  const { traffic, ...dependencies } = openDependencies(inputs, numbered, occasion);
+  const { traffic, ...dependencies } = openDependencies(
+    { ...inputs, hubToken: hubAccess(asked, inputs) },
+    numbered,
+    occasion,
+  );
   const making = { ...dependencies, keepsBetter: run.isUnattended };
   const published = await publishModel(inputs, making).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
