@@ -30,19 +30,25 @@ export function checkNames({
 
 /**
  * Asks the Hub who owns the token. Gives the namespaces and repositories that a fine-grained token
- * may write to; null: the Hub does not say. Throws UNAUTHORIZED, FORBIDDEN.
+ * may write to; null: the Hub does not say. A keyless run has no account: each repository tells
+ * when it is looked at. Throws UNAUTHORIZED, FORBIDDEN.
  */
 export async function checkRights(
   hub: Hub,
-  { hubToken, namespace }: Pick<Inputs, "hubToken" | "namespace">,
+  { namespace }: Pick<Inputs, "namespace">,
   report: Report,
 ): Promise<Identity["writable"]> {
-  if (hubToken === null) {
+  if (hub.access === "none") {
     throw new OqeError(
       "UNAUTHORIZED",
       "no Hub token given",
-      "Set the input hub-token, or HF_TOKEN, to a token with write access.",
+      "Set the input hub-token, or HF_TOKEN, to a token with write access. For a run without a " +
+        "token (Trusted Publishers), add the line `id-token: write` below `permissions:` of the job.",
     );
+  }
+  if (hub.access === "keyless") {
+    report.info("no token: the Hub is asked for one for each repository (Trusted Publishers)");
+    return null;
   }
   const identity = await hub.identify().catch(ifAbsent(report, "does not tell who owns a token"));
   if (identity === null) return null;

@@ -32,7 +32,7 @@ export interface Publishing {
   /** The pending tiers, as this run made them. */
   readonly made: readonly MadeTier[];
   /** Whether nothing is written to the Hub. */
-  readonly dryRun: boolean;
+  readonly readsOnly: boolean;
   /** Whether new repositories are private. */
   readonly isPrivate: boolean;
   readonly report: Report;
@@ -86,18 +86,18 @@ async function publishTier(
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
-  const { hub, states, made, dryRun, isPrivate, reached, occasion } = publishing;
+  const { hub, states, made, readsOnly, isPrivate, reached, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) {
-    if (!dryRun) await removeLeftover(hub, repository);
+    if (!readsOnly) await removeLeftover(hub, repository);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
-  if (reached === "unfinished" || (reached !== null && !dryRun))
+  if (reached === "unfinished" || (reached !== null && !readsOnly))
     return { ...row, outcome: reached, commit: state.head, folder: null };
-  if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
+  if (readsOnly) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
   // The folder may be another one by now, so its receipt is not read.
   const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;
   const { outcome, commit } = await hub.push({
