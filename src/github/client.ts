@@ -151,7 +151,9 @@ async function loadToolkit(): Promise<typeof import("@actions/github")> {
   }
 }
 
-/** A plugin that gives up an attempt without an answer. It is the innermost: one call, one clock. */
+/**
+ * A plugin that gives up an attempt without an answer. It is the innermost: one call, one clock.
+ */
 function deadline(octokit: Octokit): void {
   octokit.hook.wrap("request", (request, options) => {
     const signal = AbortSignal.timeout(patience.silence * 1000);

@@ -27,8 +27,8 @@ const permission = "contents: write";
 
 /**
  * Puts files onto a branch by GitHub's API, in one commit that GitHub signs where the token is a
- * job's or an App's. The branch is made if it is missing and never moved by force. Commits of people
- * on it stay: the files are put on top of them. A branch that has the files writes nothing.
+ * job's or an App's. The branch is made if it is missing and never moved by force. Commits of
+ * people on it stay: the files are put on top of them. A branch that has the files writes nothing.
  */
 export async function commitFiles(github: GitHub, wanted: BranchFiles): Promise<Committed> {
   checkRevision(wanted.branch);

@@ -167,8 +167,8 @@ function readPull({ number, pull_request }: v.InferOutput<typeof pullSchema>): G
 const mostCompared = 300;
 
 /**
- * Paths that a push or pull request changes; the payload does not tell them. null where they are not
- * known: a new branch, too many files, any other event.
+ * Paths that a push or pull request changes; the payload does not tell them. null where they are
+ * not known: a new branch, too many files, any other event.
  */
 export async function changedPaths(
   github: GitHub,

@@ -30,9 +30,10 @@ export interface ReleaseResult {
 const permission = "contents: write";
 
 /**
- * Publishes the release of a tag: draft, assets, publication, so that an immutable release is whole.
- * A draft that an earlier run left is continued. A published release is never changed: with the same
- * assets it is `unchanged`. Throws CONFLICT if the tag has moved since, or the assets differ.
+ * Publishes the release of a tag: draft, assets, publication, so that an immutable release is
+ * whole. A draft that an earlier run left is continued. A published release is never changed: with
+ * the same assets it is `unchanged`. Throws CONFLICT if the tag has moved since, or the assets
+ * differ.
  */
 export async function publishRelease(github: GitHub, text: ReleaseText): Promise<ReleaseResult> {
   checkRevision(text.tag);
