@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readFile } from "node:fs/promises";
+import { beforeAll, describe, expect, test } from "vitest";
+import { addFile, commit } from "./support/local-hub.ts";
 import { smallest } from "./support/models.ts";
 import { act, events, type Told, workflowScene } from "./support/workflow-scene.ts";
 
@@ -6,17 +8,14 @@ const scene = workflowScene();
 const slow = { timeout: 600_000 };
 
 /** One model is rounded in seconds; the other is tuned tier by tier, each in a job of its own. */
-const seriesFile = `defaults:
-  namespace: acme
-  runner: ubuntu-latest
-models:
-  - base-model: base/small
+const small = `  - base-model: base/small
     name: small
-    tiers: [oQ8e, oQ4e]
+    tiers: [oQ8e]
     method: rounded
     evaluation-samples: 2
     max-kl: 100
-  - base-model: base/hybrid
+`;
+const hybrid = `  - base-model: base/hybrid
     name: hybrid
     tiers: oQ6e
     target-bpw: 5.0
@@ -26,12 +25,12 @@ models:
     evaluation-samples: 2
     max-kl: 100
 `;
-const tiers = ["small-oQ8e", "small-oQ4e", "hybrid-oQ6e", "hybrid-oQ5.0e"].map(
-  (name) => `acme/${name}`,
-);
+const seriesFile = (...models: readonly string[]) =>
+  `defaults: { namespace: acme, runner: ubuntu-latest }\nmodels:\n${models.join("")}`;
+const tiers = ["small-oQ8e", "hybrid-oQ6e", "hybrid-oQ5.0e"].map((name) => `acme/${name}`);
 const heads = () => tiers.map((tier) => scene.hub.head(tier));
 
-/** A tag on GitHub; the one in the working tree is in the event. */
+/** A tag on GitHub. The event has it too; the working tree needs none. */
 const pushTag = async (name: string) =>
   scene.github.person("POST", "/git/refs", {
     ref: `refs/tags/${name}`,
@@ -42,8 +41,8 @@ const pushTag = async (name: string) =>
 async function well(...[event, more]: Parameters<typeof scene.run>): Promise<Told> {
   const told = await scene.run(event, more);
   expect(told.code, told.output).toBe(0);
-  expect(told.output).not.toContain("hf_tokenOfThisTestOnly");
-  expect(told.output).not.toContain("ghs_tokenOfThisJobOnly");
+  for (const secret of ["hf_tokenOfThisTestOnly", "ghs_tokenOfThisJobOnly"])
+    expect(told.output).not.toContain(secret);
   return told;
 }
 
@@ -51,23 +50,83 @@ async function well(...[event, more]: Parameters<typeof scene.run>): Promise<Tol
 describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflows", () => {
   beforeAll(async () => {
     await scene.hub.seed("base/hybrid", smallest.nemotron_h!);
-    await scene.write("series.yml", seriesFile);
+    await scene.write("series.yml", seriesFile(small, hybrid));
   });
-  afterAll(() => undefined);
 
   test("a dry run shows the plan and writes nothing", slow, async () => {
     const { writes, output } = await well(events.dispatch({ "dry-run": "true" }));
     expect(writes).toEqual([]);
-    expect(output).toMatch(/small\/Access|Access/);
+    expect(output).toContain("Access");
     expect(output).not.toMatch(/Measure|Tune|Seal/);
+  });
+
+  test("token weak: ends in Access, before anything is measured", slow, async () => {
+    const { code, output, writes } = await scene.run(events.schedule(), { token: "hf_readOnly" });
+    expect(code, output).not.toBe(0);
+    expect(output).toMatch(/::error::.*may read but not write/);
+    expect(output).not.toMatch(/Measure|Tune|Seal/);
+    expect(writes).toEqual([]);
+    const after = await scene.runAfterFailure(events.schedule());
+    expect(after.writes).toEqual([
+      "POST /repos/acme/series/issues",
+      "POST /repos/acme/series/issues",
+    ]);
+    const issues = await scene.github.person<{ title: string; body: string }[]>("GET", "/issues");
+    expect(issues.map(({ title }) => title).sort()).toEqual([
+      "oQe series hybrid was not published",
+      "oQe series small was not published",
+    ]);
+    expect(issues[0]!.body).toContain("may read but not write");
+    expect((await scene.runAfterFailure(events.schedule())).writes).toEqual([]);
   });
 
   test("first run: a tag publishes all models, tags them and makes a release", slow, async () => {
     await pushTag("v1.0.0");
     const { output } = await well(events.tag("v1.0.0"));
-    for (const tier of tiers) {
+    for (const tier of tiers)
       expect(scene.hub.files(tier).has("oqe-receipt.json"), output).toBe(true);
-    }
-    expect(heads()).not.toContain(null);
+    expect(output.match(/Tune oQ/g)!.length).toBeGreaterThan(0);
+    const { assets } = await scene.github.person<{ assets: { name: string }[] }>(
+      "GET",
+      "/releases/tags/v1.0.0",
+    );
+    expect(assets.map(({ name }) => name)).toContain("acme.hybrid-oQ5.0e.receipt.json");
+    const sums = await readFile(`${scene.attested}/SHA256SUMS`, "utf8");
+    expect(sums.match(/^[0-9a-f]{64} {2}acme\/.*\.safetensors$/gm)!.length).toBe(3);
+    // The issues of the run before are closed.
+    expect(await scene.github.person("GET", "/issues?state=open&labels=oqe")).toEqual([]);
+  });
+
+  test.each([
+    ["the same tag", () => events.tag("v1.0.0")],
+    ["the schedule", () => events.schedule()],
+    ["a webhook of the Hub", () => events.relay()],
+    ["a run by hand", () => events.dispatch()],
+    ["a push of series.yml", () => events.push()],
+  ])("unchanged: %s writes nothing on either side", slow, async (_, event) => {
+    const before = heads();
+    const { writes, output } = await well(event());
+    expect(writes, output).toEqual([]);
+    expect(heads()).toEqual(before);
+  });
+
+  test("base moved: only the tiers of this base are made again", slow, async () => {
+    const before = heads();
+    await commit(scene.hub, "base/small", [addFile("notes.txt", "new")]);
+    const { output } = await well(events.schedule());
+    const after = heads();
+    expect(after[0], output).not.toBe(before[0]);
+    expect(after.slice(1)).toEqual(before.slice(1));
+    expect(output).not.toContain("hybrid/");
+    expect((await well(events.schedule())).writes).toEqual([]);
+  });
+
+  test("series.yml changed: only the new tier is made", slow, async () => {
+    const before = heads();
+    const more = small.replace("[oQ8e]", "[oQ8e, oQ4e]");
+    await scene.write("series.yml", seriesFile(more, hybrid));
+    await well(events.push());
+    expect(scene.hub.files("acme/small-oQ4e").has("oqe-receipt.json")).toBe(true);
+    expect(heads()).toEqual(before);
   });
 });
