@@ -53,7 +53,8 @@ export interface PublishedSeries {
 
 /**
  * Publishes one tier after the other, except those that failed a gate, and those that are to stay
- * as published. The first other failure ends it. The result lists all tiers, so that the caller can report them and then throw the failure.
+ * as published. The first other failure ends it. The result lists all tiers, so that the caller can
+ * report them and then throw the failure.
  */
 export async function publishTiers(publishing: Publishing): Promise<PublishedSeries> {
   const { drafts, pending, report } = publishing;
