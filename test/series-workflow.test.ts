@@ -153,6 +153,7 @@ describe("series.yml and model.yml", () => {
     );
     const work = `${expression("runner.temp")}/oqe-work`;
     expect(uploads).toEqual([
+      ["check", `${work}/oqe-result-*.json`],
       ["access", `${work}/oqe-result-*.json`],
       ["measure", `${work}/sensitivities/*.json`],
       ["measure", `${work}/oqe-result-*.json`],
