@@ -47,6 +47,9 @@ const hub: Hub = {
   readBranch: async () => null,
   stage: unused,
   removeBranch: async () => {},
+  readTag: unused,
+  tag: unused,
+  refreshCollection: unused,
   push: unused,
 };
 
