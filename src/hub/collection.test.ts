@@ -16,6 +16,7 @@ const request: CollectionRequest = {
   description: "The oQe series of base/Tiny for MLX.",
   private: false,
   items: itemsOf("oQ8e", "oQ4e"),
+  isWhole: true,
 };
 
 interface Shown {
@@ -74,6 +75,9 @@ test("what people changed stays: title, text, notes, items, their order", async 
   const before = count(writes);
   expect((await hub.refreshCollection(request)).outcome).toBe("unchanged");
   expect(count(writes)).toBe(before);
+  // A run of one tier says nothing about the others.
+  const part = { ...request, items: itemsOf("oQ4e"), isWhole: false };
+  expect((await hub.refreshCollection(part)).outcome).toBe("unchanged");
   // A tier that the series dropped goes; one with a note of people, and what is theirs, stays.
   const dropped = { ...request, items: itemsOf("oQ3e") };
   expect((await hub.refreshCollection(dropped)).outcome).toBe("updated");

@@ -141,7 +141,7 @@ async function fill(refresh: Refresh, slug: string): Promise<number> {
   const wanted = new Set(request.items.map(({ repository }) => repository));
   for (const { _id, type, id, note } of now.items) {
     const isOurs = type === "model" && note?.text.endsWith(ourNote) === true;
-    if (!isOurs || wanted.has(id)) continue;
+    if (!request.isWhole || !isOurs || wanted.has(id)) continue;
     await send(refresh, `DELETE ${slug}/items/${_id}`);
     changes++;
   }

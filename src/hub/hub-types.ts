@@ -114,8 +114,10 @@ export interface CollectionRequest {
   readonly title: string;
   readonly description: string;
   readonly private: boolean;
-  /** Every tier of the series, in order. Tiers that we added and that are not here are removed. */
+  /** Tiers of the series, in order. */
   readonly items: readonly { readonly repository: string; readonly tier: string }[];
+  /** Whether these are all tiers: then others that we added are removed. */
+  readonly isWhole: boolean;
 }
 
 export interface CollectionResult {
@@ -172,8 +174,8 @@ export interface Hub {
    */
   tag(request: TagRequest): Promise<"tagged" | "unchanged">;
   /**
-   * Makes or completes the collection of a series. A repeated call changes nothing. Throws FORBIDDEN
-   * if the token may not, as that of a keyless run never may.
+   * Makes or completes the collection of a series. A repeated call changes nothing. Throws
+   * FORBIDDEN if the token may not, as that of a keyless run never may.
    */
   refreshCollection(request: CollectionRequest): Promise<CollectionResult>;
   /**

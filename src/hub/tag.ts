@@ -38,8 +38,8 @@ export async function readTag(
 }
 
 /**
- * Tags a commit. Nothing is sent if it has the tag. A tag is a published version, so it never moves:
- * throws CONFLICT if it is on another commit.
+ * Tags a commit. Nothing is sent if it has the tag. A tag is a published version, so it never
+ * moves: throws CONFLICT if it is on another commit.
  */
 export async function tagRepository(
   transport: Transport,
