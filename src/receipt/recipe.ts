@@ -34,9 +34,10 @@ export function recipeOf(receipt: Receipt): Recipe {
   return recipe;
 }
 
-/** Names a recipe: the first 16 hexadecimal digits of its SHA-256. */
+/** Names a recipe: the first 16 hexadecimal digits of its SHA-256, without versions. */
 export function digestOf(recipe: Recipe): string {
-  return createHash("sha256").update(sortedJson(recipe)).digest("hex").slice(0, 16);
+  const text = sortedJson({ ...recipe, engine: recipe.engine.recipe });
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
 /** JSON with the keys of every object in order: a receipt that was read back has another order. */
@@ -108,16 +109,21 @@ export function blankEvaluation({
   };
 }
 
-/** The recipe without the sensitivity of the base and the plans that follow from it. */
-export function draftOf(recipe: Draft | Recipe): Draft {
+/**
+ * What two runs have to agree on to give the same bytes: the recipe without the sensitivity of the
+ * base and the plans that follow from it, and of the engine the recipe version alone.
+ */
+export function draftOf(recipe: Draft | Recipe): ComparedDraft {
   const {
     plan: _p,
     series: _s,
     sensitivity: _m,
     ...draft
   } = { plan: null, series: null, sensitivity: null, ...recipe };
-  return draft;
+  return { ...draft, engine: draft.engine.recipe };
 }
+
+export type ComparedDraft = Omit<Draft, "engine"> & { readonly engine: number };
 
 function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord): TuningRecord {
   return {
