@@ -7,6 +7,7 @@ import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
+import { type Announced, type Announcing, checkTags, finishSeries } from "./series/announce.ts";
 import { receiptsOf, rehearseCard } from "./series/card-files.ts";
 import { whileLocked } from "./series/folder-lock.ts";
 import {
@@ -16,7 +17,7 @@ import {
   type PlaceInputs,
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
-import { type PublishedTier, publishTiers } from "./series/publish.ts";
+import type { PublishedTier } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
@@ -48,6 +49,8 @@ export interface Dependencies {
   readonly openKernel: () => Promise<Kernel>;
   /** What started the run, for the commits: `tag v1.2.0 of acme/models`; empty: unknown. */
   readonly occasion: string;
+  /** What a published series gets besides its files; nothing if it is missing. */
+  readonly announcing?: Announcing;
 }
 
 /** Dependencies with the base and the kernel open. */
@@ -65,6 +68,8 @@ export interface Published {
   readonly expected: readonly string[];
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
   readonly stopped: TimeIsUp | null;
+  /** Tags and collection of a series that was published as a whole; null: none are wanted. */
+  readonly announced: Announced | null;
   /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
   readonly failure: unknown;
 }
@@ -147,7 +152,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
   const { private: isPrivate, until } = inputs;
-  const { report, occasion } = dependencies;
+  const { report, occasion, announcing } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
   const checkToken = () => checkRights(hub, { namespace }, report);
@@ -166,12 +171,13 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
+    if (!dryRun) await checkTags({ hub, states }, pending, announcing?.tag ?? null);
     const publishing = { hub, drafts, states, pending, readsOnly, isPrivate, report, occasion };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
       const plan = seriesPlan(base, policy, plans);
-      const done = await publishTiers({ ...publishing, made: [], reached: null });
+      const done = await finishSeries({ ...publishing, made: [], reached: null }, announcing);
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
     const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
@@ -183,7 +189,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
       const reached = stopped === null && until !== "measured" ? staged : "unfinished";
-      const published = await publishTiers({ ...publishing, made, reached });
+      const published = await finishSeries({ ...publishing, made, reached }, announcing);
       return { ...run, made: receiptsOf(made), stopped, ...published };
     });
   });

@@ -28,13 +28,16 @@ export interface ActionRun {
   /** The inputs of the step. */
   readonly read: ReadInput;
   readonly occasion: string;
+  /** The tag that started the run; null: none did. */
+  readonly tag: string | null;
   readonly report: Report;
 }
 
 /** Makes one series or a part of it, sets the outputs, writes the summary. Throws the failure. */
 export async function runSeries({ asked, read: given, ...run }: ActionRun): Promise<void> {
-  const { report, occasion } = run;
-  const read = asked.series === null ? given : await readSeries(asked.series, asked, given);
+  const { report, occasion, tag } = run;
+  const model = asked.series === null ? null : await findSeries(asked.series, asked);
+  const read = model === null ? given : readModel(model, given);
   const inputs = parseInputs(read, process.env);
   if (inputs.hubPullRequest)
     throw new OqeError("BAD_INPUT", "hub-pull-request is not built yet", "Leave it out.");
@@ -46,7 +49,9 @@ export async function runSeries({ asked, read: given, ...run }: ActionRun): Prom
     numbered,
     occasion,
   );
-  const published = await publishModel(inputs, dependencies).finally(() =>
+  const collection = model?.collection ? model.name : null;
+  const announcing = { tag, collection, isWhole: given("tiers").trim() === "" };
+  const published = await publishModel(inputs, { ...dependencies, announcing }).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
   );
   const unset = setOutputs(published, inputs);
@@ -55,8 +60,8 @@ export async function runSeries({ asked, read: given, ...run }: ActionRun): Prom
   if (failure !== null) throw failure;
 }
 
-async function readSeries(name: string, { seriesFile }: ActionInputs, read: ReadInput) {
-  return readModel(findModel(await readSeriesFile(seriesFile), name), read);
+async function findSeries(name: string, { seriesFile }: ActionInputs) {
+  return findModel(await readSeriesFile(seriesFile), name);
 }
 
 /**

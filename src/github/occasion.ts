@@ -21,10 +21,15 @@ export async function readOccasion(): Promise<Occasion | null> {
  */
 export function describeOccasion(occasion: Occasion | null, repository = ""): string {
   if (!occasion?.eventName || repository === "") return "";
-  const { eventName, ref = "", sha = "" } = occasion;
-  const tag = /^refs\/tags\/(.+)$/.exec(ref);
-  if (tag !== null) return `tag ${tag[1]} of ${repository}`;
+  const { eventName, sha = "" } = occasion;
+  const tag = tagOf(occasion);
+  if (tag !== null) return `tag ${tag} of ${repository}`;
   return `${eventName} of ${repository} at ${sha.slice(0, 12)}`;
+}
+
+/** The tag that started this run; null: another event did. */
+export function tagOf(occasion: Occasion | null): string | null {
+  return /^refs\/tags\/(.+)$/.exec(occasion?.ref ?? "")?.[1] ?? null;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
