@@ -7,7 +7,8 @@ import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
-import { type Announced, type Announcing, checkTags, finishSeries } from "./series/announce.ts";
+import { checkTags, finishSeries } from "./series/announce.ts";
+import type { Announcing, FinishedSeries } from "./series/announce-types.ts";
 import { receiptsOf, rehearseCard } from "./series/card-files.ts";
 import { whileLocked } from "./series/folder-lock.ts";
 import {
@@ -17,7 +18,6 @@ import {
   type PlaceInputs,
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
-import type { PublishedTier } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
@@ -51,6 +51,8 @@ export interface Dependencies {
   readonly occasion: string;
   /** What a published series gets besides its files; nothing if it is missing. */
   readonly announcing?: Announcing;
+  /** Whether a published tier stays if the new one is worse beyond its error. Default: no. */
+  readonly keepsBetter?: boolean;
 }
 
 /** Dependencies with the base and the kernel open. */
@@ -59,19 +61,15 @@ interface Opened extends Dependencies {
   readonly kernel: Kernel;
 }
 
-export interface Published {
+/** `failure`: the entry reports the tiers first, then throws it. */
+export interface Published extends FinishedSeries {
   readonly plan: SeriesPlan;
-  readonly tiers: readonly PublishedTier[];
   /** Receipts of the tiers that had to be made. */
   readonly made: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
   readonly stopped: TimeIsUp | null;
-  /** Tags and collection of a series that was published as a whole; null: none are wanted. */
-  readonly announced: Announced | null;
-  /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
-  readonly failure: unknown;
 }
 
 /** A series plan and its sources. */
@@ -152,7 +150,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
   const { private: isPrivate, until } = inputs;
-  const { report, occasion, announcing } = dependencies;
+  const { report, occasion, announcing, keepsBetter = false } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
   const checkToken = () => checkRights(hub, { namespace }, report);
@@ -172,7 +170,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
     if (!dryRun) await checkTags({ hub, states }, pending, announcing?.tag ?? null);
-    const publishing = { hub, drafts, states, pending, readsOnly, isPrivate, report, occasion };
+    const how = { readsOnly, isPrivate, keepsBetter, report, occasion };
+    const publishing = { hub, drafts, states, pending, ...how };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);

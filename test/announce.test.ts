@@ -9,7 +9,7 @@ import {
   startLocalHub,
 } from "../src/local-hub/local-hub.ts";
 import { publishModel } from "../src/pipeline.ts";
-import type { Announcing } from "../src/series/announce.ts";
+import type { Announcing } from "../src/series/announce-types.ts";
 import { call, createRepo } from "./support/local-hub.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { recordingReport } from "./support/scripted-server.ts";

@@ -14,6 +14,7 @@ import { findModel, readSeriesFile } from "../series-file/series-file.ts";
 import { openDependencies } from "./commands.ts";
 import { hubAccess } from "./hub-access.ts";
 import { writeSummary } from "./job-summary.ts";
+import { keepResult } from "./run-result.ts";
 import { numberStages, stagesOf } from "./stages.ts";
 
 /** Where a summary goes. */
@@ -30,11 +31,17 @@ export interface ActionRun {
   readonly occasion: string;
   /** The tag that started the run; null: none did. */
   readonly tag: string | null;
+  /** Whether the run was started by a schedule or a webhook, so that nobody watches it. */
+  readonly isUnattended: boolean;
   readonly report: Report;
 }
 
 /** Makes one series or a part of it, sets the outputs, writes the summary. Throws the failure. */
-export async function runSeries({ asked, read: given, ...run }: ActionRun): Promise<void> {
+export function runSeries(run: ActionRun): Promise<void> {
+  return keepResult(run.asked, () => makeSeries(run));
+}
+
+async function makeSeries({ asked, read: given, ...run }: ActionRun) {
   const { report, occasion, tag } = run;
   const model = asked.series === null ? null : await findSeries(asked.series, asked);
   const read = model === null ? given : readModel(model, given);
@@ -51,13 +58,14 @@ export async function runSeries({ asked, read: given, ...run }: ActionRun): Prom
   );
   const collection = model?.collection ? model.name : null;
   const announcing = { tag, collection, isWhole: given("tiers").trim() === "" };
-  const published = await publishModel(inputs, { ...dependencies, announcing }).finally(() =>
+  const making = { ...dependencies, keepsBetter: run.isUnattended, announcing };
+  const published = await publishModel(inputs, making).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
   );
   const unset = setOutputs(published, inputs);
   await summarize(inputs, published, { warnings, costs: costsSoFar(traffic) });
-  const failure = published.failure ?? unset;
-  if (failure !== null) throw failure;
+  const isHub = inputs.baseModel.kind === "hub";
+  return { ...published, isHub, failure: published.failure ?? unset };
 }
 
 async function findSeries(name: string, { seriesFile }: ActionInputs) {
@@ -98,7 +106,7 @@ function setOutputs(
 
 function summarize(
   inputs: Inputs,
-  { plan, made, tiers, expected, stopped }: Published,
+  { plan, made, tiers, comparisons, expected, stopped }: Published,
   { warnings, costs }: { readonly warnings: readonly string[]; readonly costs: RunCosts },
 ): Promise<void> {
   const { model, revision } = plan;
@@ -107,6 +115,7 @@ function summarize(
     base: { id: inputs.baseModel.kind === "hub" ? model : null, name: model, revision },
     repositories: tiers,
     made,
+    kept: comparisons.filter(({ isWorse }) => isWorse),
     dryRun: inputs.dryRun,
     private: inputs.private,
     run: { ...costs, action: describeAction(process.env), expected },

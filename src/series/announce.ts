@@ -2,32 +2,10 @@ import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { CollectionResult, Hub } from "../hub/hub-types.ts";
 import { checkTagName, movedTag } from "../hub/tag.ts";
-import {
-  type PublishedSeries,
-  type PublishedTier,
-  type Publishing,
-  publishTiers,
-} from "./publish.ts";
+import type { Announced, Announcing, FinishedSeries } from "./announce-types.ts";
+import { type PublishedTier, type Publishing, publishTiers } from "./publish.ts";
 import type { RemoteStates } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
-
-/** What a finished series gets besides its files. */
-export interface Announcing {
-  /** Tag on GitHub that started the run: each repository gets the same. null: none did. */
-  readonly tag: string | null;
-  /** Name of the series, whose collection lists its tiers. null: no collection. */
-  readonly collection: string | null;
-  /** Whether the run has all tiers of the series. */
-  readonly isWhole: boolean;
-}
-
-/** What came of it. */
-export interface Announced {
-  /** Repositories that have the tag now, and whether this run put it there. */
-  readonly tags: Readonly<Record<string, "tagged" | "unchanged">>;
-  /** null: there is none. */
-  readonly collection: CollectionResult | null;
-}
 
 interface Context {
   readonly hub: Hub;
@@ -58,16 +36,16 @@ export async function checkTags(
 export async function finishSeries(
   publishing: Publishing,
   announcing?: Announcing,
-): Promise<PublishedSeries & { readonly announced: Announced | null }> {
+): Promise<FinishedSeries> {
   const { drafts, readsOnly, reached, isPrivate, report } = publishing;
-  const { tiers, failure } = await publishTiers(publishing);
-  const isDone = failure === null && reached === null && !readsOnly;
-  if (announcing === undefined || !isDone) return { tiers, failure, announced: null };
+  const published = await publishTiers(publishing);
+  const isDone = published.failure === null && reached === null && !readsOnly;
+  if (announcing === undefined || !isDone) return { ...published, announced: null };
   const series = { ...announcing, name: drafts[0]!.recipe.base.name, isPrivate };
   return report
-    .stage("Announce the series", () => announceSeries(publishing, tiers, series))
-    .then((announced) => ({ tiers, failure, announced }))
-    .catch((failure: unknown) => ({ tiers, failure, announced: null }));
+    .stage("Announce the series", () => announceSeries(publishing, published.tiers, series))
+    .then((announced) => ({ ...published, announced }))
+    .catch((failure: unknown) => ({ ...published, failure, announced: null }));
 }
 
 /**
