@@ -17,6 +17,11 @@ test("a tag push is described by its tag, another event by its commit", () => {
   expect(describeOccasion(null, "acme/models")).toBe("");
 });
 
+test("a hostile tag stays on one line", () => {
+  const push = { eventName: "push", ref: "refs/tags/v1\r\n::error::x", sha: "" };
+  expect(describeOccasion(push, "acme/models")).toBe("tag v1 ::error::x of acme/models");
+});
+
 // The toolkit reads the environment when it is loaded, so each case is a process of its own.
 test.each([
   ["no event file", null, "push refs/tags/v2"],

@@ -1,4 +1,5 @@
 import type { context } from "@actions/github";
+import { printable } from "../hub/names.ts";
 
 /** The part of GitHub's context that a commit on the Hub mentions. */
 export type Occasion = Pick<typeof context, "eventName" | "ref" | "sha">;
@@ -23,8 +24,8 @@ export function describeOccasion(occasion: Occasion | null, repository = ""): st
   if (!occasion?.eventName || repository === "") return "";
   const { eventName, ref = "", sha = "" } = occasion;
   const tag = /^refs\/tags\/(.+)$/.exec(ref);
-  if (tag !== null) return `tag ${tag[1]} of ${repository}`;
-  return `${eventName} of ${repository} at ${sha.slice(0, 12)}`;
+  if (tag !== null) return printable(`tag ${tag[1]} of ${repository}`);
+  return printable(`${eventName} of ${repository} at ${sha.slice(0, 12)}`);
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
