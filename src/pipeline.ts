@@ -17,7 +17,13 @@ import {
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
-import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
+import {
+  checkCards,
+  checkNames,
+  checkRights,
+  checkStaging,
+  checkWrites,
+} from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
   draftTiers,
@@ -39,6 +45,7 @@ import {
   type Sources,
   sourceNames,
 } from "./series/sources.ts";
+import { measurementPlace } from "./series/staged-measurement.ts";
 import { TimeIsUp, TimeLimit } from "./series/time-limit.ts";
 
 /** The outside world, passed in. */
@@ -172,6 +179,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const done = await publishTiers({ ...publishing, made: [], reached: null });
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
+    if (!dryRun) await checkStaging(hub, pending);
     const rehearsed = await rehearse(inputs, pending, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
@@ -248,7 +256,8 @@ async function makeTiers(
   try {
     const { mostWaiting } = fit;
     const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, mostWaiting };
-    const sensitivity = await obtainSensitivity(measuring, opened);
+    const place = staging && measurementPlace(staging, rehearsed[0]!);
+    const sensitivity = await obtainSensitivity({ ...measuring, staging: place }, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };
     const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });

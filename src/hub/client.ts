@@ -1,5 +1,5 @@
 import type { Report } from "../ground/report.ts";
-import { readBranch, removeBranch } from "./branch.ts";
+import { branchTarget, describeHead, readBranch, removeBranch } from "./branch.ts";
 import { checkWrite } from "./check-write.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
@@ -59,6 +59,9 @@ export function connectHub(options: HubOptions): Hub {
       const found = await readBranch(transport, repository, branch);
       return found && { ...found, content: guard.repository(found.content) };
     }),
+    describeBranch: guard.errors(async (repository, branch) =>
+      describeHead(transport, branchTarget(repository, branch)),
+    ),
     stage: guard.errors((request) => stageFiles(transport, request)),
     removeBranch: guard.errors((repository, branch) => removeBranch(transport, repository, branch)),
     push: guard.errors((request) => push(transport, request)),

@@ -34,8 +34,8 @@ export function recipeOf(receipt: Receipt): Recipe {
   return recipe;
 }
 
-/** Names a recipe: the first 16 hexadecimal digits of its SHA-256. */
-export function digestOf(recipe: Recipe): string {
+/** Names a recipe or a draft: the first 16 hexadecimal digits of its SHA-256. */
+export function digestOf(recipe: Recipe | Draft): string {
   return createHash("sha256").update(sortedJson(recipe)).digest("hex").slice(0, 16);
 }
 

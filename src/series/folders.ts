@@ -31,6 +31,7 @@ import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
+import { claimOf } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
@@ -162,7 +163,8 @@ async function openStaged(
   // A rounded tier has no parts to go on with.
   if (staging === null || rows.tuning === null) return null;
   const { repository } = recipe;
-  return StagedTier.open({ ...staging, repository, recipe: digestOf(recipe), report });
+  const names = { repository, recipe: digestOf(recipe), draft: claimOf(recipe) };
+  return StagedTier.open({ ...staging, ...names, report });
 }
 
 /** Writes weights and evaluates them, in one walk for all tiers. Gives their receipts. */

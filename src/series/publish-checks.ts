@@ -6,7 +6,9 @@ import type { Hub, Identity } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
 import type { RemoteStates } from "./published.ts";
-import type { TierRun } from "./recipes.ts";
+import type { TierDraft, TierRun } from "./recipes.ts";
+import { stagingBranch } from "./staged-records.ts";
+import { claimOf, refuseLiveClaim } from "./staging-claim.ts";
 import { checkTierName, tierName } from "./tier-names.ts";
 
 /** Checks before any weight is read. A publish that must fail does so in its first seconds. */
@@ -98,6 +100,16 @@ export async function checkWrites(
         "Give it the permission to write to all repositories of the namespace.",
       );
     }
+  }
+}
+
+/** Throws CONFLICT if another run makes one of the tiers from other inputs meanwhile. */
+export async function checkStaging(hub: Hub, drafts: readonly TierDraft[]): Promise<void> {
+  for (const { recipe } of drafts) {
+    const { repository } = recipe;
+    const branch = await hub.readBranch(repository, stagingBranch);
+    const place = { repository, draft: claimOf(recipe) };
+    if (branch !== null) await refuseLiveClaim(hub, place, branch);
   }
 }
 

@@ -5,7 +5,8 @@ import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import type { RemoteStates } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
-import { stagingBranch } from "./staged-tier.ts";
+import { stagingBranch } from "./staged-records.ts";
+import { claimOf, findLiveClaim } from "./staging-claim.ts";
 
 /** How far tiers came that are not to be published yet: finished and staged, or not finished. */
 export type Reached = "staged" | "unfinished";
@@ -92,7 +93,7 @@ async function publishTier(
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) {
-    if (!dryRun) await removeLeftover(hub, repository);
+    if (!dryRun) await removeLeftover(hub, draft);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
   if (reached === "unfinished" || (reached !== null && !dryRun))
@@ -114,10 +115,15 @@ async function publishTier(
   return { ...row, outcome, commit, folder: place };
 }
 
-/** Removes the staging branch that a run left which was killed after its commit to main. */
-async function removeLeftover(hub: Hub, repository: string): Promise<void> {
+/**
+ * Removes the staging branch that a run left which was killed after its commit to main. Not that of
+ * a run that makes the tier from other inputs meanwhile.
+ */
+async function removeLeftover(hub: Hub, { recipe }: TierDraft): Promise<void> {
+  const { repository } = recipe;
   const left = await hub.readBranch(repository, stagingBranch);
-  if (left !== null) await hub.removeBranch(repository, stagingBranch);
+  if (left !== null && (await findLiveClaim(left, claimOf(recipe))) === null)
+    await hub.removeBranch(repository, stagingBranch);
 }
 
 /** In characters. Names on the Hub have at most 96. */
