@@ -180,7 +180,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
     if (!dryRun) await checkStaging(hub, pending);
-    const rehearsed = await rehearse(inputs, pending, base);
+    const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
+    const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
     const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };

@@ -54,7 +54,7 @@ describe("docs/inputs.schema.json", () => {
   test("describes every input: choices, ranges, defaults and what is required", () => {
     const { properties, anyOf } = JSON.parse(renderSchema());
     expect(Object.keys(properties)).toEqual(rows.map((row) => row.name));
-    const upkeep = { enum: ["check", "access", "cards", "release", "report"] };
+    const upkeep = { enum: ["check", "access", "cards", "push-cards", "release", "report"] };
     expect(anyOf).toEqual([
       { required: ["base-model", "namespace"] },
       { required: ["series"] },

@@ -44,7 +44,7 @@ export async function runSeries({ asked, read: given, ...run }: ActionRun): Prom
   const published = await publishModel(inputs, dependencies).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
   );
-  const unset = setOutputs(published);
+  const unset = setOutputs(published, inputs);
   await summarize(inputs, published, { warnings, costs: costsSoFar(traffic) });
   const failure = published.failure ?? unset;
   if (failure !== null) throw failure;
@@ -58,7 +58,10 @@ async function readSeries(name: string, { seriesFile }: ActionInputs, read: Read
  * Sets the outputs of action.yml. Gives the failure instead of throwing it, so that the caller can
  * write the summary first.
  */
-function setOutputs({ plan, made, tiers, stopped }: Published): OqeError | null {
+function setOutputs(
+  { plan, made, tiers, stopped }: Published,
+  { method }: Pick<Inputs, "method">,
+): OqeError | null {
   const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
   const pending = tiers.filter(({ outcome }) => outcome === "unfinished");
   const outputs = {
@@ -68,6 +71,7 @@ function setOutputs({ plan, made, tiers, stopped }: Published): OqeError | null 
     revision: plan.revision,
     complete: String(stopped === null),
     pending: JSON.stringify(pending.map(({ tier }) => tier)),
+    staged: JSON.stringify(method === "rounded" ? [] : pending.map(({ tier }) => tier)),
   };
   try {
     for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);

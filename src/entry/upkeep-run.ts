@@ -6,6 +6,7 @@ import { readSeriesFile } from "../series-file/series-file.ts";
 import { checkAccess } from "../upkeep/access.ts";
 import { refreshCards } from "../upkeep/cards.ts";
 import { checkSeries } from "../upkeep/check.ts";
+import { pushCards } from "../upkeep/push-cards.ts";
 import { publishRelease } from "../upkeep/release.ts";
 import { reportResults } from "../upkeep/report.ts";
 import type { UpkeepRequest, UpkeepResult } from "../upkeep/upkeep-types.ts";
@@ -17,6 +18,7 @@ const runs: Readonly<Record<UpkeepCommand, (request: UpkeepRequest) => Promise<U
   check: checkSeries,
   access: checkAccess,
   cards: refreshCards,
+  "push-cards": pushCards,
   release: publishRelease,
   report: reportResults,
 };

@@ -16,6 +16,8 @@ export interface ActionInputs {
   readonly seriesFile: { readonly path: string; readonly name: string };
   /** Name of a model of the series file; null: the step's own inputs describe the model. */
   readonly series: string | null;
+  /** Names of the models that `check` found for this command; null: not known. */
+  readonly models: readonly string[] | null;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
   readonly githubToken: string | null;
@@ -39,6 +41,7 @@ export function parseActionInputs(read: ReadInput, environment: Environment): Ac
       name: seriesFile,
     },
     series: parse("series") || null,
+    models: parse("models"),
     ...parsePlaces(parse, environment),
     githubToken: parse("github-token") || null,
     dryRun: parse("dry-run"),
