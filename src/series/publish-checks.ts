@@ -7,8 +7,7 @@ import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
 import type { RemoteStates } from "./published.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
-import { stagingBranch } from "./staged-records.ts";
-import { claimOf, refuseLiveClaim } from "./staging-claim.ts";
+import { claimOf, readStaging, refuseLiveClaim } from "./staging-claim.ts";
 import { checkTierName, tierName } from "./tier-names.ts";
 
 /** Checks before any weight is read. A publish that must fail does so in its first seconds. */
@@ -107,7 +106,7 @@ export async function checkWrites(
 export async function checkStaging(hub: Hub, drafts: readonly TierDraft[]): Promise<void> {
   for (const { recipe } of drafts) {
     const { repository } = recipe;
-    const branch = await hub.readBranch(repository, stagingBranch);
+    const branch = await readStaging(hub, repository);
     const place = { repository, draft: claimOf(recipe) };
     if (branch !== null) await refuseLiveClaim(hub, place, branch);
   }

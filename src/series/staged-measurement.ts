@@ -15,7 +15,7 @@ import {
   stagedFile,
   stagingBranch,
 } from "./staged-records.ts";
-import { claimOf, refuseLiveClaim, StagingClaim } from "./staging-claim.ts";
+import { claimOf, isRefused, readStaging, refuseLiveClaim, StagingClaim } from "./staging-claim.ts";
 
 /** Where a measurement is staged. */
 export interface MeasurementPlace {
@@ -98,7 +98,7 @@ export class StagedMeasurement {
   /** Throws CONFLICT if a run with other inputs works on the branch. */
   static async open(request: StagedMeasurementRequest): Promise<StagedMeasurement> {
     const { hub, repository, recipe } = request;
-    const branch = await hub.readBranch(repository, stagingBranch);
+    const branch = await readStaging(hub, repository);
     if (branch === null) return new StagedMeasurement(request, null, null);
     await refuseLiveClaim(hub, request, branch);
     const found = await readManifest(branch);
@@ -210,8 +210,9 @@ export class StagedMeasurement {
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       this.#isUsable = error instanceof OqeError && error.code === "NETWORK";
+      const tell = (line: string) => (isRefused(error) ? report.info(line) : report.warn(line));
       if (this.#isUsable) report.info(`not staged yet: ${why}`);
-      else report.warn(`what is measured is kept on the disk only: ${why}`);
+      else tell(`what is measured is kept on the disk only: ${why}`);
       return false;
     }
   }

@@ -39,6 +39,21 @@ export function claimOf(recipe: Draft | Recipe): string {
   return digestOf(draftOf(recipe));
 }
 
+/** The staging branch; null: there is none, or this token may not see it. */
+export async function readStaging(hub: Hub, repository: string): Promise<Branch | null> {
+  try {
+    return await hub.readBranch(repository, stagingBranch);
+  } catch (error) {
+    if (isRefused(error)) return null;
+    throw error;
+  }
+}
+
+/** Whether the Hub lets the token not do something. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof OqeError && ["UNAUTHORIZED", "FORBIDDEN"].includes(error.code);
+}
+
 /** The signs that a run gives on a staging branch: a file in each of its commits. */
 export class StagingClaim {
   readonly #draft: string;
