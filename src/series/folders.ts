@@ -27,7 +27,7 @@ import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { type MadeTier, rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
-import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
+import { proveReads, stopParts, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
@@ -143,7 +143,7 @@ async function fillFolders(
     }
   }
   const durable = request.rows.tuning === null ? [] : targets; // of others nothing is kept
-  const make = () => makeTargets(request, targets).catch((error) => forgetParts(durable, error));
+  const make = () => makeTargets(request, targets).catch((error) => stopParts(durable, error));
   const made = targets.length === 0 ? [] : await make();
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
   const receipts = shareFigures(runs.map((run) => known.get(run)!));

@@ -25,6 +25,7 @@ import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { writeAside } from "./atomic-folder.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { type MeasurementPlace, StagedMeasurement } from "./staged-measurement.ts";
+import { isUnreachable } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
 import { WalkCheckpoint } from "./walk-checkpoint.ts";
@@ -146,10 +147,11 @@ export async function measureBase(
       });
     });
   const sensitivity = await withModel(base, proxy, kernel, run).catch(async (error) => {
-    await staged?.idle();
-    if (!(error instanceof AlteredBytes)) throw error;
-    await staged?.discard(); // no run may go on with it
-    await log?.close();
+    if (error instanceof AlteredBytes) {
+      await staged?.discard(); // no run may go on with it
+      await log?.close();
+    }
+    await (isUnreachable(error) ? staged?.idle() : staged?.release());
     throw error;
   });
   const text = writeSensitivity(sensitivity);

@@ -15,7 +15,15 @@ import {
   stagedFile,
   stagingBranch,
 } from "./staged-records.ts";
-import { claimOf, isRefused, readStaging, refuseLiveClaim, StagingClaim } from "./staging-claim.ts";
+import {
+  claimOf,
+  type Expects,
+  isRefused,
+  isUnreachable,
+  readStaging,
+  refuseLiveClaim,
+  StagingClaim,
+} from "./staging-claim.ts";
 
 /** Where a measurement is staged. */
 export interface MeasurementPlace {
@@ -78,6 +86,8 @@ export class StagedMeasurement {
   /** Head of the branch; null: there is none. */
   #commit: string | null;
   #found: Manifest | null;
+  /** What this run put there last. */
+  #made: Manifest | null = null;
   #isUsable = true;
   #newest: WalkFiles | null = null;
   /** The walk that is being sent. It never rejects. */
@@ -164,7 +174,8 @@ export class StagedMeasurement {
       { path: walk, content },
       { path: states, file, bytes, sha256 },
     ];
-    const isSent = await this.#stage({ ...found, sensitivity: null }, added, [sensitivity]);
+    const change = { added, deleted: [sensitivity] };
+    const isSent = await this.#stage({ ...found, sensitivity: null }, change);
     if (isSent && this.#newest === files) this.#newest = null;
   }
 
@@ -181,35 +192,44 @@ export class StagedMeasurement {
     await this.#sending?.done;
   }
 
+  /** Waits for what is being sent, then tells other runs that this one has ended. */
+  async release(): Promise<void> {
+    await this.idle();
+    if (this.#claim.isMade) await this.#stage(this.#made, { ...noChange, expects: "nothing" });
+  }
+
   /** Puts the sensitivity in the place of the walk. */
   async finish(text: string): Promise<void> {
     await this.idle();
     const added = [{ path: sensitivity, content: utf8(text) }];
-    await this.#stage({ walk: null, sensitivity: fileOf(text) }, added, [walk, states]);
+    const change = { added, deleted: [walk, states], expects: "nothing" } as const;
+    await this.#stage({ walk: null, sensitivity: fileOf(text) }, change);
   }
 
   /** Removes the measurement: it was made from other bytes of the base. */
   async discard(): Promise<void> {
     await this.idle();
-    if (this.#commit !== null) await this.#stage(null, [], Object.values(measurementFiles));
+    const deleted = Object.values(measurementFiles);
+    if (this.#commit !== null) await this.#stage(null, { ...noChange, deleted });
   }
 
   /** True if the commit was made. Tells why not, and does not try again if that is for good. */
   async #stage(
     found: Omit<Manifest, "recipe"> | null,
-    added: readonly StagedFile[],
-    deleted: readonly string[],
+    { added, ...change }: Change,
   ): Promise<boolean> {
     if (!this.#isUsable) return false;
     const { recipe, report } = this.#request;
-    const manifest = found && writeSealed({ recipe, ...found });
-    const own = manifest === null ? [] : [{ path: manifestPath, content: utf8(manifest) }];
+    const manifest: Manifest | null = found && { ...found, recipe };
+    const text = manifest && writeSealed(manifest);
+    const own = text === null ? [] : [{ path: manifestPath, content: utf8(text) }];
     try {
-      await this.#commitFiles([...added, ...own], deleted);
+      await this.#commitFiles({ ...change, added: [...added, ...own] });
+      this.#made = manifest;
       return true;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#isUsable = error instanceof OqeError && error.code === "NETWORK";
+      this.#isUsable = isUnreachable(error);
       const tell = (line: string) => (isRefused(error) ? report.info(line) : report.warn(line));
       if (this.#isUsable) report.info(`not staged yet: ${why}`);
       else tell(`what is measured is kept on the disk only: ${why}`);
@@ -217,12 +237,12 @@ export class StagedMeasurement {
     }
   }
 
-  async #commitFiles(files: readonly StagedFile[], deleted: readonly string[]): Promise<void> {
+  async #commitFiles({ added, deleted, expects }: Change): Promise<void> {
     const { hub, repository, private: isPrivate } = this.#request;
     const stage = async () =>
       hub.stage({
         ...{ repository, branch: stagingBranch, private: isPrivate, deleted },
-        files: [...files, await this.#claim.sign()],
+        files: [...added, await this.#claim.sign(expects)],
         ...{ parent: this.#commit, title: "Stage the measurement" },
       });
     const { commit } = await stage().catch(async (error: unknown) => {
@@ -237,6 +257,14 @@ export class StagedMeasurement {
     this.#commit = commit;
   }
 }
+
+/** A commit: its files, and what comes behind it (default: another block). */
+interface Change {
+  readonly added: readonly StagedFile[];
+  readonly deleted: readonly string[];
+  readonly expects?: Expects;
+}
+const noChange: Change = { added: [], deleted: [] };
 
 /** null for a manifest that was not written so. */
 async function readManifest({ content, files }: Branch): Promise<Manifest | null> {

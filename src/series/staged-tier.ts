@@ -22,7 +22,7 @@ import {
   stagingBranch,
   workFolder,
 } from "./staged-records.ts";
-import { refuseLiveClaim, StagingClaim } from "./staging-claim.ts";
+import { type Expects, refuseLiveClaim, StagingClaim } from "./staging-claim.ts";
 
 export interface StagedTierRequest {
   readonly hub: Hub;
@@ -48,6 +48,8 @@ export class StagedTier {
   readonly #claim: StagingClaim;
   /** Head of the branch; null: there is none. */
   #commit: string | null;
+  /** The commit that is being made. It never rejects. */
+  #last: Promise<void> = Promise.resolve();
   /** Files of the branch that are of other work: the next commit removes them. */
   #stale: readonly string[];
   /** The files of a commit. */
@@ -79,10 +81,10 @@ export class StagedTier {
     return new StagedTier(request, { commit, entries: [], stale });
   }
 
-  /** Tells other runs of this one, and removes what is of other work, in one commit. */
-  async claim(): Promise<void> {
-    const { recipe } = this.#request;
-    await this.#stage([{ path: recipeFile, content: utf8(JSON.stringify({ recipe })) }], "Go on");
+  /** Tells other runs that this one has ended. */
+  async release(): Promise<void> {
+    await this.#last;
+    if (this.#commit !== null && this.#claim.isMade) await this.#stage([], "Stop", "nothing");
   }
 
   /** The complete shards on the branch. */
@@ -131,12 +133,21 @@ export class StagedTier {
     this.#entries.push({ path, ...change });
   }
 
-  async #stage(files: readonly StagedFile[], title: string, isFinished = false): Promise<void> {
-    const { hub, repository, private: isPrivate } = this.#request;
+  /** Makes a commit behind those that are being made. `expects`: what comes next. */
+  #stage(files: readonly StagedFile[], title: string, expects?: Expects): Promise<void> {
+    const made = this.#last.then(() => this.#commitFiles(files, title, expects));
+    this.#last = made.catch(() => {});
+    return made;
+  }
+
+  async #commitFiles(own: readonly StagedFile[], title: string, expects?: Expects): Promise<void> {
+    const { hub, repository, recipe, private: isPrivate } = this.#request;
+    const named = { path: recipeFile, content: utf8(JSON.stringify({ recipe })) };
+    const files = [...own, named, await this.#claim.sign(expects)]; // the same name is not sent
     const added = new Set(files.map(({ path }) => path));
     const { commit } = await hub.stage({
       ...{ repository, branch: stagingBranch, private: isPrivate, parent: this.#commit, title },
-      files: [...files, await this.#claim.sign(isFinished)],
+      files,
       deleted: this.#stale.filter((path) => !added.has(path)),
     });
     this.#claim.sent();
@@ -154,7 +165,7 @@ export class StagedTier {
   /** Adds the receipt: all shards are on the branch, and the tier is evaluated. */
   async finish(receipt: string): Promise<void> {
     const file = { path: receiptFile, content: utf8(receipt) };
-    await this.#stage([file], "Stage the receipt", true);
+    await this.#stage([file], "Stage the receipt", "seal");
   }
 
   /** Removes the branch, if there is one. */

@@ -20,6 +20,9 @@ const moment = v.pipe(
   v.check((text) => !Number.isNaN(Date.parse(text)), "expected a time"),
 );
 
+/** What comes behind a commit: another block, the seal of the finished tier, or nothing. */
+export type Expects = "block" | "seal" | "nothing";
+
 /** What a run says of itself on a branch. Of the machine only a hash: anyone can read it. */
 const claimSchema = object({
   /** Names what the run makes (claimOf). */
@@ -49,7 +52,12 @@ export async function readStaging(hub: Hub, repository: string): Promise<Branch 
   }
 }
 
-/** Whether the Hub lets the token not do something. */
+/** Whether the Hub gave no usable answer. Then it is not asked for minutes again. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof OqeError && error.code === "NETWORK";
+}
+
+/** Whether the Hub does not let the token do something. */
 export function isRefused(error: unknown): boolean {
   return error instanceof OqeError && ["UNAUTHORIZED", "FORBIDDEN"].includes(error.code);
 }
@@ -62,6 +70,7 @@ export class StagingClaim {
   #longest = 0;
   /** Signed for a commit that is not known to be made. */
   #unsent: StagedFile | null = null;
+  #isMade = false;
 
   /** `draft`: claimOf. */
   constructor(draft: string) {
@@ -70,16 +79,22 @@ export class StagingClaim {
     this.#last = this.#since;
   }
 
+  /** Whether this run made a commit. */
+  get isMade(): boolean {
+    return this.#isMade;
+  }
+
   /**
-   * The file of the next commit. `isFinished`: the tier then waits to be sealed. The same until
-   * `sent`, so that a commit whose answer was lost is found when it is repeated.
+   * The file of the next commit. The same until `sent`, so that a commit whose answer was lost is
+   * found when it is repeated.
    */
-  async sign(isFinished = false): Promise<StagedFile> {
+  async sign(expects: Expects = "block"): Promise<StagedFile> {
     if (this.#unsent !== null) return this.#unsent;
     const now = Date.now();
     this.#longest = Math.max(this.#longest, now - this.#last);
     this.#last = now;
-    const wait = isFinished ? sealWait : Math.max(leastWait, timesLongest * this.#longest);
+    const block = Math.max(leastWait, timesLongest * this.#longest);
+    const wait = { block, seal: sealWait, nothing: 0 }[expects];
     const { machine, process } = await processMark();
     const time = (at: number) => new Date(at).toISOString();
     const claim: Claim = {
@@ -94,6 +109,7 @@ export class StagingClaim {
   /** The commit with the file was made. */
   sent(): void {
     this.#unsent = null;
+    this.#isMade = true;
   }
 
   /** Whether the last commit of a branch is of this run. */

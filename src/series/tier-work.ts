@@ -51,7 +51,6 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
   staged?.keepFitting(entryFits({ layouts, fits }));
   const read = (staged?.entries ?? []).flatMap(({ parts }) => parts.flatMap((part) => part.read));
   if (!notes.recall(read)) await staged?.discard(); // it was made from other bytes of the base
-  await staged?.claim();
   const complete: Record<string, WrittenFile> = {};
   const onShard = (file: string, written: WrittenFile) => {
     complete[file] = written;
