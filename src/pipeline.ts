@@ -17,13 +17,7 @@ import {
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
-import {
-  checkCards,
-  checkNames,
-  checkRights,
-  checkStaging,
-  checkWrites,
-} from "./series/publish-checks.ts";
+import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
   draftTiers,
@@ -45,7 +39,7 @@ import {
   type Sources,
   sourceNames,
 } from "./series/sources.ts";
-import { measurementPlace } from "./series/staged-measurement.ts";
+import { checkStaging, stagingPlace } from "./series/staging-claim.ts";
 import { TimeIsUp, TimeLimit } from "./series/time-limit.ts";
 
 /** The outside world, passed in. */
@@ -153,25 +147,27 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
  */
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
-  const { hubToken, private: isPrivate, until } = inputs;
+  const { private: isPrivate, until } = inputs;
   const { report, occasion } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
-  const checkToken = () => checkRights(hub, { hubToken, namespace }, report);
-  const writable = dryRun ? null : await report.stage("Check the token", checkToken);
+  const checkToken = () => checkRights(hub, { namespace }, report);
+  // A job that only measures holds no token that may write.
+  const readsOnly = dryRun || until === "measured";
+  const writable = readsOnly ? null : await report.stage("Check the token", checkToken);
   const connected = { ...dependencies, connect: () => hub };
   return withBase(baseModel, connected, withWeights, async (opened) => {
     const { base } = opened;
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
     const { files: baseFiles } = base.checkpoint.repository;
-    const looking = { hubToken, overwrite, baseFiles, report };
+    const looking = { overwrite, baseFiles, report };
     const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
-    if (!dryRun) await checkWrites(hub, states, { writable, report });
+    if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
-    const publishing = { hub, drafts, states, pending, dryRun, isPrivate, report, occasion };
+    const publishing = { hub, drafts, states, pending, readsOnly, isPrivate, report, occasion };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
@@ -179,12 +175,12 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const done = await publishTiers({ ...publishing, made: [], reached: null });
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
-    if (!dryRun) await checkStaging(hub, pending);
+    if (!readsOnly) await checkStaging(hub, pending);
     const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
     const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
+    const making = { ...drafted, staging: readsOnly ? null : { hub, private: isPrivate } };
     return whileLocked(placesOf(rehearsed), async () => {
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
@@ -257,7 +253,7 @@ async function makeTiers(
   try {
     const { mostWaiting } = fit;
     const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, mostWaiting };
-    const place = staging && measurementPlace(staging, rehearsed[0]!);
+    const place = staging && stagingPlace(staging, rehearsed[0]!);
     const sensitivity = await obtainSensitivity({ ...measuring, staging: place }, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };

@@ -104,7 +104,8 @@ test(
       const staged = () => [...hub.files(second, branch).keys()];
       while (!staged().includes("oqe-work/00000.json")) await setTimeout(5);
       const match = new RegExp(`/commit/${branch}$`);
-      hub.faults.push({ match, times: 1000, action: "silent" }); // so that it does not end meanwhile
+      // So that the first run does not end meanwhile.
+      hub.faults.push({ match, times: 1000, action: "silent" });
       const others = argsOf("b").with(-1, "3"); // evaluation-samples
       const refused = await runCliAlone(others, environmentOf(hub));
       kill = true;

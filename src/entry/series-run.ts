@@ -12,6 +12,7 @@ import { gateFailures } from "../series/gate-failures.ts";
 import { readModel } from "../series-file/read-model.ts";
 import { findModel, readSeriesFile } from "../series-file/series-file.ts";
 import { openDependencies } from "./commands.ts";
+import { hubAccess } from "./hub-access.ts";
 import { writeSummary } from "./job-summary.ts";
 import { numberStages, stagesOf } from "./stages.ts";
 
@@ -40,7 +41,11 @@ export async function runSeries({ asked, read: given, ...run }: ActionRun): Prom
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
   const numbered = numberStages(report, stagesOf("publish", inputs));
-  const { traffic, ...dependencies } = openDependencies(inputs, numbered, occasion);
+  const { traffic, ...dependencies } = openDependencies(
+    { ...inputs, hubToken: hubAccess(asked, inputs) },
+    numbered,
+    occasion,
+  );
   const published = await publishModel(inputs, dependencies).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
   );

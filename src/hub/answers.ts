@@ -63,6 +63,8 @@ export const answers = {
       }),
     ),
   }),
+  /** POST /oauth/token. The token's own form is checked where no error can show it. */
+  exchange: object({ access_token: v.string("a token"), expires_in: count }),
   /** POST /api/models/…/commit/… */
   commit: object({ commitOid: gitId("a commit") }),
 };

@@ -18,6 +18,7 @@ const routes: readonly (readonly [RegExp, v.GenericSchema])[] = [
   [/^GET \/api\/models\/[^/]+\/[^/]+\/tree\//, answers.entries],
   [/^GET \/api\/models\/[^/]+\/[^/]+\/commits\//, answers.commits],
   [/^POST \/api\/datasets\/[^/]+\/[^/]+\/paths-info\//, answers.entries],
+  [/^POST \/oauth\/token$/, answers.exchange],
   [/^POST \/api\/repos\/create$/, anyObject],
   [/^POST \/api\/validate-yaml$/, anyObject],
   [/^POST \/api\/models\/[^/]+\/[^/]+\/preupload\//, answers.uploadModes],

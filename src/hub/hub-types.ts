@@ -1,6 +1,7 @@
 import type { Repository } from "../checkpoint/repository.ts";
 import type { TreeFile } from "./answers.ts";
 import type { Sums } from "./sums.ts";
+import type { Access } from "./token-source.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
@@ -98,6 +99,12 @@ export type PushResult =
 /** A connection to the Hub: endpoint, token and retries. No other code sees the token. */
 export interface Hub {
   readonly endpoint: string;
+  /**
+   * `keyless`: there is no account. Each repository that the run inspects, stages or pushes to gets
+   * a token of its own by exchange; all others are read without one. Throws UNAUTHORIZED, with what
+   * to click, where the Hub does not trust the workflow.
+   */
+  readonly access: Access;
   /** What went over it so far. */
   readonly traffic: Traffic;
   /** Throws UNAUTHORIZED if the Hub rejects the token. */

@@ -32,7 +32,7 @@ export async function stageFiles(
   request: StageRequest,
 ): Promise<{ readonly commit: string }> {
   const target = branchTarget(request.repository, request.branch);
-  if (!transport.authenticated) {
+  if (transport.access === "none") {
     throw new OqeError(
       "UNAUTHORIZED",
       `Staging files in ${target.id} needs a token, and none was given`,

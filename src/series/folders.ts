@@ -31,7 +31,7 @@ import { proveReads, stopParts, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
-import { claimOf } from "./staging-claim.ts";
+import { stagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
@@ -158,13 +158,12 @@ async function fillFolders(
 /** The staging branch of a tier; null: there is none. */
 async function openStaged(
   { staging, rows, report }: FillRequest,
-  { recipe }: TierRun,
+  run: TierRun,
 ): Promise<StagedTier | null> {
   // A rounded tier has no parts to go on with.
   if (staging === null || rows.tuning === null) return null;
-  const { repository } = recipe;
-  const names = { repository, recipe: digestOf(recipe), draft: claimOf(recipe) };
-  return StagedTier.open({ ...staging, ...names, report });
+  const place = stagingPlace(staging, run);
+  return StagedTier.open({ ...place, recipe: digestOf(run.recipe), report });
 }
 
 /** Writes weights and evaluates them, in one walk for all tiers. Gives their receipts. */

@@ -41,8 +41,8 @@ interface Durable {
 }
 
 /**
- * Ends the work on some tiers, and throws the error. After wrong bytes of the base, no run may go on
- * with what was made of them.
+ * Ends the work on some tiers, and throws the error. After wrong bytes of the base, no run may go
+ * on with what was made of them.
  */
 export async function stopParts(tiers: readonly Durable[], error: unknown): Promise<never> {
   for (const { folder, staged } of tiers) {

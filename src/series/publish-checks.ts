@@ -6,8 +6,7 @@ import type { Hub, Identity } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
 import type { RemoteStates } from "./published.ts";
-import type { TierDraft, TierRun } from "./recipes.ts";
-import { claimOf, readStaging, refuseLiveClaim } from "./staging-claim.ts";
+import type { TierRun } from "./recipes.ts";
 import { checkTierName, tierName } from "./tier-names.ts";
 
 /** Checks before any weight is read. A publish that must fail does so in its first seconds. */
@@ -31,19 +30,25 @@ export function checkNames({
 
 /**
  * Asks the Hub who owns the token. Gives the namespaces and repositories that a fine-grained token
- * may write to; null: the Hub does not say. Throws UNAUTHORIZED, FORBIDDEN.
+ * may write to; null: the Hub does not say. A keyless run has no account: each repository tells
+ * when it is looked at. Throws UNAUTHORIZED, FORBIDDEN.
  */
 export async function checkRights(
   hub: Hub,
-  { hubToken, namespace }: Pick<Inputs, "hubToken" | "namespace">,
+  { namespace }: Pick<Inputs, "namespace">,
   report: Report,
 ): Promise<Identity["writable"]> {
-  if (hubToken === null) {
+  if (hub.access === "none") {
     throw new OqeError(
       "UNAUTHORIZED",
       "no Hub token given",
-      "Set the input hub-token, or HF_TOKEN, to a token with write access.",
+      "Set the input hub-token, or HF_TOKEN, to a token with write access. For a run without a " +
+        "token (Trusted Publishers), add the line `id-token: write` below `permissions:` of the job.",
     );
+  }
+  if (hub.access === "keyless") {
+    report.info("no token: the Hub is asked for one for each repository (Trusted Publishers)");
+    return null;
   }
   const identity = await hub.identify().catch(ifAbsent(report, "does not tell who owns a token"));
   if (identity === null) return null;
@@ -99,16 +104,6 @@ export async function checkWrites(
         "Give it the permission to write to all repositories of the namespace.",
       );
     }
-  }
-}
-
-/** Throws CONFLICT if another run makes one of the tiers from other inputs meanwhile. */
-export async function checkStaging(hub: Hub, drafts: readonly TierDraft[]): Promise<void> {
-  for (const { recipe } of drafts) {
-    const { repository } = recipe;
-    const branch = await readStaging(hub, repository);
-    const place = { repository, draft: claimOf(recipe) };
-    if (branch !== null) await refuseLiveClaim(hub, place, branch);
   }
 }
 

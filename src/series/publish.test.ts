@@ -36,6 +36,7 @@ function draftOf(tier: string, baseName = "Base"): TierDraft {
 const unused = () => Promise.reject(new Error("unexpected call"));
 const hub: Hub = {
   endpoint: "https://hub",
+  access: "token",
   traffic: newTraffic(),
   identify: unused,
   open: unused,
@@ -62,7 +63,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
       receipt: { ...nemotronReceipt(), name },
       sums: new Map([["config.json", "f00d"]]),
     })),
-    ...{ isPrivate: false, dryRun: false },
+    ...{ isPrivate: false, readsOnly: false },
     reached: null,
     report: silentReport,
     occasion,
@@ -109,6 +110,6 @@ test("a dry run that makes tiers to be staged says so, because nothing is staged
   };
   const reached = { reached: "staged" } as const;
   expect(await outcomes(reached)).toEqual(["staged"]);
-  expect(await outcomes({ ...reached, dryRun: true })).toEqual(["dry-run"]);
-  expect(await outcomes({ reached: "unfinished", dryRun: true })).toEqual(["unfinished"]);
+  expect(await outcomes({ ...reached, readsOnly: true })).toEqual(["dry-run"]);
+  expect(await outcomes({ reached: "unfinished", readsOnly: true })).toEqual(["unfinished"]);
 });

@@ -1,12 +1,13 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
+import { draftDigestOf } from "../receipt/recipe.ts";
 import { type MadeTier, receiptsOf } from "./card-files.ts";
 import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import type { RemoteStates } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
 import { stagingBranch } from "./staged-records.ts";
-import { claimOf, findLiveClaim } from "./staging-claim.ts";
+import { findLiveClaim } from "./staging-claim.ts";
 
 /** How far tiers came that are not to be published yet: finished and staged, or not finished. */
 export type Reached = "staged" | "unfinished";
@@ -33,7 +34,7 @@ export interface Publishing {
   /** The pending tiers, as this run made them. */
   readonly made: readonly MadeTier[];
   /** Whether nothing is written to the Hub. */
-  readonly dryRun: boolean;
+  readonly readsOnly: boolean;
   /** Whether new repositories are private. */
   readonly isPrivate: boolean;
   readonly report: Report;
@@ -87,18 +88,18 @@ async function publishTier(
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
-  const { hub, states, made, dryRun, isPrivate, reached, occasion } = publishing;
+  const { hub, states, made, readsOnly, isPrivate, reached, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) {
-    if (!dryRun) await removeLeftover(hub, draft);
+    if (!readsOnly) await removeLeftover(hub, draft);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
-  if (reached === "unfinished" || (reached !== null && !dryRun))
+  if (reached === "unfinished" || (reached !== null && !readsOnly))
     return { ...row, outcome: reached, commit: state.head, folder: null };
-  if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
+  if (readsOnly) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
   // The folder may be another one by now, so its receipt is not read.
   const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;
   const { outcome, commit } = await hub.push({
@@ -122,7 +123,7 @@ async function publishTier(
 async function removeLeftover(hub: Hub, { recipe }: TierDraft): Promise<void> {
   const { repository } = recipe;
   const left = await hub.readBranch(repository, stagingBranch);
-  if (left !== null && (await findLiveClaim(left, claimOf(recipe))) === null)
+  if (left !== null && (await findLiveClaim(left, draftDigestOf(recipe))) === null)
     await hub.removeBranch(repository, stagingBranch);
 }
 

@@ -24,8 +24,8 @@ import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-f
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { writeAside } from "./atomic-folder.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
-import { type MeasurementPlace, StagedMeasurement } from "./staged-measurement.ts";
-import { isUnreachable } from "./staging-claim.ts";
+import { StagedMeasurement } from "./staged-measurement.ts";
+import { isUnreachable, type StagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
 import { WalkCheckpoint } from "./walk-checkpoint.ts";
@@ -102,13 +102,13 @@ export interface MeasuringRequest {
   /** Bytes of the base that may wait in files to be hashed. Default: none. */
   readonly mostWaiting?: number;
   /** Where it is saved beside the disk; null: nowhere. Default: nowhere. */
-  readonly staging?: MeasurementPlace | null;
+  readonly staging?: StagingPlace | null;
 }
 
 /**
  * Measures the sensitivity of every tensor. Reads the result from the work folder, or the staging
- * branch, if an earlier run made the same measurement. A commit pins the weights of a base; those of a folder are pinned by
- * its fingerprint. Throws BAD_INPUT, BAD_CHECKPOINT.
+ * branch, if an earlier run made the same measurement. A commit pins the weights of a base; those
+ * of a folder are pinned by its fingerprint. Throws BAD_INPUT, BAD_CHECKPOINT.
  */
 export async function measureBase(
   request: MeasuringRequest,

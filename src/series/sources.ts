@@ -9,7 +9,7 @@ import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { openRepository } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./sensitivity.ts";
-import type { MeasurementPlace } from "./staged-measurement.ts";
+import type { StagingPlace } from "./staging-claim.ts";
 import type { TimeLimit } from "./time-limit.ts";
 
 /** The sources of a plan besides the base. */
@@ -51,7 +51,7 @@ export interface SensitivityRequest {
   readonly mostWaiting?: number;
   readonly timeLimit: TimeLimit;
   /** See MeasuringRequest. */
-  readonly staging?: MeasurementPlace | null;
+  readonly staging?: StagingPlace | null;
 }
 
 /** What a step uses beside its values. */

@@ -4,10 +4,9 @@ import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import { count, line, object } from "../ground/schema.ts";
 import { readSealed, writeSealed } from "../ground/sealed-json.ts";
-import type { Branch, Hub, StagedFile } from "../hub/hub-types.ts";
+import type { Branch, StagedFile } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
 import { download } from "./download.ts";
-import type { TierDraft } from "./recipes.ts";
 import {
   isListed,
   measurementFiles,
@@ -16,35 +15,16 @@ import {
   stagingBranch,
 } from "./staged-records.ts";
 import {
-  claimOf,
   type Expects,
   isRefused,
   isUnreachable,
   readStaging,
   refuseLiveClaim,
   StagingClaim,
+  type StagingPlace,
 } from "./staging-claim.ts";
 
-/** Where a measurement is staged. */
-export interface MeasurementPlace {
-  readonly hub: Hub;
-  /** The repository of a tier that follows from it. */
-  readonly repository: string;
-  /** Whether a new repository is private. */
-  readonly private: boolean;
-  /** Names what the tier follows from (claimOf). */
-  readonly draft: string;
-}
-
-/** The place of a run's measurement: beside its first tier. */
-export function measurementPlace(
-  staging: Pick<MeasurementPlace, "hub" | "private">,
-  { recipe }: TierDraft,
-): MeasurementPlace {
-  return { ...staging, repository: recipe.repository, draft: claimOf(recipe) };
-}
-
-export interface StagedMeasurementRequest extends MeasurementPlace {
+export interface StagedMeasurementRequest extends StagingPlace {
   /** Names all that the measurement follows from. */
   readonly recipe: string;
   readonly report: Pick<Report, "info" | "warn">;
@@ -110,7 +90,7 @@ export class StagedMeasurement {
     const { hub, repository, recipe } = request;
     const branch = await readStaging(hub, repository);
     if (branch === null) return new StagedMeasurement(request, null, null);
-    await refuseLiveClaim(hub, request, branch);
+    await refuseLiveClaim(request, branch);
     const found = await readManifest(branch);
     return new StagedMeasurement(request, branch, found?.recipe === recipe ? found : null);
   }

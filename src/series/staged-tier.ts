@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import type { Hub, StagedFile } from "../hub/hub-types.ts";
+import type { StagedFile } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
 import { download } from "./download.ts";
 import {
@@ -22,17 +22,11 @@ import {
   stagingBranch,
   workFolder,
 } from "./staged-records.ts";
-import { type Expects, refuseLiveClaim, StagingClaim } from "./staging-claim.ts";
+import { type Expects, refuseLiveClaim, StagingClaim, type StagingPlace } from "./staging-claim.ts";
 
-export interface StagedTierRequest {
-  readonly hub: Hub;
-  readonly repository: string;
-  /** Whether a new repository is private. */
-  readonly private: boolean;
+export interface StagedTierRequest extends StagingPlace {
   /** Name of the recipe (digestOf). */
   readonly recipe: string;
-  /** Names what it follows from (claimOf). */
-  readonly draft: string;
   readonly report: Pick<Report, "info">;
 }
 
@@ -74,7 +68,7 @@ export class StagedTier {
     const { commit, files } = branch;
     if ((await readRecipe(branch)) === recipe)
       return new StagedTier(request, { commit, entries: await readEntries(branch), stale: [] });
-    await refuseLiveClaim(hub, request, branch);
+    await refuseLiveClaim(request, branch);
     const stale = [...files.keys()].filter(isTierWork);
     if (stale.length > 0)
       report.info(`${repository}: its staging branch has work of another recipe; it is removed`);

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { OqeError } from "../ground/errors.ts";
 import { line, matching, object } from "../ground/schema.ts";
 import type { Branch, Hub, StagedFile } from "../hub/hub-types.ts";
-import { type Draft, digestOf, draftOf, type Recipe } from "../receipt/recipe.ts";
+import { type Draft, draftDigestOf, type Recipe } from "../receipt/recipe.ts";
 import { hasEnded, processMark } from "./run-folder.ts";
 import { claimFile, readValue, stagingBranch } from "./staged-records.ts";
 
@@ -25,7 +25,7 @@ export type Expects = "block" | "seal" | "nothing";
 
 /** What a run says of itself on a branch. Of the machine only a hash: anyone can read it. */
 const claimSchema = object({
-  /** Names what the run makes (claimOf). */
+  /** Names what the run makes: see StagingPlace. */
   draft: line,
   /** See processMark, hashed. */
   machine: line,
@@ -37,9 +37,36 @@ const claimSchema = object({
 });
 type Claim = v.InferOutput<typeof claimSchema>;
 
-/** Names what a run makes of a tier, before anything is measured. */
-export function claimOf(recipe: Draft | Recipe): string {
-  return digestOf(draftOf(recipe));
+/** A branch that a run may write to. */
+export interface StagingPlace {
+  readonly hub: Hub;
+  readonly repository: string;
+  /** Whether a new repository is private. */
+  readonly private: boolean;
+  /** Names what the tier follows from, before anything is measured. */
+  readonly draft: string;
+}
+
+/** A tier, whether it is planned yet or not. */
+interface Tier {
+  readonly recipe: Draft | Recipe;
+}
+
+/** The staging branch of a tier. */
+export function stagingPlace(
+  staging: Pick<StagingPlace, "hub" | "private">,
+  { recipe }: Tier,
+): StagingPlace {
+  return { ...staging, repository: recipe.repository, draft: draftDigestOf(recipe) };
+}
+
+/** Throws CONFLICT if another run makes one of the tiers from other inputs meanwhile. */
+export async function checkStaging(hub: Hub, drafts: readonly Tier[]): Promise<void> {
+  for (const draft of drafts) {
+    const branch = await readStaging(hub, draft.recipe.repository);
+    if (branch !== null)
+      await refuseLiveClaim(stagingPlace({ hub, private: false }, draft), branch);
+  }
 }
 
 /** The staging branch; null: there is none, or this token may not see it. */
@@ -72,7 +99,7 @@ export class StagingClaim {
   #unsent: StagedFile | null = null;
   #isMade = false;
 
-  /** `draft`: claimOf. */
+  /** `draft`: see StagingPlace. */
   constructor(draft: string) {
     this.#draft = draft;
     this.#since = Date.now();
@@ -140,8 +167,7 @@ export async function findLiveClaim(branch: Branch, draft: string): Promise<Clai
  * A run with the same inputs goes on with the work, so it is not refused.
  */
 export async function refuseLiveClaim(
-  hub: Hub,
-  { repository, draft }: { readonly repository: string; readonly draft: string },
+  { hub, repository, draft }: StagingPlace,
   branch: Branch,
 ): Promise<void> {
   const claim = await findLiveClaim(branch, draft);

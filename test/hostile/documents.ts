@@ -194,6 +194,7 @@ const soundAnswers: Readonly<Record<keyof typeof answers, unknown>> = {
     transfer: "basic",
     objects: [{ oid: one, actions: { upload: { href: "x" } }, error: null }],
   },
+  exchange: { access_token: "hf_jwt_x", expires_in: 3600 },
   commit: { commitOid: oid },
 };
 
