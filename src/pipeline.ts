@@ -16,6 +16,7 @@ import {
   type PlaceInputs,
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
+import type { TierComparison } from "./series/kept-better.ts";
 import { type PublishedTier, publishTiers } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
@@ -49,6 +50,8 @@ export interface Dependencies {
   readonly openKernel: () => Promise<Kernel>;
   /** What started the run, for the commits: `tag v1.2.0 of acme/models`; empty: unknown. */
   readonly occasion: string;
+  /** Whether a published tier stays if the new one is worse beyond its error. Default: no. */
+  readonly keepsBetter?: boolean;
 }
 
 /** Dependencies with the base and the kernel open. */
@@ -66,6 +69,8 @@ export interface Published {
   readonly expected: readonly string[];
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
   readonly stopped: TimeIsUp | null;
+  /** New tiers against the published ones, if the run was to keep better ones. */
+  readonly comparisons: readonly TierComparison[];
   /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
   readonly failure: unknown;
 }
@@ -148,7 +153,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
   const { private: isPrivate, until } = inputs;
-  const { report, occasion } = dependencies;
+  const { report, occasion, keepsBetter = false } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
   const checkToken = () => checkRights(hub, { namespace }, report);
@@ -167,7 +172,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
-    const publishing = { hub, drafts, states, pending, readsOnly, isPrivate, report, occasion };
+    const how = { readsOnly, isPrivate, keepsBetter, report, occasion };
+    const publishing = { hub, drafts, states, pending, ...how };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);

@@ -1,8 +1,9 @@
 import * as core from "@actions/core";
-import { describeOccasion, readOccasion } from "../github/occasion.ts";
+import { describeOccasion, isUnattended, readOccasion } from "../github/occasion.ts";
 import { actionsReport } from "../ground/report.ts";
 import { isUpkeep, parseActionInputs } from "../inputs/action-inputs.ts";
 import type { InputName } from "../inputs/input-table.ts";
+import { keepFailure } from "./run-result.ts";
 import { runSeries } from "./series-run.ts";
 import { runUpkeep } from "./upkeep-run.ts";
 
@@ -13,7 +14,11 @@ export async function runAction(): Promise<void> {
   for (const token of [asked.hubToken, asked.githubToken])
     if (token !== null) core.setSecret(token);
   const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
-  const run = { asked, read, occasion, report: actionsReport() };
+  const run = {
+    ...{ asked, read, occasion, report: actionsReport() },
+    isUnattended: isUnattended(process.env),
+  };
   const { command } = asked;
-  return isUpkeep(command) ? runUpkeep(command, run) : runSeries(run);
+  if (!isUpkeep(command)) return runSeries(run);
+  return keepFailure(asked, () => runUpkeep(command, run));
 }

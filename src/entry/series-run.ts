@@ -14,6 +14,7 @@ import { findModel, readSeriesFile } from "../series-file/series-file.ts";
 import { openDependencies } from "./commands.ts";
 import { hubAccess } from "./hub-access.ts";
 import { writeSummary } from "./job-summary.ts";
+import { keepResult } from "./run-result.ts";
 import { numberStages, stagesOf } from "./stages.ts";
 
 /** Where a summary goes. */
@@ -28,11 +29,17 @@ export interface ActionRun {
   /** The inputs of the step. */
   readonly read: ReadInput;
   readonly occasion: string;
+  /** Whether the run was started by a schedule or a webhook, so that nobody watches it. */
+  readonly isUnattended: boolean;
   readonly report: Report;
 }
 
 /** Makes one series or a part of it, sets the outputs, writes the summary. Throws the failure. */
-export async function runSeries({ asked, read: given, ...run }: ActionRun): Promise<void> {
+export function runSeries(run: ActionRun): Promise<void> {
+  return keepResult(run.asked, () => makeSeries(run));
+}
+
+async function makeSeries({ asked, read: given, ...run }: ActionRun) {
   const { report, occasion } = run;
   const read = asked.series === null ? given : await readSeries(asked.series, asked, given);
   const inputs = parseInputs(read, process.env);
@@ -46,13 +53,14 @@ export async function runSeries({ asked, read: given, ...run }: ActionRun): Prom
     numbered,
     occasion,
   );
-  const published = await publishModel(inputs, dependencies).finally(() =>
+  const making = { ...dependencies, keepsBetter: run.isUnattended };
+  const published = await publishModel(inputs, making).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
   );
   const unset = setOutputs(published, inputs);
   await summarize(inputs, published, { warnings, costs: costsSoFar(traffic) });
-  const failure = published.failure ?? unset;
-  if (failure !== null) throw failure;
+  const isHub = inputs.baseModel.kind === "hub";
+  return { ...published, isHub, failure: published.failure ?? unset };
 }
 
 async function readSeries(name: string, { seriesFile }: ActionInputs, read: ReadInput) {
@@ -93,7 +101,7 @@ function setOutputs(
 
 function summarize(
   inputs: Inputs,
-  { plan, made, tiers, expected, stopped }: Published,
+  { plan, made, tiers, comparisons, expected, stopped }: Published,
   { warnings, costs }: { readonly warnings: readonly string[]; readonly costs: RunCosts },
 ): Promise<void> {
   const { model, revision } = plan;
@@ -102,6 +110,7 @@ function summarize(
     base: { id: inputs.baseModel.kind === "hub" ? model : null, name: model, revision },
     repositories: tiers,
     made,
+    kept: comparisons.filter(({ isWorse }) => isWorse),
     dryRun: inputs.dryRun,
     private: inputs.private,
     run: { ...costs, action: describeAction(process.env), expected },

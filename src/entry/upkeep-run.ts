@@ -7,7 +7,7 @@ import { checkAccess } from "../upkeep/access.ts";
 import { refreshCards } from "../upkeep/cards.ts";
 import { checkSeries } from "../upkeep/check.ts";
 import { pushCards } from "../upkeep/push-cards.ts";
-import { publishRelease } from "../upkeep/release.ts";
+import { releaseTag } from "../upkeep/release.ts";
 import { reportResults } from "../upkeep/report.ts";
 import type { UpkeepRequest, UpkeepResult } from "../upkeep/upkeep-types.ts";
 import { openDependencies } from "./commands.ts";
@@ -20,7 +20,7 @@ const runs: Readonly<Record<UpkeepCommand, (request: UpkeepRequest) => Promise<U
   access: checkAccess,
   cards: refreshCards,
   "push-cards": pushCards,
-  release: publishRelease,
+  release: releaseTag,
   report: reportResults,
 };
 

@@ -63,7 +63,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
       receipt: { ...nemotronReceipt(), name },
       sums: new Map([["config.json", "f00d"]]),
     })),
-    ...{ isPrivate: false, readsOnly: false },
+    ...{ isPrivate: false, readsOnly: false, keepsBetter: false },
     reached: null,
     report: silentReport,
     occasion,

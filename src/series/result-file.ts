@@ -12,6 +12,7 @@ import {
   parse,
   readJson,
 } from "../ground/schema.ts";
+import type { TierComparison } from "./kept-better.ts";
 import type { PublishedTier } from "./publish.ts";
 
 /** Text of several lines. It may come from the Hub, so who shows it must escape it. */
@@ -49,6 +50,7 @@ export type SeriesResult = v.InferOutput<typeof resultSchema>;
 export interface RunEnd {
   readonly plan: { readonly model: string; readonly revision: string } | null;
   readonly tiers: readonly PublishedTier[];
+  readonly comparisons: readonly TierComparison[];
   readonly stopped: unknown;
   readonly failure: unknown;
 }
@@ -56,7 +58,7 @@ export interface RunEnd {
 /** The result of a run. `isHub`: the base is on the Hub. */
 export function resultOf(
   { series, command, isHub }: { series: string; command: string; isHub: boolean },
-  { plan, tiers, stopped, failure }: RunEnd,
+  { plan, tiers, comparisons, stopped, failure }: RunEnd,
 ): SeriesResult {
   return {
     format: 1,
@@ -67,7 +69,9 @@ export function resultOf(
     tiers: tiers.map(({ tier, repository, outcome, commit, url }) => {
       return { tier, repository, outcome, commit, url };
     }),
-    tables: [],
+    tables: comparisons.flatMap(({ words, table, isWorse }) =>
+      isWorse ? [{ title: words, markdown: table }] : [],
+    ),
     failure: failure === null ? null : failureOf(failure),
   };
 }
