@@ -17,11 +17,11 @@ test("a tag push is described by its tag, another event by its commit", () => {
   expect(describeOccasion(null, "acme/models")).toBe("");
 });
 
-<<<<<<< HEAD
 test("a hostile tag stays on one line", () => {
   const push = { eventName: "push", ref: "refs/tags/v1\r\n::error::x", sha: "" };
   expect(describeOccasion(push, "acme/models")).toBe("tag v1 ::error::x of acme/models");
-=======
+});
+
 test.each([
   [true, "schedule", "ada", "refs/heads/main"],
   [true, "repository_dispatch", "ada", "refs/heads/main"],
@@ -33,7 +33,6 @@ test.each([
 ])("unattended is %s for %s by %s at %s", (expected, event, actor, ref) => {
   const environment = { GITHUB_EVENT_NAME: event, GITHUB_ACTOR: actor, GITHUB_REF: ref };
   expect(isUnattended(environment)).toBe(expected);
->>>>>>> main
 });
 
 // The toolkit reads the environment when it is loaded, so each case is a process of its own.
