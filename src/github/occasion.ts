@@ -37,3 +37,13 @@ export function describeAction(environment: Environment): string | null {
   const { GITHUB_ACTION_REPOSITORY: repository = "", GITHUB_ACTION_REF: ref = "" } = environment;
   return repository === "" || ref === "" ? null : `${repository}@${ref}`;
 }
+
+/**
+ * Whether nobody watches the run: a schedule or a webhook started it, or it goes on with such a run
+ * that stopped at its time limit. What goes on at a tag was begun by a person.
+ */
+export function isUnattended({ GITHUB_EVENT_NAME, GITHUB_ACTOR, GITHUB_REF }: Environment) {
+  if (GITHUB_EVENT_NAME !== "workflow_dispatch")
+    return ["schedule", "repository_dispatch"].includes(GITHUB_EVENT_NAME ?? "");
+  return GITHUB_ACTOR?.endsWith("[bot]") === true && !GITHUB_REF?.startsWith("refs/tags/");
+}

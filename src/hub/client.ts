@@ -1,5 +1,5 @@
 import type { Report } from "../ground/report.ts";
-import { readBranch, removeBranch } from "./branch.ts";
+import { branchTarget, describeHead, readBranch, removeBranch } from "./branch.ts";
 import { checkWrite } from "./check-write.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
@@ -69,6 +69,9 @@ export function connectHub(options: HubOptions): Hub {
       const found = await readBranch(at(repository), repository, branch);
       return found && { ...found, content: guard.repository(found.content) };
     }),
+    describeBranch: guard.errors(async (repository, branch) =>
+      describeHead(at(repository), branchTarget(repository, branch)),
+    ),
     stage: guard.errors((request) => stageFiles(at(request.repository), request)),
     removeBranch: guard.errors((repository, branch) =>
       removeBranch(at(repository), repository, branch),

@@ -139,6 +139,8 @@ export interface Hub {
   checkWrite(repository: string): Promise<void>;
   /** A branch beside main; null if the repository or the branch is missing. */
   readBranch(repository: string, branch: string): Promise<Branch | null>;
+  /** Title and author of a branch's last commit, as ` ("…" by …)`; empty: the Hub does not say. */
+  describeBranch(repository: string, branch: string): Promise<string>;
   /**
    * Adds files to a branch beside main, in one commit. A repeated call makes no second commit.
    * Throws CONFLICT if the branch is not at `parent` any more.

@@ -45,6 +45,7 @@ const hub: Hub = {
   inspect: async () => ({ ...empty, head: "now" }),
   validateCard: unused,
   readBranch: async () => null,
+  describeBranch: unused,
   stage: unused,
   removeBranch: async () => {},
   push: unused,
