@@ -11,7 +11,7 @@ import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./orig
 import { createPatience, type Patience } from "./patience.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
-import { stageFiles } from "./staging.ts";
+import { amendMain, stageFiles } from "./staging.ts";
 import { oneToken, type TokenSource } from "./token-source.ts";
 import { countRequests, newTraffic, type TrafficCount } from "./traffic.ts";
 import { createTransport } from "./transport.ts";
@@ -76,6 +76,7 @@ export function connectHub(options: HubOptions): Hub {
     removeBranch: guard.errors((repository, branch) =>
       removeBranch(at(repository), repository, branch),
     ),
+    amend: guard.errors((request) => amendMain(transport, request)),
     push: guard.errors((request) => push(at(request.repository), request)),
     validateCard: guard.errors((text) => validateCard(transport, text)),
   };

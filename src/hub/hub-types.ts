@@ -72,6 +72,17 @@ export interface StageRequest {
   readonly parent: string | null;
 }
 
+/** A change of main that leaves all other files. */
+export interface AmendRequest {
+  readonly repository: string;
+  readonly files: readonly StagedFile[];
+  /** Paths to remove; those that main does not have are ignored. */
+  readonly deleted: readonly string[];
+  readonly title: string;
+  /** Main's head as the caller knows it. */
+  readonly parent: string;
+}
+
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
@@ -137,6 +148,11 @@ export interface Hub {
   stage(request: StageRequest): Promise<{ readonly commit: string }>;
   /** Removes a branch; nothing happens if it is missing. */
   removeBranch(repository: string, branch: string): Promise<void>;
+  /**
+   * Changes some files of main in one commit. A repeated call makes no second commit. Throws
+   * CONFLICT if main is not at `parent` any more.
+   */
+  amend(request: AmendRequest): Promise<{ readonly commit: string }>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
   /**

@@ -49,6 +49,7 @@ const hub: Hub = {
   stage: unused,
   removeBranch: async () => {},
   push: unused,
+  amend: unused,
 };
 
 const refuse = () => Promise.reject(new OqeError("FORBIDDEN", "no right"));
