@@ -40,6 +40,7 @@ import {
   type Sources,
   sourceNames,
 } from "./series/sources.ts";
+import { checkStaging, stagingPlace } from "./series/staging-claim.ts";
 import { TimeIsUp, TimeLimit } from "./series/time-limit.ts";
 
 /** The outside world, passed in. */
@@ -179,6 +180,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const done = await finishSeries({ ...publishing, made: [], reached: null }, announcing);
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
+    if (!readsOnly) await checkStaging(hub, pending);
     const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
     const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
@@ -246,22 +248,20 @@ async function makeTiers(
   { sources, rows, staging }: Drafted & Pick<FoldersRequest, "staging">,
   opened: Opened,
 ) {
-  const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
-  const { domainWeights, workDir, memoryLimit } = inputs;
+  const { tiers, policy, floors, gates, until, domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
   const timeLimit = new TimeLimit(inputs.timeLimit);
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
-    const { mostWaiting } = fit;
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, mostWaiting };
-    const sensitivity = await obtainSensitivity(measuring, opened);
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
+    const place = { staging: staging && stagingPlace(staging, rehearsed[0]!) };
+    const sensitivity = await obtainSensitivity({ ...measuring, ...place, ...fit }, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };
     const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
-    const replacing = { baseModel, overwrite };
-    const making = { base, runs, replacing, gates, rows, staging, timeLimit, ...fit };
+    const making = { base, runs, replacing: inputs, gates, rows, staging, timeLimit, ...fit };
     const make = () => makeFolders({ ...making, kernel, report });
     return { plan, made: await report.stage("Quantize", make), expected, stopped: null };
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { context } from "@actions/github";
+import { printable } from "../hub/names.ts";
 
 /** The part of GitHub's context that a commit on the Hub mentions. */
 export type Occasion = Pick<typeof context, "eventName" | "ref" | "sha">;
@@ -23,13 +24,13 @@ export function describeOccasion(occasion: Occasion | null, repository = ""): st
   if (!occasion?.eventName || repository === "") return "";
   const { eventName, sha = "" } = occasion;
   const tag = tagOf(occasion);
-  if (tag !== null) return `tag ${tag} of ${repository}`;
-  return `${eventName} of ${repository} at ${sha.slice(0, 12)}`;
+  if (tag !== null) return printable(`tag ${tag} of ${repository}`);
+  return printable(`${eventName} of ${repository} at ${sha.slice(0, 12)}`);
 }
 
 /** The tag that started this run; null: another event did. */
 export function tagOf(occasion: Occasion | null): string | null {
-  return /^refs\/tags\/(.+)$/.exec(occasion?.ref ?? "")?.[1] ?? null;
+  return /^refs\/tags\/(.+)$/s.exec(occasion?.ref ?? "")?.[1] ?? null;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

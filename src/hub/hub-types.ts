@@ -72,6 +72,17 @@ export interface StageRequest {
   readonly parent: string | null;
 }
 
+/** A change of main that leaves all other files. */
+export interface AmendRequest {
+  readonly repository: string;
+  readonly files: readonly StagedFile[];
+  /** Paths to remove; those that main does not have are ignored. */
+  readonly deleted: readonly string[];
+  readonly title: string;
+  /** Main's head as the caller knows it. */
+  readonly parent: string;
+}
+
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
@@ -157,6 +168,8 @@ export interface Hub {
   checkWrite(repository: string): Promise<void>;
   /** A branch beside main; null if the repository or the branch is missing. */
   readBranch(repository: string, branch: string): Promise<Branch | null>;
+  /** Title and author of a branch's last commit, as ` ("…" by …)`; empty: the Hub does not say. */
+  describeBranch(repository: string, branch: string): Promise<string>;
   /**
    * Adds files to a branch beside main, in one commit. A repeated call makes no second commit.
    * Throws CONFLICT if the branch is not at `parent` any more.
@@ -164,6 +177,11 @@ export interface Hub {
   stage(request: StageRequest): Promise<{ readonly commit: string }>;
   /** Removes a branch; nothing happens if it is missing. */
   removeBranch(repository: string, branch: string): Promise<void>;
+  /**
+   * Changes some files of main in one commit. A repeated call makes no second commit. Throws
+   * CONFLICT if main is not at `parent` any more.
+   */
+  amend(request: AmendRequest): Promise<{ readonly commit: string }>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
   /** The commit of a tag; null if the repository has no such tag. */
