@@ -112,7 +112,7 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
 
   test("base moved: only the tiers of this base are made again", slow, async () => {
     const before = heads();
-    await commit(scene.hub, "base/small", [addFile("notes.txt", "new")]);
+    await commit(scene.hub, "base/small", [addFile("notes.txt", "new")], { token: "hf_base" });
     const { output } = await well(events.schedule());
     const after = heads();
     expect(after[0], output).not.toBe(before[0]);

@@ -35,6 +35,7 @@ export class ActionScene {
       users: {
         [token]: { name: "robot", organizations: ["acme", "direct"], role: "write" },
         hf_readOnly: { name: "reader", role: "read" },
+        hf_base: { name: "base", role: "write" },
       },
       onRequest: ({ method, url }) => {
         if (!["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url))
