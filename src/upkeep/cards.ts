@@ -8,9 +8,9 @@ import { readTier, type TierCards, tierPlaces } from "./tier-cards.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
 /**
- * Makes the cards of every model again, from the receipts on the Hub, and proposes what differs from
- * the default branch in the one pull request of the model. Nothing is written if nothing differs. A
- * model that fails does not stop the others. Tests pass an `open` that keeps no pace.
+ * Makes the cards of every model again, from the receipts on the Hub, and proposes what differs
+ * from the default branch in the one pull request of the model. Nothing is written if nothing
+ * differs. A model that fails does not stop the others. Tests pass an `open` that keeps no pace.
  */
 export async function refreshCards(
   request: UpkeepRequest,
