@@ -48,6 +48,9 @@ const hub: Hub = {
   describeBranch: unused,
   stage: unused,
   removeBranch: async () => {},
+  readTag: unused,
+  tag: unused,
+  refreshCollection: unused,
   push: unused,
   amend: unused,
 };
