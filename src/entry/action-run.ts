@@ -1,5 +1,5 @@
 import * as core from "@actions/core";
-import { describeOccasion, readOccasion } from "../github/occasion.ts";
+import { describeOccasion, isUnattended, readOccasion, tagOf } from "../github/occasion.ts";
 import { actionsReport } from "../ground/report.ts";
 import { isUpkeep, parseActionInputs } from "../inputs/action-inputs.ts";
 import type { InputName } from "../inputs/input-table.ts";
@@ -7,18 +7,18 @@ import { keepFailure } from "./run-result.ts";
 import { runSeries } from "./series-run.ts";
 import { runUpkeep } from "./upkeep-run.ts";
 
-/** Events that no person watches. */
-const unattended: readonly string[] = ["schedule", "repository_dispatch"];
-
 /** One run of the Action: inputs → command → outputs and job summary. Throws the failure. */
 export async function runAction(): Promise<void> {
   const read = (name: InputName) => core.getInput(name);
   const asked = parseActionInputs(read, process.env);
   for (const token of [asked.hubToken, asked.githubToken])
     if (token !== null) core.setSecret(token);
-  const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
-  const isUnattended = unattended.includes(process.env.GITHUB_EVENT_NAME ?? "");
-  const run = { asked, read, occasion, isUnattended, report: actionsReport() };
+  const event = await readOccasion();
+  const occasion = describeOccasion(event, process.env.GITHUB_REPOSITORY);
+  const run = {
+    ...{ asked, read, occasion, tag: tagOf(event), report: actionsReport() },
+    isUnattended: isUnattended(process.env),
+  };
   const { command } = asked;
   if (!isUpkeep(command)) return runSeries(run);
   return keepFailure(asked, () => runUpkeep(command, run));

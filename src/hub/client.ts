@@ -1,6 +1,7 @@
 import type { Report } from "../ground/report.ts";
-import { readBranch, removeBranch } from "./branch.ts";
+import { branchTarget, describeHead, readBranch, removeBranch } from "./branch.ts";
 import { checkWrite } from "./check-write.ts";
+import { refreshCollection } from "./collection.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
 import type { Hub } from "./hub-types.ts";
@@ -11,7 +12,8 @@ import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./orig
 import { createPatience, type Patience } from "./patience.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
-import { stageFiles } from "./staging.ts";
+import { amendMain, stageFiles } from "./staging.ts";
+import { readTag, tagRepository } from "./tag.ts";
 import { oneToken, type TokenSource } from "./token-source.ts";
 import { countRequests, newTraffic, type TrafficCount } from "./traffic.ts";
 import { createTransport } from "./transport.ts";
@@ -69,10 +71,17 @@ export function connectHub(options: HubOptions): Hub {
       const found = await readBranch(at(repository), repository, branch);
       return found && { ...found, content: guard.repository(found.content) };
     }),
+    describeBranch: guard.errors(async (repository, branch) =>
+      describeHead(at(repository), branchTarget(repository, branch)),
+    ),
     stage: guard.errors((request) => stageFiles(at(request.repository), request)),
     removeBranch: guard.errors((repository, branch) =>
       removeBranch(at(repository), repository, branch),
     ),
+    readTag: guard.errors((repository, tag) => readTag(at(repository), repository, tag)),
+    tag: guard.errors((request) => tagRepository(at(request.repository), request)),
+    refreshCollection: guard.errors((request) => refreshCollection(transport, request)),
+    amend: guard.errors((request) => amendMain(at(request.repository), request)),
     push: guard.errors((request) => push(at(request.repository), request)),
     validateCard: guard.errors((text) => validateCard(transport, text)),
   };

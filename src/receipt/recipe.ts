@@ -36,8 +36,16 @@ export function recipeOf(receipt: Receipt): Recipe {
 
 /** Names a recipe: the first 16 hexadecimal digits of its SHA-256, without versions. */
 export function digestOf(recipe: Recipe): string {
-  const text = sortedJson({ ...recipe, engine: recipe.engine.recipe });
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+  return digest({ ...recipe, engine: recipe.engine.recipe });
+}
+
+/** Names what a recipe follows from (draftOf), in the same way. */
+export function draftDigestOf(recipe: Draft | Recipe): string {
+  return digest(draftOf(recipe));
+}
+
+function digest(value: unknown): string {
+  return createHash("sha256").update(sortedJson(value)).digest("hex").slice(0, 16);
 }
 
 /** JSON with the keys of every object in order: a receipt that was read back has another order. */

@@ -45,9 +45,14 @@ const hub: Hub = {
   inspect: async () => ({ ...empty, head: "now" }),
   validateCard: unused,
   readBranch: async () => null,
+  describeBranch: unused,
   stage: unused,
   removeBranch: async () => {},
+  readTag: unused,
+  tag: unused,
+  refreshCollection: unused,
   push: unused,
+  amend: unused,
 };
 
 const refuse = () => Promise.reject(new OqeError("FORBIDDEN", "no right"));

@@ -1,12 +1,14 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
+import { draftDigestOf } from "../receipt/recipe.ts";
 import { type MadeTier, receiptsOf } from "./card-files.ts";
 import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import { compareWithPublished, keptFailure, type TierComparison } from "./kept-better.ts";
 import type { RemoteStates } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
-import { stagingBranch } from "./staged-tier.ts";
+import { stagingBranch } from "./staged-records.ts";
+import { findLiveClaim } from "./staging-claim.ts";
 
 /** How far tiers came that are not to be published yet: finished and staged, or not finished. */
 export type Reached = "staged" | "unfinished";
@@ -116,7 +118,7 @@ async function publishTier(
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) {
-    if (!readsOnly) await removeLeftover(hub, repository);
+    if (!readsOnly) await removeLeftover(hub, draft);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
   if (reached === "unfinished" || (reached !== null && !readsOnly))
@@ -138,10 +140,15 @@ async function publishTier(
   return { ...row, outcome, commit, folder: place };
 }
 
-/** Removes the staging branch that a run left which was killed after its commit to main. */
-async function removeLeftover(hub: Hub, repository: string): Promise<void> {
+/**
+ * Removes the staging branch that a run left which was killed after its commit to main. Not that of
+ * a run that makes the tier from other inputs meanwhile.
+ */
+async function removeLeftover(hub: Hub, { recipe }: TierDraft): Promise<void> {
+  const { repository } = recipe;
   const left = await hub.readBranch(repository, stagingBranch);
-  if (left !== null) await hub.removeBranch(repository, stagingBranch);
+  if (left !== null && (await findLiveClaim(left, draftDigestOf(recipe))) === null)
+    await hub.removeBranch(repository, stagingBranch);
 }
 
 /** In characters. Names on the Hub have at most 96. */
