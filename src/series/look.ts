@@ -18,7 +18,7 @@ import {
 import { calibrate } from "./rows.ts";
 import { foreseeSeries } from "./run-needs.ts";
 import { openSources, sourceNames } from "./sources.ts";
-import { stagingBranch } from "./staged-tier.ts";
+import { stagingBranch } from "./staged-records.ts";
 import { isCardStale } from "./stale-card.ts";
 import { whyPending } from "./why-pending.ts";
 

@@ -1,5 +1,4 @@
-import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
 import { inRepository } from "../card/facts.ts";
 import { cutCard, isBroken } from "../card/notes.ts";
 import { renderCard } from "../card/render.ts";
@@ -8,6 +7,8 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { lookAtSeries, type SeriesLook } from "../series/look.ts";
 import { resultOf, writeResult } from "../series/result-file.ts";
 import type { SeriesModel } from "../series-file/series-types.ts";
+import { readCheckedOut } from "./checked-out.ts";
+import { cardsFolder } from "./tier-cards.ts";
 import type { UpkeepRequest } from "./upkeep-types.ts";
 
 /** A model as the check found it. */
@@ -73,15 +74,15 @@ async function fail(
 async function cardsOf({ name }: SeriesModel, { tiers }: SeriesLook, request: UpkeepRequest) {
   const root = request.environment.GITHUB_WORKSPACE || ".";
   for (const { tier, published } of tiers) {
-    const path = join(root, "cards", name, `${tier}.md`);
-    if (published !== null && (await isOldCopy(path, published))) return { hasOldCards: true };
+    if (published === null) continue;
+    const text = await readCheckedOut(root, `${cardsFolder(name)}/${tier}.md`).catch(() => null);
+    if (await isOldCopy(text ?? "", published)) return { hasOldCards: true };
   }
   return { hasOldCards: false };
 }
 
-/** A copy with broken markers counts as old: the command `cards` tells what is wrong. */
-async function isOldCopy(path: string, receipt: Receipt): Promise<boolean> {
-  const text = await readFile(path, "utf8").catch(() => "");
+/** A copy that cannot be read or with broken markers counts as old: the command `cards` tells what is wrong. */
+async function isOldCopy(text: string, receipt: Receipt): Promise<boolean> {
   const cut = cutCard(text);
   if (cut === null || isBroken(cut)) return true;
   const place = inRepository(receipt);
