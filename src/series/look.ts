@@ -26,7 +26,7 @@ import { whyPending } from "./why-pending.ts";
 export interface TierLook {
   readonly tier: string;
   readonly repository: string;
-  /** Sizes. A measured plan is not known yet: those of the plan by fixed rules, which are the same. */
+  /** Sizes: of the plan by fixed rules. The measured plan, which is not known yet, has the same. */
   readonly plan: TierPlan;
   /** What main has; null: nothing that can be read. */
   readonly published: Receipt | null;
