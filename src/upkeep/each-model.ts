@@ -15,10 +15,8 @@ export async function forEachModel(
   title: string,
   work: (model: SeriesModel, inputs: Inputs) => Promise<readonly string[]>,
 ): Promise<UpkeepResult> {
-  const models =
-    asked.series === null
-      ? file.models.filter(({ name }) => asked.models?.includes(name) ?? true)
-      : [findModel(file, asked.series)];
+  const isAsked = ({ name }: SeriesModel) => asked.models?.includes(name) ?? true;
+  const models = asked.series ? [findModel(file, asked.series)] : file.models.filter(isAsked);
   const lines: string[] = [];
   const failures: Failed[] = [];
   for (const model of models) {

@@ -22,7 +22,9 @@ const checked = (series: string) => result(series, { command: "check", tiers: []
 test("a model that had nothing to be made is green if the check looked at it", () => {
   expect(stateOf([checked("a"), checked("b")], [])).toEqual(["green", "green"]);
   expect(stateOf([checked("b")], [])).toEqual(["green"]);
-  expect(stateOf([result("a", { command: "check", failure })], [])).toEqual(["red"]);
+  const unchecked = result("a", { command: "check", failure });
+  expect(stateOf([unchecked], [])).toEqual(["red"]);
+  expect(stateOf([unchecked, result("b")], ["b"])).toEqual(["red", "green"]);
 });
 
 test("after a check that failed as a whole nothing is known", () => {
@@ -35,11 +37,6 @@ test("a model is green if its last job says so, and red if it failed or says not
   expect(stateOf([result("a", { command: "measure" })])).toEqual(["red"]);
   expect(stateOf([result("a", { failure, complete: false })])).toEqual(["red"]);
   expect(stateOf([result("a", { failure, command: "access" })])).toEqual(["red"]);
-});
-
-test("a model that the check could not look at is red, although nothing was to be made", () => {
-  expect(stateOf([result("b", { failure, command: "check" })], ["a"])).toEqual(["red", "red"]);
-  expect(stateOf([result("b", { failure, command: "check" })], [])).toEqual(["green", "red"]);
 });
 
 test("a model that stopped at its time limit is neither", () => {
