@@ -81,7 +81,7 @@ async function cardsOf({ name }: SeriesModel, { tiers }: SeriesLook, request: Up
   return { hasOldCards: false };
 }
 
-/** A copy that cannot be read or with broken markers counts as old: the command `cards` tells what is wrong. */
+/** A copy with broken markers is old: the command `cards` tells what is wrong. */
 async function isOldCopy(text: string, receipt: Receipt): Promise<boolean> {
   const cut = cutCard(text);
   if (cut === null || isBroken(cut)) return true;
