@@ -110,6 +110,39 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
     expect(heads()).toEqual(before);
   });
 
+  test("a merged card pull request sends its cards to the Hub, once", slow, async () => {
+    const before = heads();
+    const pulls = await scene.github.person<{ number: number; head: { ref: string } }[]>(
+      "GET",
+      "/pulls?state=open",
+    );
+    expect(pulls.map(({ head }) => head.ref).sort()).toEqual([
+      "oqe/cards/hybrid",
+      "oqe/cards/small",
+    ]);
+    const { number, head } = pulls.find((pull) => pull.head.ref.endsWith("small"))!;
+    const from = await scene.github.ref("heads/main");
+    const path = "cards/small/oQ8e.md";
+    const proposed = (await scene.github.file(head.ref, path))!;
+    const notes = proposed.replace(
+      /(<!-- oqe:notes -->)[\s\S]*?(<!-- \/oqe:notes -->)/,
+      "$1\nTried on a phone.\n$2",
+    );
+    expect(notes).not.toBe(proposed);
+    await scene.github.person("PUT", `/pulls/${number}/merge`, { merge_method: "merge" });
+    const to = await scene.github.personCommits("main", path, notes);
+    await scene.checkOut("main", "cards");
+    const merge = events.push(from!, to);
+    const { writes, output } = await well(merge);
+    expect(scene.hub.head(tiers[0]!), output).not.toBe(before[0]);
+    expect(heads().slice(1)).toEqual(before.slice(1));
+    expect(writes.filter((write) => write.includes("/commit/main"))).toHaveLength(1);
+    const card = await fetch(`${scene.hub.url}/${tiers[0]}/raw/main/README.md`);
+    expect(await card.text()).toContain("Tried on a phone.");
+    expect((await well(merge)).writes).toEqual([]);
+    expect((await well(events.schedule())).writes).toEqual([]);
+  });
+
   test("base moved: only the tiers of this base are made again", slow, async () => {
     const before = heads();
     await commit(scene.hub, "base/small", [addFile("notes.txt", "new")], { token: "hf_base" });

@@ -31,7 +31,7 @@ interface Workflow {
 const read = async (path: string) => parse(await readFile(`${root}${path}`, "utf8")) as Workflow;
 const series = await read(".github/workflows/series.yml");
 const model = await read(".github/workflows/model.yml");
-const caller = await read("test/action/caller.yml");
+const caller = await read("templates/first-files/oqe.yml");
 const action = (await read("action.yml")) as unknown as { inputs: object };
 
 const jobs = { ...series.jobs, ...model.jobs };

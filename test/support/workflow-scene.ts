@@ -1,6 +1,7 @@
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll } from "vitest";
 import { parse, stringify } from "yaml";
+import { firstFiles } from "../../src/series-file/first-files.ts";
 import { makeRepository, root } from "../action/checkout.ts";
 import { type ActCall, findTool, type Run, runAct } from "../action/run.ts";
 import { standIns } from "../action/stand-ins.ts";
@@ -11,7 +12,6 @@ export const act = findTool("act");
 const zeros = "0".repeat(40);
 /** The workflows that other repositories call. */
 const shipped = ["series.yml", "model.yml"].map((name) => `.github/workflows/${name}`);
-const caller = "test/action/caller.yml";
 
 /** An event as GitHub sends it. */
 export type Event = Pick<ActCall, "event"> & { readonly payload: object };
@@ -23,9 +23,10 @@ export const events = {
     event: "push",
     payload: { ref: `refs/tags/${tag}`, created: true, forced: false, repository },
   }),
-  push: (): Event => ({
+  /** Without commits it is not known what changed, so any file may have. */
+  push: (before?: string, after?: string): Event => ({
     event: "push",
-    payload: { ref: "refs/heads/main", created: false, forced: false, repository },
+    payload: { ref: "refs/heads/main", created: false, forced: false, repository, before, after },
   }),
   schedule: (): Event => ({
     event: "schedule",
@@ -67,8 +68,8 @@ export interface Told extends Run {
 }
 
 /**
- * A repository `acme/series` with a series file and the caller's workflow, the local Hub, GitHub's
- * API, and act. Before act runs them, what it does not know is taken out of the shipped workflows:
+ * A repository `acme/series` with the files that `oqe init` writes, the local Hub, GitHub's API, and
+ * act. Before act runs them, what it does not know is taken out of the shipped workflows:
  * `queue: max` of concurrency groups. And act looks for a workflow that a called one calls in the
  * caller's repository (its issue 1875), so a copy is there.
  */
@@ -105,11 +106,9 @@ export class WorkflowScene extends ActionScene {
     }
     await mkdir(this.artifacts);
     await mkdir(this.attested);
-    await makeRepository(
-      this.repository,
-      [`${this.action}/${shipped[1]}`, `${root}${caller}`],
-      "v1.0.0",
-    );
+    const place = { repository: "OWNER/oqe-publisher", ref: zeros };
+    for (const [path, text] of await firstFiles(place)) await this.write(path, text);
+    await makeRepository(this.repository, [`${this.action}/${shipped[1]}`], "v1.0.0");
   }
 
   override async close(): Promise<void> {
@@ -121,6 +120,18 @@ export class WorkflowScene extends ActionScene {
   async write(path: string, text: string): Promise<void> {
     await mkdir(`${this.repository}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
     await writeFile(`${this.repository}/${path}`, text);
+  }
+
+  /** Brings a folder of a branch on GitHub into the caller's repository. */
+  async checkOut(branch: string, folder: string): Promise<void> {
+    await rm(`${this.repository}/${folder}`, { recursive: true, force: true });
+    const { tree } = await this.github.person<{ tree: { path: string; type: string }[] }>(
+      "GET",
+      `/git/trees/${branch}?recursive=1`,
+    );
+    for (const { path, type } of tree)
+      if (type === "blob" && path.startsWith(`${folder}/`))
+        await this.write(path, (await this.github.file(branch, path))!);
   }
 
   /** Runs the caller's workflow on an event. The artifacts of the last run are gone. */
@@ -155,7 +166,7 @@ export class WorkflowScene extends ActionScene {
     const { environment, secrets, ...others } = more;
     const run = await runAct(act, this.scratch, {
       repository: this.repository,
-      workflow: ".github/workflows/caller.yml",
+      workflow: ".github/workflows/oqe.yml",
       event,
       payload,
       variables: {},
