@@ -45,18 +45,32 @@ async function rowsFor(base: Base): Promise<EvaluationRows> {
     vocabularySize: Number(base.config.vocab_size),
   });
   const { sha256, tokens, domains } = rows;
-  return { rows, record: { source: corpus.name, sha256, samples, length, tokens, domains } };
+  return {
+    rows,
+    record: { source: corpus.name, sha256, samples, length, tokens, domains },
+    every: 1,
+  };
+}
+
+/** Rows 0, 2, 4, … as rows of their own. */
+function secondRows({ rows, record }: EvaluationRows): EvaluationRows {
+  const numbers = [...Array(rows.samples).keys()].filter((row) => row % 2 === 0);
+  const ids = new Uint32Array(new SharedArrayBuffer(4 * numbers.length * length));
+  for (const [i, row] of numbers.entries())
+    ids.set(rows.ids.subarray(row * length, (row + 1) * length), i * length);
+  const own = { ids, samples: numbers.length, rows: numbers.map((row) => rows.rows[row]!) };
+  return { rows: { ...rows, ...own }, record, every: 1 };
 }
 
 /** A tier's evaluation, and the rows that it used. */
 async function evaluationOf(
   model: string,
   tier: string,
-  workers = 2,
+  { workers = 2, of = (rows: EvaluationRows) => rows } = {},
 ): Promise<{ evaluation: Evaluation; drawn: EvaluationRows }> {
   const own = await openKernel({ workers });
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
-  const drawn = await rowsFor(base);
+  const drawn = of(await rowsFor(base));
   const finished = await openFinished(await openFolder(tier), own);
   const limits = { "max-kl": 1e-9, "min-same-top": 0, "min-router-agreement": 0 };
   try {
@@ -249,9 +263,27 @@ describe.each([
     expect(evaluation.rounded!.perplexityRatio).toBe(evaluation.perplexityRatio);
   });
 
+  test("takes the runs beside the free one over every second row, if asked to", async () => {
+    const { evaluation: sparse } = await evaluationOf(model, at, {
+      of: (rows) => ({ ...rows, every: 2 }),
+    });
+    const { evaluation: half } = await evaluationOf(model, at, { of: secondRows });
+    const hasRouters = name !== "llama";
+    expect(sparse).toEqual({
+      ...evaluation,
+      ...(hasRouters && {
+        forcedPositions: half.positions,
+        forcedMeanKl: half.forcedMeanKl,
+        forcedMeanKlError: half.forcedMeanKlError,
+      }),
+      rounded: half.rounded,
+    });
+    expect(half.positions).toBe(6 * length);
+  });
+
   test("is the same with 1, 2 and 3 workers", async () => {
-    expect((await evaluationOf(model, at, 1)).evaluation).toEqual(evaluation);
-    expect((await evaluationOf(model, at, 3)).evaluation).toEqual(evaluation);
+    expect((await evaluationOf(model, at, { workers: 1 })).evaluation).toEqual(evaluation);
+    expect((await evaluationOf(model, at, { workers: 3 })).evaluation).toEqual(evaluation);
   });
 
   test("has a gate that failed", () => {

@@ -16,7 +16,13 @@ export interface RunRows {
 /**
  * The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate.
  */
-const wanted = { calibration: 32_768, repair: 256 * tuningSettings.gateRows, evaluation: 8_192 };
+const wanted = {
+  calibration: 32_768,
+  repair: 256 * tuningSettings.gateRows,
+  evaluation: 8_192,
+  /** With forced routes, and of plain rounding. */
+  sparse: 4_096,
+};
 /** Tokens of the sensitivity walk: at most 64 calibration rows, and 9 probe rows of 64 tokens. */
 const [measuredRows, probeRows] = [16_384, 576];
 
@@ -27,9 +33,13 @@ export const benchPattern = "ME*";
 
 /** Tokens that go through each block of a kind in a whole tuning walk, all riders together. */
 function rowsOfTuning({ tiers }: RunRows): number {
-  // The base and the router repair of each tier; then base, free, forced, and the smallest rounded.
-  const { calibration, repair, evaluation } = wanted;
-  return calibration + repair * tiers + evaluation * (2 + 2 * tiers);
+  const { calibration, repair } = wanted;
+  return calibration + repair * tiers + rowsToCompare(tiers);
+}
+
+/** Tokens of the evaluation's runs: base and free ones; forced ones, and the smallest rounded. */
+function rowsToCompare(tiers: number): number {
+  return (wanted.evaluation + wanted.sparse) * (1 + tiers);
 }
 
 /** Tokens that go through the blocks of a kind in a whole sensitivity walk, summed over them. */
@@ -99,7 +109,7 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
   // The main thread, collecting garbage and the network, in proportion to the kernel's work.
   const others = 1 + (cpu - computed) / counted;
   const line = (block: string, jobs: string, factor: number, arithmetic: string): Line => {
-    const some = kinds.filter((kind) => kind.block === block && classOf(kind.routine) === jobs);
+    const some = kinds.filter((kind) => kind.block === block && jobsOf(kind) === jobs);
     const seconds = some.reduce((sum, kind) => sum + secondsOf(kind), 0) * others;
     const once = stage === "tune" ? some.filter(isOnceAnExpert) : [];
     const fixed = {
@@ -124,19 +134,19 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
       line(block, "a row", rows / (passed[block] ?? 1), `${rows} / ${passed[block]} rows`),
     ];
   });
-  const judged =
-    stage === "tune"
-      ? {
-          factor: wanted.evaluation / run.evaluation,
-          arithmetic: `${wanted.evaluation} / ${run.evaluation} rows`,
-        }
-      : comparedProbes();
+  const judged = stage === "tune" ? comparedRows(run) : comparedProbes();
   return [
     ...blocks,
     line("outer", "a matrix", 1, "once"),
     line("outer", "calibration", more, `${calibration} / ${run.calibration} rows`),
     line("outer", "a row", judged.factor, judged.arithmetic),
   ];
+}
+
+/** What a kind's jobs grow with. The head's logits are those of calibration rows, or comparisons. */
+function jobsOf({ block, routine }: JobKind): ReturnType<typeof classOf> {
+  const own = classOf(routine);
+  return block === "outer" && own === "a row" && routine !== "compare" ? "calibration" : own;
 }
 
 /**
@@ -146,6 +156,12 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
 function isOnceAnExpert({ block, routine, asked }: JobKind): boolean {
   const experts = nemotron30b.n_routed_experts as number;
   return block === "moe" && routine === "linear" && asked >= experts;
+}
+
+/** Rows of logits in the series' comparisons by those of the bench, where all runs are rounded. */
+function comparedRows({ evaluation, tiers }: RunRows): Pick<Line, "factor" | "arithmetic"> {
+  const [all, own] = [rowsToCompare(tiers), evaluation * (1 + 3 * tiers)];
+  return { factor: all / own, arithmetic: `${all} / ${own} rows of logits` };
 }
 
 /** The head's passes of the whole model by those of the bench. */

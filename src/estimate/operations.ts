@@ -177,8 +177,8 @@ function evaluationOperations(work: RunWork): number {
   const weights = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, ({ rows, columns, count }) => rows * columns * count),
   );
-  const rounding = roundingOperations * weights * runs.rounded;
-  return perToken * evaluation.tokens * (1 + runs.all) + rounding;
+  const rounding = roundingOperations * weights * runs.rounded.length;
+  return perToken * (evaluation.tokens + runs.tokens) + rounding;
 }
 
 /** Hessians of a block's inputs, each once, and the product of experts' `near` tokens. */

@@ -173,7 +173,7 @@ describe("a small base", () => {
         workers: 2,
       },
       tuning: { tokens: 128 * 256, repaired, sequential: false, residual: false },
-      evaluation: { tokens: 64 * 256, rounded: 4 },
+      evaluation: { tokens: 64 * 256, sparse: 64 * 256, rounded: 4 },
     });
     expect(least.bytes).toBeGreaterThan(measured);
     expect(least.bytes).toBeLessThan(1e9);

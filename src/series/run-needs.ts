@@ -11,7 +11,7 @@ import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
-import type { Calibration } from "./rows.ts";
+import { type Calibration, everyOf } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
@@ -87,7 +87,7 @@ export async function estimateEvaluation(
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, rounded: 1 },
+    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -153,11 +153,17 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
+      sparse: sparseTokens(base, evaluation.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     ...{ makes: true, staged: staging !== null && tuning !== null },
     workers,
   };
+}
+
+/** Tokens of the rows that the runs beside the free ones pass. */
+function sparseTokens(base: Base, tokens: number): number {
+  return Math.ceil(tokens / everyOf(base));
 }
 
 function measuringOf(

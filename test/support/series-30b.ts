@@ -17,7 +17,7 @@ export const series: RunWork = {
   plans,
   measuring: { bytes: shape.bytes, others: 64 * 256, ...probed },
   tuning: { tokens: 128 * 256, repaired: 32 * 256, sequential: false, residual: false },
-  evaluation: { tokens: 64 * 128, rounded: 1 },
+  evaluation: { tokens: 64 * 128, sparse: 32 * 128, rounded: 1 },
   staged: false,
   makes: true,
   workers: 3,
