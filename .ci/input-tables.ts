@@ -21,7 +21,7 @@ export function renderAction(action: string): string {
       row.name,
       {
         description: describeInput(row),
-        ...(row.required ? { required: true } : { default: row.default }),
+        default: row.expression ?? row.default,
       },
     ]),
   );
@@ -32,11 +32,7 @@ export function renderAction(action: string): string {
 /** README.md with the tables of inputs and outputs between their markers. */
 export function renderReadme(readme: string, action: string): string {
   const { outputs } = parse(action) as { outputs: Record<string, { description: string }> };
-  const inputRows = rows.map((row) => [
-    code(row.name),
-    row.required ? "required" : row.default === "" ? "" : code(row.default),
-    describeInput(row),
-  ]);
+  const inputRows = rows.map((row) => [code(row.name), defaultOf(row), describeInput(row)]);
   const outputRows = Object.entries(outputs).map(([name, output]) => [
     code(name),
     output.description,
@@ -66,6 +62,11 @@ function table(head: string[], lines: string[][]): string {
   const line = (cells: string[]) =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...lines.map(line)].join("\n");
+}
+
+function defaultOf(row: InputRow): string {
+  const text = row.expression ?? row.default;
+  return text === "" ? "" : code(text);
 }
 
 function code(text: string): string {

@@ -172,7 +172,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const done = await publishTiers({ ...publishing, made: [], reached: null });
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
-    const rehearsed = await rehearse(inputs, pending, base);
+    const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
+    const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
     const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };

@@ -17,18 +17,16 @@ describe("action.yml", () => {
 
   test("has the names and defaults that the code reads", async () => {
     const { inputs } = parse(await read("action.yml")) as {
-      inputs: Record<string, { default?: unknown; required?: boolean }>;
+      inputs: Record<string, { default: unknown }>;
     };
     const declared = Object.entries(inputs).map(([name, input]) => ({
       name,
-      default: input.default ?? "",
-      required: input.required ?? false,
+      default: input.default,
     }));
     expect(declared).toEqual(
       rows.map((row) => ({
         name: row.name,
-        default: row.default,
-        required: row.required ?? false,
+        default: row.expression ?? row.default,
       })),
     );
   });
@@ -54,9 +52,14 @@ describe("docs/inputs.schema.json", () => {
   });
 
   test("describes every input: choices, ranges, defaults and what is required", () => {
-    const { properties, required } = JSON.parse(renderSchema());
+    const { properties, anyOf } = JSON.parse(renderSchema());
     expect(Object.keys(properties)).toEqual(rows.map((row) => row.name));
-    expect(required).toEqual(["base-model", "namespace"]);
+    const upkeep = { enum: ["check", "access", "cards", "push-cards", "release", "report"] };
+    expect(anyOf).toEqual([
+      { required: ["base-model", "namespace"] },
+      { required: ["series"] },
+      { required: ["command"], properties: { command: upkeep } },
+    ]);
     expect(properties).toMatchObject({
       method: { enum: ["rounded", "tuned"], default: "tuned" },
       "calibration-length": { type: "integer", minimum: 16, maximum: 8192, default: 256 },

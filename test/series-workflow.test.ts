@@ -43,7 +43,7 @@ describe("series.yml", () => {
     expect(Object.keys(workflow.jobs)).toEqual(["sensitivity", "tune", "seal"]);
     expect(tune!.steps).toEqual(sensitivity!.steps.slice(0, 4));
     expect(seal!.steps).toEqual(tune!.steps);
-    expect(jobs.map(([, { env }]) => env.UNTIL)).toEqual(["measured", "staged", "published"]);
+    expect(jobs.map(([, { env }]) => env.COMMAND)).toEqual(["measure", "tune", "seal"]);
     expect(tune!.env).toMatchObject({ TIERS: expression("matrix.tier"), TARGET_BPW: "" });
     expect(seal!.env.REVISION).toBe(tune!.env.REVISION);
     expect(tune!.strategy!["fail-fast"]).toBe(false);
@@ -51,15 +51,15 @@ describe("series.yml", () => {
     expect(seal!.needs).toEqual(["sensitivity", "tune"]);
   });
 
-  test("passes every input of the Action on, but for the two that other jobs cannot use", () => {
+  test("passes every input of a series on, but for the one that other jobs cannot use", () => {
     const declared = workflow.on.workflow_call.inputs;
     const given = stepOf(workflow.jobs.seal!, "./oqe-publisher")!.with!;
     expect(Object.keys(inputs).filter((name) => !Object.hasOwn(given, name))).toEqual([
-      "sensitivity",
+      ...["sensitivity", "series-file", "series", "github-token"],
     ]);
     const own = ["runner", "timeout-minutes", "environment"];
     const handedOn = Object.keys(declared).filter((name) => !own.includes(name));
-    const fixed = ["hub-token", "work-dir", "until"];
+    const fixed = ["hub-token", "work-dir", "command"];
     expect(handedOn.sort()).toEqual(
       Object.keys(given)
         .filter((name) => !fixed.includes(name))

@@ -36,15 +36,32 @@ import {
  */
 export type CardFacts = ReturnType<typeof cardFacts>;
 
+/** What relative links of a card begin with, where it is read. */
+export interface CardPlace {
+  /** Of its pictures: a folder with "/" at its end. */
+  readonly pictures: string;
+  /** Of other files of the tier's repository. */
+  readonly files: string;
+}
+
+/** On the Hub, and in a tier's folder: everything is beside the card. */
+export const onHub: CardPlace = { pictures: "", files: "" };
+
+/** In a GitHub repository: pictures in a folder named after the tier, other files on the Hub. */
+export function inRepository({ repository, plan }: Receipt): CardPlace {
+  const files = `https://huggingface.co/${repository}/blob/main/`;
+  return { pictures: `${plan.tier}/`, files };
+}
+
 /**
  * The facts of a card, from the receipt and its pictures alone. The order of the keys does not
  * matter.
  */
-export function cardFacts(receipt: Receipt, pictures: readonly PictureName[]) {
+export function cardFacts(receipt: Receipt, pictures: readonly PictureName[], place: CardPlace) {
   return {
     name: inline(receipt.name),
     tier: inline(receipt.plan.tier),
-    base: baseFacts(receipt),
+    base: baseFacts(receipt, place),
     ...modelFacts(receipt),
     ...planFacts(receipt),
     ...optionFacts(receipt),
@@ -52,7 +69,7 @@ export function cardFacts(receipt: Receipt, pictures: readonly PictureName[]) {
     evaluation: evaluationFacts(receipt),
     sensitivity: sensitivityFacts(receipt),
     tuning: tuningFacts(receipt),
-    pictures: pictureFacts(pictures),
+    pictures: pictureFacts(pictures, place),
     seriesLink: seriesLink(receipt),
     weightError: squaredError(receipt.weightError.relative),
     files: fileRows(receipt),
@@ -109,7 +126,7 @@ function optionFacts(receipt: Receipt) {
   };
 }
 
-function baseFacts(receipt: Receipt) {
+function baseFacts(receipt: Receipt, place: CardPlace) {
   const { id, name, revision } = receipt.base;
   const web = `https://huggingface.co/${id}`;
   const commit = /^[0-9a-f]{40}$/.test(revision);
@@ -122,7 +139,7 @@ function baseFacts(receipt: Receipt) {
     title: id === null ? `the folder ${code(name)}` : link(inline(id), web),
     revision:
       id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
-    licence: licence(receipt),
+    licence: licence(receipt, place),
     hasLicence: licenceMetadata(receipt).license !== undefined,
   };
 }
@@ -140,7 +157,7 @@ function baseBytes({ base, verifiedBase }: Receipt): string {
 }
 
 /** The licence as the base names it, `other (name)`, with a link if there is one. */
-function licence(receipt: Receipt): string {
+function licence(receipt: Receipt, { files }: CardPlace): string {
   const { license, licenseName } = receipt.base.inherited;
   const stated = license ?? licenseName;
   if (stated === undefined) return "not stated in the base's card metadata";
@@ -150,7 +167,7 @@ function licence(receipt: Receipt): string {
       : `${inline(license)} (${inline(licenseName)})`;
   const target = licenceMetadata(receipt).license_link;
   if (target === undefined) return name;
-  return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${target})` : link(name, target);
+  return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${files}${target})` : link(name, target);
 }
 
 /** The tier's name; bold if it is this one. */
@@ -174,10 +191,10 @@ function seriesLink({ repository, plan }: Receipt): string {
 }
 
 /** Each picture as Markdown; empty if the receipt has no figures for it. */
-function pictureFacts(pictures: readonly PictureName[]) {
+function pictureFacts(pictures: readonly PictureName[], place: CardPlace) {
   const image = (path: PicturePath) => {
     const picture = pictures.find((one) => one.path === path);
-    return picture === undefined ? "" : `![${inline(picture.alt)}](${path})`;
+    return picture === undefined ? "" : `![${inline(picture.alt)}](${place.pictures}${path})`;
   };
   return {
     divergence: image("oqe-kl.svg"),

@@ -65,6 +65,8 @@ export interface Checkpoint extends Provable, ReadNotes {
     byteLength: number,
     into?: Uint8Array,
   ): Promise<Uint8Array>;
+  /** Says that no byte will be read twice, and no digest taken: the proof then costs less. */
+  expectOneReading(): void;
   close(): Promise<void>;
 }
 
@@ -128,6 +130,7 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
     useOutside: (outside) => verified.useOutside(outside),
     takeDigests: (caller) => verified.takeDigests(caller),
     recall: (digests) => verified.recall(digests),
+    expectOneReading: () => verified.expectOneReading(),
     close: async () => repository.close?.(),
   };
 }

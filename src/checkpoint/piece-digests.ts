@@ -101,6 +101,11 @@ export class PieceDigests {
     return { bytes, pieces: Array.from({ length: count }, (_, i) => first + i) };
   }
 
+  /** Whether a piece has a digest. */
+  knows(piece: number): boolean {
+    return this.#known[piece] === 1;
+  }
+
   /** Forgets what a piece has. */
   forget(piece: number): void {
     this.#known[piece] = 0;
@@ -108,11 +113,15 @@ export class PieceDigests {
 
   /** Whether the piece has these bytes, as far as is known; the first time they become known. */
   admit(piece: number, bytes: Uint8Array): boolean {
-    const digest = createHash("sha256").update(bytes).digest();
+    const digest = digestOf(bytes);
     const place = this.#digests.subarray(32 * piece, 32 * (piece + 1));
     if (this.#known[piece] === 1) return place.equals(digest);
     place.set(digest);
     this.#known[piece] = 1;
     return true;
   }
+}
+
+export function digestOf(bytes: Uint8Array): Buffer {
+  return createHash("sha256").update(bytes).digest();
 }

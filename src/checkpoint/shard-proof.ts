@@ -1,21 +1,26 @@
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { OqeError } from "../ground/errors.ts";
 import { AlteredBytes, alteredHint } from "./altered-bytes.ts";
 import { type ContentHash, hashName, startHash } from "./content-hash.ts";
 import type { HeldRuns } from "./held-runs.ts";
-import { type DigestRun, PieceDigests, pieceBytes } from "./piece-digests.ts";
+import { type DigestRun, digestOf, PieceDigests, pieceBytes } from "./piece-digests.ts";
 import { PieceParts } from "./piece-parts.ts";
 import type { ByteSource } from "./repository.ts";
+import { gapBytes, readWhole, type WholeReading } from "./whole-reading.ts";
 
-/** Bytes that are read at once only to be hashed. */
-const gapBytes = 32 << 20;
 /** Pieces that are hashed before others have their turn. */
 const piecesAtOnce = 16;
 /** Pieces of which parts are in memory. Of more, the first is read whole. */
 const mostOpen = 16;
 /** Bytes of these pieces. */
 export const mostInParts = mostOpen * pieceBytes;
+
+/** A piece that was read and not compared with its digest. */
+interface Unchecked {
+  readonly piece: number;
+  readonly bytes: Uint8Array;
+}
 
 /** A shard that was opened. */
 export interface OpenedShard {
@@ -38,6 +43,8 @@ export interface OpenedShard {
  *   (held-runs.ts). What was not held, and what nobody reads, is read at the end (`finish`); bytes
  *   that were used must then have their digest.
  * - When the last byte is hashed, the hash must be the listed one. So every digest is proven.
+ * - A run that reads everything once needs no digests of what comes in order (`expectOneReading`).
+ *   If it reads such a piece again all the same, the file is read once more at the end.
  *
  * Throws NETWORK, which names the file and the bytes.
  */
@@ -52,6 +59,11 @@ export class ShardProof {
   /** Whether the digest of a piece was told to somebody (takeDigests). */
   readonly #told = new WeakMap<object, Uint8Array>();
   readonly #parts = new PieceParts();
+  /** Whether a piece was hashed in its order and has no digest. */
+  readonly #blank: Uint8Array;
+  #readsOnce = false;
+  /** Whether a piece without a digest was read again. */
+  #wasReread = false;
   readonly #held: HeldRuns;
   readonly #hash: Hash;
   #isProven = false;
@@ -67,6 +79,12 @@ export class ShardProof {
     this.cursor = head.length;
     this.#pieces = new PieceDigests(shard.bounds);
     this.#used = new Uint8Array(this.#pieces.count);
+    this.#blank = new Uint8Array(this.#pieces.count);
+  }
+
+  /** Says that nobody reads a byte twice, and that nobody asks for digests. */
+  expectOneReading(): void {
+    this.#readsOnce = true;
   }
 
   /** Bytes of the file from `start` on. They are right when the promise settles. */
@@ -105,6 +123,12 @@ export class ShardProof {
     while (this.cursor < this.#shard.source.size) await this.#readGap();
     for (const piece of this.#parts.pieces) await this.#readPiece(piece);
     if (!this.#isProven) await this.#compareHash();
+    if (!this.#wasReread) return;
+    const { source } = this.#shard;
+    const { wrong } = await this.#readWhole((start, length) => source.read(start, length));
+    const words = `bytes of ${source.name} were wrong when they were read again`;
+    if (wrong.length > 0) throw new AlteredBytes(`${words}, from ${wrong[0]} on`);
+    this.#wasReread = false;
   }
 
   /** Whether any tensor was read. */
@@ -138,18 +162,25 @@ export class ShardProof {
     const { starts, count } = this.#pieces;
     const end = start + bytes.length;
     const whole: { start: number; end: number }[] = [];
+    const unchecked: Unchecked[] = [];
     for (let piece = this.#pieces.at(start); piece < count && starts[piece]! < end; piece++) {
       const [from, to] = [starts[piece]!, starts[piece + 1]!];
       const own = bytes.subarray(Math.max(from, start) - start, Math.min(to, end) - start);
       if (own.length === to - from) {
-        await this.#check(piece, own);
+        if (this.#readsOnce && !this.#pieces.knows(piece) && this.#blank[piece] === 0)
+          unchecked.push({ piece, bytes: own });
+        else await this.#check(piece, own);
         whole.push({ start: from, end: to });
       } else await this.#addPart(piece, Math.max(0, start - from), own);
       if (piece % piecesAtOnce === 0) await setImmediate(); // a long read must not stop the others
     }
     const [first, last] = [whole[0], whole.at(-1)];
     if (first !== undefined)
-      await this.#feed(first.start, bytes.subarray(first.start - start, last!.end - start));
+      await this.#feed(
+        first.start,
+        bytes.subarray(first.start - start, last!.end - start),
+        unchecked,
+      );
   }
 
   /** A part of a piece is checked when all its parts are there. They were used by then. */
@@ -158,15 +189,23 @@ export class ShardProof {
     const add = () => this.#parts.add({ piece, size: end - start, from, bytes });
     const whole = this.#naming(piece, add);
     if (whole === null) return;
-    if (!this.#pieces.admit(piece, whole)) throw this.#differs(piece);
+    if (!this.#admit(piece, whole)) throw this.#differs(piece);
     await this.#feed(start, whole);
+  }
+
+  #admit(piece: number, bytes: Uint8Array): boolean {
+    if (this.#blank[piece] === 1) {
+      this.#blank[piece] = 0;
+      this.#wasReread = true;
+    }
+    return this.#pieces.admit(piece, bytes);
   }
 
   /** Corrects the bytes of a piece if another reading has its digest. */
   async #check(piece: number, bytes: Uint8Array): Promise<void> {
-    if (!this.#pieces.admit(piece, bytes)) {
+    if (!this.#admit(piece, bytes)) {
       const again = await this.#readAgain(this.#pieces.starts[piece]!, bytes.length);
-      if (!this.#pieces.admit(piece, again)) throw this.#differs(piece);
+      if (!this.#admit(piece, again)) throw this.#differs(piece);
       bytes.set(again);
     }
     this.#naming(piece, () => this.#parts.compare(piece, bytes));
@@ -190,9 +229,17 @@ export class ShardProof {
       : new AlteredBytes(message);
   }
 
-  /** Hashes bytes if it is their turn, else holds them. One after the other. */
-  #feed(start: number, bytes: Uint8Array): Promise<void> {
+  /**
+   * Hashes bytes if it is their turn, else holds them. One after the other. Of the unchecked pieces
+   * those whose turn it is need no digest.
+   */
+  #feed(start: number, bytes: Uint8Array, unchecked: readonly Unchecked[] = []): Promise<void> {
     const fed = this.#turn.then(async () => {
+      for (const { piece, bytes } of unchecked) {
+        const isTurn = start <= this.cursor && this.#pieces.starts[piece]! >= this.cursor;
+        if (isTurn) this.#blank[piece] = 1;
+        else await this.#check(piece, bytes);
+      }
       if (start > this.cursor) return this.#held.hold(this, start, bytes);
       if (start + bytes.length <= this.cursor) return;
       let next: Uint8Array | null = bytes.subarray(this.cursor - start);
@@ -221,38 +268,27 @@ export class ShardProof {
    */
   async #explain(found: string): Promise<OqeError | null> {
     const { listed, source } = this.#shard;
-    const { starts, count } = this.#pieces;
-    const head = await this.#readAgain(0, starts[0]!);
-    const hash = startHash(listed, source.size).update(head);
-    const wrong = digestOf(head).equals(this.#headDigest) ? [] : [0];
-    for (let first = 0; first < count; ) {
-      const last = this.#pieces.group(first, gapBytes);
-      const from = starts[first]!;
-      const bytes = await this.#readAgain(from, starts[last]! - from);
-      hash.update(bytes);
-      for (; first < last; first++) {
-        const piece = bytes.subarray(starts[first]! - from, starts[first + 1]! - from);
-        if (this.#used[first] === 0) this.#pieces.forget(first);
-        if (!this.#pieces.admit(first, piece)) wrong.push(starts[first]!);
-      }
-    }
-    const again = hash.digest("hex");
-    if (again === listed.value && wrong.length === 0) return null;
+    const isKnown = !this.#blank.includes(1);
+    const read = (start: number, length: number) => this.#readAgain(start, length);
+    const { found: again, wrong } = await this.#readWhole(read);
+    if (again === listed.value && wrong.length === 0 && isKnown) return null;
     const expected = `expected the ${hashName(listed)} ${listed.value}, got ${found}`;
+    const place = isKnown ? `, from ${wrong[0]} on` : "";
     const message =
       again === listed.value
-        ? `the bytes of ${source.name} were wrong when they were read, from ${wrong[0]} on: ` +
+        ? `the bytes of ${source.name} were wrong when they were read${place}: ` +
           `${expected}; a reading over another connection has it`
         : `${source.name} does not have the bytes of its commit: ${expected}, then ${again}`;
     return new AlteredBytes(message);
+  }
+
+  #readWhole(read: ByteSource["read"]): Promise<WholeReading> {
+    const known = { pieces: this.#pieces, used: this.#used, headDigest: this.#headDigest };
+    return readWhole({ ...this.#shard, ...known, read });
   }
 
   #readAgain(start: number, length: number): Promise<Uint8Array> {
     const { source } = this.#shard;
     return source.readAgain?.(start, length) ?? source.read(start, length);
   }
-}
-
-function digestOf(bytes: Uint8Array): Buffer {
-  return createHash("sha256").update(bytes).digest();
 }

@@ -74,6 +74,11 @@ export class VerifiedShards {
     this.#held.useOutside(outside);
   }
 
+  /** See Checkpoint. */
+  expectOneReading(): void {
+    for (const proof of this.#proofs.values()) proof.expectOneReading();
+  }
+
   /** Proves all shards of which a tensor was read. null: the repository lists no hashes. */
   async prove(): Promise<Proven | null> {
     if (this.#proofs.size === 0) return null;

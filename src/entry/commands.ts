@@ -9,7 +9,7 @@ import { type Report, terminalReport } from "../ground/report.ts";
 import { didYouMean } from "../ground/suggestion.ts";
 import { connectHub } from "../hub/client.ts";
 import { newTraffic, type Traffic } from "../hub/traffic.ts";
-import { wholeNumber } from "../inputs/input-kinds.ts";
+import { choice, wholeNumber } from "../inputs/input-kinds.ts";
 import type { InputName } from "../inputs/input-table.ts";
 import { parseModel } from "../inputs/input-values.ts";
 import { type Inputs, parseInputs, unusedInputs } from "../inputs/inputs.ts";
@@ -111,8 +111,10 @@ function openCall(
 ): Call {
   const report = terminalReport();
   let sayCosts = () => {};
-  const read = (input: InputName) =>
-    input === "base-model" ? String(flags.base ?? target) : String(flags[input] ?? "");
+  const read = (input: InputName) => {
+    if (input === "command") return commandUntil(flags.until);
+    return input === "base-model" ? String(flags.base ?? target) : String(flags[input] ?? "");
+  };
   return {
     target,
     flags,
@@ -138,6 +140,12 @@ function openCall(
     write,
     report,
   };
+}
+
+/** The command of the Action that goes as far as `--until` says. */
+function commandUntil(until: Flags[string] = "published"): string {
+  const stops = { measured: "measure", staged: "tune", published: "publish" } as const;
+  return stops[choice("measured", "staged", "published").parse(String(until), "until")];
 }
 
 /**

@@ -50,7 +50,15 @@ export const commandTable: readonly CommandRow[] = [
     name: "publish",
     argument: modelArgument,
     doc: "Makes every tier and publishes it on the Hub",
-    flags: [],
+    flags: [
+      {
+        name: "until",
+        hint: "measured|staged|published",
+        doc:
+          "How far the run goes. measured leaves the sensitivity in the work folder. staged leaves " +
+          "finished tiers on the staging branches. Default: published",
+      },
+    ],
   },
   {
     name: "verify",

@@ -28,13 +28,21 @@ export async function writeSummary(
       placeholder: shortSummary(facts, "could not be made"),
     },
   );
+  await writeText(text, shortSummary(facts, "is too large for GitHub"), { write, warn });
+}
+
+/** Writes `text`, or `short` if GitHub would drop it. Never throws. */
+export async function writeText(
+  text: string,
+  short: string,
+  { write, warn }: Pick<SummaryDependencies, "write" | "warn">,
+): Promise<void> {
   const bytes = Buffer.byteLength(text);
   if (bytes > largestSummary)
     warn(
       `the job summary is too large: ${grouped(bytes)} of at most ${grouped(largestSummary)} bytes`,
     );
-  const fitting = bytes > largestSummary ? shortSummary(facts, "is too large for GitHub") : text;
-  const make = () => write(fitting);
+  const make = () => write(bytes > largestSummary ? short : text);
   await decorate<unknown>({ warn }, { what: "the job summary", make, placeholder: null });
 }
 

@@ -84,7 +84,7 @@ export interface Failure {
 
 /** The part of a failure that an entry prints. The text of foreign errors is in `details` only. */
 export function describeFailure(error: unknown, debug: boolean): Failure {
-  const known = error instanceof OqeError ? error : wrap(error);
+  const known = asKnown(error);
   const details = debug ? `${inspect(error)}\n` : "";
   return {
     message: `${known.message} [${known.code}]`,
@@ -100,8 +100,9 @@ function exitCodeOf(code: ErrorCode): number {
   return code === "GATE" ? exitCodes.gate : exitCodes.failure;
 }
 
-/** An error that no code of ours expected. */
-function wrap(error: unknown): OqeError {
+/** The error, or what an error that no code of ours expected means to people. */
+export function asKnown(error: unknown): OqeError {
+  if (error instanceof OqeError) return error;
   if (isOutOfMemory(error)) return outOfMemory("the run", error);
   if (isSystemError(error)) {
     const { path, syscall } = error;

@@ -5,6 +5,7 @@ import type { Traffic } from "./traffic.ts";
 
 /** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
 export const receiptPath = "oqe-receipt.json";
+export const cardPath = "README.md";
 
 /** The account of the token. */
 export interface Identity {
@@ -31,6 +32,8 @@ export interface RemoteState {
   readonly sums: Sums | null;
   /** Text of oqe-receipt.json on main; null if it is missing. */
   readonly receipt: string | null;
+  /** Text of README.md on main; null if it is missing, too large, or beside no receipt. */
+  readonly card: string | null;
 }
 
 /** A branch beside main at its head: unfinished work, which readers of main never see. */

@@ -3,7 +3,7 @@ import { OqeError } from "../ground/errors.ts";
 import type { Main } from "./compare.ts";
 import type { Subject } from "./failure.ts";
 import type { RemoteState } from "./hub-types.ts";
-import { receiptPath } from "./hub-types.ts";
+import { cardPath, receiptPath } from "./hub-types.ts";
 import { checkRepositoryId } from "./names.ts";
 import { remoteRepository } from "./pull.ts";
 import { parseSums, type Sums, sha256Of, sumsPath } from "./sums.ts";
@@ -12,6 +12,8 @@ import { listTree, resolveRevision } from "./tree.ts";
 
 /** A receipt has some hundred kilobytes (one line per module). A larger file is not ours. */
 const largestRead = 32 << 20;
+/** A card has some ten kilobytes, and what people write in it. */
+const largestCard = 4 << 20;
 
 /** Head and files of main; null if there is no such repository. Throws for statuses 401 and 403. */
 export function readMain(
@@ -50,15 +52,22 @@ export async function readHead(
 export async function inspect(transport: Transport, repository: string): Promise<RemoteState> {
   const main = await readMain(transport, repository, "read");
   if (main === null)
-    return { exists: false, head: null, files: new Map(), sums: null, receipt: null };
+    return { exists: false, head: null, files: new Map(), sums: null, ...unmarked };
   const remote = remoteRepository(transport, repository, main.head, main.tree);
   const read = (path: string) =>
     main.tree.has(path) ? readText(remote, path, largestRead) : Promise.resolve(null);
   const text = await read(sumsPath);
   const sums = text === null ? null : parseSums(text);
   const files = await hashFiles(remote, main.tree, sums);
-  return { exists: true, head: main.head, files, sums, receipt: await read(receiptPath) };
+  const found = { exists: true, head: main.head, files, sums };
+  const receipt = await read(receiptPath);
+  if (receipt === null) return { ...found, ...unmarked };
+  const isRead = (main.tree.get(cardPath)?.size ?? 0) <= largestCard;
+  return { ...found, receipt, card: isRead ? await read(cardPath) : null };
 }
+
+/** A repository that nothing marks as ours. */
+const unmarked = { receipt: null, card: null };
 
 /**
  * Size and SHA-256 of every file. The listing has the SHA-256 of large files only. Small ones that

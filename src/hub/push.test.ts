@@ -87,6 +87,7 @@ describe("a push", () => {
       files: new Map(),
       sums: null,
       receipt: null,
+      card: null,
     });
     await push(await writeFolder("a", series));
     const state = await hub.inspect(id);
@@ -176,7 +177,14 @@ describe("refuses before any request", () => {
     "the repository %j",
     async (repository) => {
       const { hub, requests } = await start();
-      const state = { exists: false, head: null, files: new Map(), sums: null, receipt: null };
+      const state = {
+        exists: false,
+        head: null,
+        files: new Map(),
+        sums: null,
+        receipt: null,
+        card: null,
+      };
       const folder = await writeFolder("a", series);
       const failure = await thrown(
         hub.push({
@@ -232,7 +240,14 @@ describe("rights", () => {
     [null, "UNAUTHORIZED"],
   ])("%s -> %s, and no repo", async (token, code) => {
     const { local, hub } = await start({ users }, { token });
-    const state = { exists: false, head: null, files: new Map(), sums: null, receipt: null };
+    const state = {
+      exists: false,
+      head: null,
+      files: new Map(),
+      sums: null,
+      receipt: null,
+      card: null,
+    };
     const folder = await writeFolder("a", series);
     const failure = await thrown(
       hub.push({

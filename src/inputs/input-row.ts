@@ -12,14 +12,18 @@ export type Condition = "tuned" | "measured" | "evaluated";
  */
 export interface InputRow extends InputKind<unknown> {
   readonly name: string;
-  readonly group: "Model" | "Tiers" | "Tuning" | "Evaluation" | "Run";
+  readonly group: "Model" | "Tiers" | "Tuning" | "Evaluation" | "Run" | "Command";
   readonly commands: readonly InputCommand[];
   /** Those that take it without using it, so that a call can be repeated with another command. */
   readonly ignoredBy?: readonly InputCommand[];
   /** Text used when the input is absent or empty. */
   readonly default: string;
-  /** The Action needs a value. */
+  /** The default in action.yml, where it is an expression of the workflow. */
+  readonly expression?: string;
+  /** The Action needs a value, unless it works on models of the series file. */
   readonly required?: true;
+  /** A model of the series file cannot have it: it belongs to the workflow. */
+  readonly workflow?: true;
   readonly only?: Condition;
   /** For README, action.yml and help: Markdown, without a final stop. */
   readonly doc: string;
@@ -40,7 +44,10 @@ const conditions: Readonly<Record<Condition, string>> = {
   evaluated: "Only with `verify: true`",
 };
 
-/** The row's text, and the condition under which it has an effect. */
-export function describeInput({ doc, only }: Pick<InputRow, "doc" | "only">): string {
+type Described = Pick<InputRow, "doc" | "only" | "required">;
+
+/** The row's text, and the condition under which it has an effect or is needed. */
+export function describeInput({ doc, only, required }: Described): string {
+  if (required) return `${doc}. Required, unless the model is in the series file`;
   return only === undefined ? doc : `${doc}. ${conditions[only]}`;
 }

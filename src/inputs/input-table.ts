@@ -1,3 +1,4 @@
+import { commandInputs } from "./command-inputs.ts";
 import { modelInputs, tierInputs } from "./model-inputs.ts";
 import { evaluationInputs, runInputs, tuningInputs } from "./run-inputs.ts";
 
@@ -8,6 +9,7 @@ export const inputTable = [
   ...tuningInputs,
   ...evaluationInputs,
   ...runInputs,
+  ...commandInputs,
 ] as const;
 
 export type InputName = (typeof inputTable)[number]["name"];

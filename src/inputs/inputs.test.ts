@@ -186,18 +186,18 @@ describe("tiers", () => {
 
   test("that another job makes may have limits, where a part of the series is made", () => {
     const limits = { tiers: "oQ8e", "max-kl": "oQ4.25e=0.1,oQ8e=0.01" };
-    expect(parse({ ...limits, until: "staged" }).gates["max-kl"]).toEqual({
+    expect(parse({ ...limits, command: "tune" }).gates["max-kl"]).toEqual({
       "oQ4.25e": 0.1,
       oQ8e: 0.01,
     });
     const unknown = expect.objectContaining({ message: expect.stringContaining('"oQ4.25e"') });
     expect(() => parse(limits)).toThrow(unknown);
-    const typo = { ...limits, "max-kl": "oQ9e=0.1", until: "staged" };
+    const typo = { ...limits, "max-kl": "oQ9e=0.1", command: "tune" };
     expect(() => parse(typo)).toThrow(expect.objectContaining({ code: "BAD_INPUT" }));
   });
 
   test("are not staged if they are rounded", () => {
-    expect(() => parse({ method: "rounded", until: "staged" })).toThrow(
+    expect(() => parse({ method: "rounded", command: "tune" })).toThrow(
       expect.objectContaining({ code: "BAD_INPUT", hint: expect.stringContaining("one run") }),
     );
   });

@@ -53,7 +53,10 @@ export interface Inputs {
   readonly memoryLimit: number | null;
   /** In seconds since the start of the process; null: none. */
   readonly timeLimit: number | null;
+  /** How far the run goes: to the sensitivity, to tiers on staging branches, or to the end. */
   readonly until: "measured" | "staged" | "published";
+  /** Each tier becomes a pull request of its repository instead of a commit to main. */
+  readonly hubPullRequest: boolean;
 }
 
 /** The inputs that a plan follows from, besides base and sensitivity. */
@@ -65,6 +68,8 @@ export type RowInputs = Pick<
   | ("verify" | "evaluation" | "evaluationSamples" | "evaluationLength")
 >;
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** The raw text of an input; empty where it is absent. */
 export type ReadInput = (name: InputName) => string;
 
@@ -72,10 +77,7 @@ export type ReadInput = (name: InputName) => string;
  * Parses every input. `environment` gives the variables that Hub tools share (HF_ENDPOINT,
  * HF_TOKEN) and the runner's temporary folder (RUNNER_TEMP). Throws BAD_INPUT.
  */
-export function parseInputs(
-  read: ReadInput,
-  environment: Readonly<Record<string, string | undefined>>,
-): Inputs {
+export function parseInputs(read: ReadInput, environment: Environment): Inputs {
   const values = parseValues(read);
   checkTuning(values, read);
   const policy = choosePolicy(values);
@@ -101,17 +103,33 @@ export function parseInputs(
     evaluationSamples: values["evaluation-samples"],
     evaluationLength: values["evaluation-length"],
     gates: parseGates(values, chosen),
-    hubEndpoint: values["hub-endpoint"] || environment.HF_ENDPOINT || "https://huggingface.co",
-    hubToken: values["hub-token"] || environment.HF_TOKEN || null,
-    workDir: resolve(values["work-dir"] || join(environment.RUNNER_TEMP || ".", "oqe-work")),
+    ...parsePlaces((name) => values[name], environment),
     private: values.private,
     dryRun: values["dry-run"],
     overwrite: values.overwrite,
     workers: values.workers,
     memoryLimit: values["memory-limit"],
     timeLimit: values["time-limit"],
-    until: values.until,
+    until: untilOf(values),
+    hubPullRequest: values["hub-pull-request"],
   });
+}
+
+function untilOf({ command }: InputValues): Inputs["until"] {
+  if (command === "measure") return "measured";
+  return command === "tune" ? "staged" : "published";
+}
+
+/** The Hub and the work folder; the environment gives what the inputs leave out. */
+export function parsePlaces(
+  parse: (name: "hub-endpoint" | "hub-token" | "work-dir") => string,
+  environment: Environment,
+) {
+  return {
+    hubEndpoint: parse("hub-endpoint") || environment.HF_ENDPOINT || "https://huggingface.co",
+    hubToken: parse("hub-token") || environment.HF_TOKEN || null,
+    workDir: resolve(parse("work-dir") || join(environment.RUNNER_TEMP || ".", "oqe-work")),
+  };
 }
 
 /** Each input by itself. */
@@ -125,12 +143,12 @@ function parseValues(read: ReadInput): InputValues {
 
 /** Throws BAD_INPUT for inputs of rounding and tuning that exclude each other. */
 function checkTuning(values: InputValues, read: ReadInput) {
-  const { method, rounding, repair, propagation, until } = values;
-  if (method === "rounded" && until === "staged") {
+  const { method, rounding, repair, propagation } = values;
+  if (method === "rounded" && untilOf(values) === "staged") {
     throw new OqeError(
       "BAD_INPUT",
-      "until staged leaves tiers on staging branches, but method rounded stages nothing",
-      "Publish rounded tiers in one run: leave until out.",
+      "command tune leaves tiers on staging branches, but method rounded stages nothing",
+      "Publish rounded tiers in one run, by command publish.",
     );
   }
   if (method !== "tuned") return;
@@ -192,7 +210,7 @@ function parseGates(values: InputValues, chosen: readonly TierChoice[]): GateInp
   const known = [...chosen, ...tiers].map((tier) => tier.name);
   // A job that makes a part of a series is given the limits of the whole.
   const others = (text: string) =>
-    values.until === "staged" ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom) : [];
+    untilOf(values) === "staged" ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom) : [];
   const gate = (name: GateName) => {
     const names = new Set([...known, ...others(values[name])]);
     return [name, parseGate(name, values[name], [...names])];

@@ -1,3 +1,4 @@
+import { upkeepCommands } from "./command-inputs.ts";
 import { describeInput, type InputRow } from "./input-row.ts";
 import { inputTable } from "./input-table.ts";
 
@@ -9,7 +10,12 @@ export function inputSchema(): Record<string, unknown> {
     title: "Inputs of oqe-publisher",
     type: "object",
     properties: Object.fromEntries(rows.map((row) => [row.name, propertyOf(row)])),
-    required: rows.filter((row) => row.required).map((row) => row.name),
+    // A model of the series file has these there.
+    anyOf: [
+      { required: rows.filter((row) => row.required).map((row) => row.name) },
+      { required: ["series"] },
+      { required: ["command"], properties: { command: { enum: upkeepCommands } } },
+    ],
     additionalProperties: false,
   };
 }

@@ -185,6 +185,7 @@ export const runInputs = [
   {
     name: "hub-endpoint",
     group: "Run",
+    workflow: true,
     commands: everyCommand,
     default: "",
     ...plain("<url>"),
@@ -193,6 +194,7 @@ export const runInputs = [
   {
     name: "hub-token",
     group: "Run",
+    workflow: true,
     commands: everyCommand,
     default: "",
     ...plain("<token>"),
@@ -201,6 +203,7 @@ export const runInputs = [
   {
     name: "work-dir",
     group: "Run",
+    workflow: true,
     commands: everyCommand,
     default: "",
     ...plain("<folder>"),
@@ -218,8 +221,19 @@ export const runInputs = [
     doc: "Create new repositories as private",
   },
   {
+    name: "hub-pull-request",
+    group: "Run",
+    commands: ["publish"],
+    default: "false",
+    ...toggle("switch"),
+    doc:
+      "Leave a pull request on each tier repository, where a person decides, in place of the " +
+      "commit to its `main`",
+  },
+  {
     name: "dry-run",
     group: "Run",
+    workflow: true,
     commands: ["plan", "sensitivity", "publish"],
     ignoredBy: foreseeing,
     default: "false",
@@ -263,15 +277,5 @@ export const runInputs = [
     doc:
       "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept " +
       "in the work folder and on the staging branches, and the next run goes on. Empty means none",
-  },
-  {
-    name: "until",
-    group: "Run",
-    commands: ["publish"],
-    default: "published",
-    ...choice("measured", "staged", "published"),
-    doc:
-      "How far the run goes. `measured` leaves the sensitivity in the work folder. `staged` leaves " +
-      "finished tiers on the staging branches, and `main` unchanged. So jobs can share a series",
   },
 ] as const satisfies readonly InputRow[];

@@ -5,7 +5,10 @@ export interface LocalHubUser {
   name: string;
   organizations?: string[];
   role: "write" | "read";
-  /** Namespaces the token may write; default: name and organizations; `["*"]`: any. */
+  /**
+   * Namespaces, or ids of repositories, that the token may write to; default: name and
+   * organizations; `["*"]`: any.
+   */
   writes?: string[];
   /** Organization -> role there, where it is not that of the token. */
   roles?: Record<string, "read" | "contributor" | "write" | "admin">;
@@ -72,8 +75,17 @@ export function checkMayRead(user: LocalHubUser | null, repo: StoredRepo | undef
   return repo;
 }
 
+/** The same as an answer. */
+export function mayRead(user: LocalHubUser | null, repo: StoredRepo | undefined): boolean {
+  try {
+    return checkMayRead(user, repo) === repo;
+  } catch {
+    return false;
+  }
+}
+
 function owns(name: string, repo: StoredRepo): boolean {
-  return name === "*" || repo.namespace === name;
+  return name === "*" || repo.namespace === name || repo.id === name;
 }
 
 export function checkMayWrite(user: LocalHubUser | null, repo: StoredRepo): void {

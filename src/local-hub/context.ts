@@ -1,16 +1,20 @@
 import type { IncomingMessage } from "node:http";
 import type { LocalHubUser, UserTable } from "./auth.ts";
+import type { CollectionStore } from "./collection-store.ts";
 import { refuse } from "./errors.ts";
 import type { Commit } from "./history.ts";
 import type { Storage } from "./storage.ts";
 import type { Store } from "./store.ts";
 import type { StoredRepo } from "./stored-repo.ts";
+import type { TrustedPublishers } from "./trusted-publishers.ts";
 
 /** Values that all requests share. */
 export interface HubState {
   readonly store: Store;
+  readonly collections: CollectionStore;
   readonly storage: Storage;
   readonly users: UserTable;
+  readonly publishers: TrustedPublishers;
   readonly gated: Record<string, string[]>;
   /** Size in bytes from which binary files go to LFS. */
   readonly lfsThreshold: number;

@@ -51,6 +51,7 @@ export const refuse = {
       "EntryNotFound",
       commit ? { headers: { "X-Repo-Commit": commit } } : {},
     ),
+  noCollection: (slug: string) => new Refusal(404, `Collection not found: ${slug}`),
   noRoute: () => new Refusal(404, "Sorry, we can't find the page you are looking for."),
   gated: (kind: string, id: string, hasToken: boolean) =>
     hasToken

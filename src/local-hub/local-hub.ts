@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import { type LocalHubUser, userTable } from "./auth.ts";
+import { CollectionStore } from "./collection-store.ts";
 import type { HubState } from "./context.ts";
 import type { Fault } from "./faults.ts";
 import { createWorld, type DrawnFault, type FaultyWorld } from "./faulty-world.ts";
@@ -11,11 +12,19 @@ import { type SeenRequest, serve } from "./server.ts";
 import { Storage } from "./storage.ts";
 import { Store } from "./store.ts";
 import { commitAsStranger } from "./stranger.ts";
+import {
+  type TrustedPublisher,
+  TrustedPublishers,
+  type WorkflowRun,
+} from "./trusted-publishers.ts";
+import { notify, type Webhook } from "./webhooks.ts";
 
 export type { LocalHubUser } from "./auth.ts";
 export type { Fault } from "./faults.ts";
 export { type DrawnFault, type FaultKind, faultKinds } from "./faulty-world.ts";
 export type { SeenRequest } from "./server.ts";
+export type { TrustedPublisher, WorkflowRun } from "./trusted-publishers.ts";
+export type { Webhook } from "./webhooks.ts";
 
 export interface LocalHubOptions {
   /**
@@ -45,6 +54,17 @@ export interface LocalHubOptions {
   partSize?: number;
   /** Most entries of a listing page; default 1000. */
   pageSize?: number;
+  /**
+   * Repository -> workflows that may publish to it without a token. May be changed while the Hub
+   * runs.
+   */
+  publishers?: Record<string, TrustedPublisher[]>;
+  /** Lifetime of a token that such a workflow gets, in seconds; default 3600. */
+  tokenLifetime?: number;
+  /** Told of each ref that moved. May be changed while the Hub runs. */
+  webhooks?: Webhook[];
+  /** Milliseconds since 1970, for the lifetime of tokens. Default: the real clock. */
+  now?: () => number;
   faults?: Fault[];
   /** Faults that are drawn by a seed. */
   world?: FaultyWorld;
@@ -72,6 +92,8 @@ export interface LocalHub {
   /** SHA-256 of an object in large-file storage -> bytes that were sent for it, all told. */
   readonly uploads: ReadonlyMap<string, number>;
   close(): Promise<void>;
+  /** The variables that GitHub sets for a run of a workflow with `id-token: write`. */
+  identityOf(run: WorkflowRun): Record<string, string>;
   /**
    * Commits to main of a repository exactly the files of a folder. The id is `<namespace>/<name>`,
    * or `datasets/<namespace>/<name>`. Returns the commit.
@@ -107,15 +129,23 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
   const handle = (request: IncomingMessage) => storage.handle(request);
   const storageServer = await serve({ ...shared, origin: "storage", answer: handle }, 0);
   storage.url = storageServer.url;
-  const answer = answersOf(options, store, storage);
+  const collections = await CollectionStore.open(options.folder);
+  const publishers = new TrustedPublishers({
+    publishers: options.publishers ?? {},
+    lifetime: options.tokenLifetime ?? 3600,
+    now: options.now ?? Date.now,
+  });
+  const answer = answersOf(options, { store, storage, collections, publishers });
   const hubServer = await serve({ ...shared, origin: "hub", answer }, options.port ?? 0).catch(
     async (error) => {
       await storageServer.close();
       throw portInUse(options.port, error);
     },
   );
+  const told = tellWebhooks(store, options.webhooks ?? [], hubServer.url);
   return {
     url: hubServer.url,
+    identityOf: (run) => publishers.environment(hubServer.url, run),
     storageUrl: storage.url,
     faults,
     drawn,
@@ -124,7 +154,7 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
       return storage.leakedTokens;
     },
     close: async () => {
-      await Promise.all([hubServer.close(), storageServer.close()]);
+      await Promise.all([hubServer.close(), storageServer.close(), ...told]);
     },
     seed: (id, folder) => seed(store, id, folder),
     head: (id, branch = "main") => store.get(id)?.resolve(branch)?.id ?? null,
@@ -133,12 +163,24 @@ export async function startLocalHub(options: LocalHubOptions): Promise<LocalHub>
   };
 }
 
+/** Tells the webhooks of every change. Gives the messages that are on their way. */
+function tellWebhooks(store: Store, webhooks: readonly Webhook[], origin: string) {
+  const told = new Set<Promise<void>>();
+  store.onMoved = (repo, moved) => {
+    const message = notify(webhooks, repo, { moved, origin }).finally(() => told.delete(message));
+    told.add(message);
+  };
+  return told;
+}
+
 /** Answers the requests to the Hub's own origin. */
-function answersOf(options: LocalHubOptions, store: Store, storage: Storage) {
+function answersOf(
+  options: LocalHubOptions,
+  parts: Pick<HubState, "store" | "storage" | "collections" | "publishers">,
+) {
   const hub: HubState = {
-    store,
-    storage,
-    users: userTable(options.users),
+    ...parts,
+    users: parts.publishers.users(userTable(options.users)),
     gated: options.gated ?? {},
     lfsThreshold: options.lfsThreshold ?? 10 * 1024 * 1024,
     pageSize: options.pageSize ?? 1000,

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { flag, line, list, object } from "../ground/schema.ts";
-import { checkMayCreate, checkMayRead, checkMayWrite, describeUser } from "./auth.ts";
+import { checkMayCreate, checkMayRead, checkMayWrite, describeUser, mayRead } from "./auth.ts";
 import { type Context, page, type RepoContext, resolveRevision } from "./context.ts";
 import { refuse } from "./errors.ts";
 import { json, type Reply, readJson } from "./exchange.ts";
@@ -189,12 +189,4 @@ export async function listModels(context: Context): Promise<Reply> {
   }
   const { shown, headers } = page(context, found, (model) => model.id, hub.pageSize);
   return json(shown, 200, headers);
-}
-
-function mayRead(user: Context["user"], repo: StoredRepo): boolean {
-  try {
-    return checkMayRead(user, repo) === repo;
-  } catch {
-    return false;
-  }
 }

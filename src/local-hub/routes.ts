@@ -1,5 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import { checkGate, checkMayRead, checkMayWrite, identify } from "./auth.ts";
+import {
+  addItem,
+  changeCollection,
+  changeItem,
+  createCollection,
+  deleteCollection,
+  deleteItem,
+  listCollections,
+  readCollection,
+} from "./collections.ts";
 import { commit, preupload } from "./commit.ts";
 import { type Context, decodeSegment, type HubState, type RepoContext } from "./context.ts";
 import { createDiscussion, discussion, listDiscussions, merge, setStatus } from "./discussions.ts";
@@ -11,6 +21,7 @@ import { createRepo, deleteRepo, listModels, repoInfo, validateYaml, whoami } fr
 import { datasetsRoot } from "./names.ts";
 import { createBranch, createTag, deleteBranch, deleteTag, refs } from "./refs.ts";
 import { rawFile, resolveFile } from "./resolve.ts";
+import { identityPath } from "./trusted-publishers.ts";
 
 export interface Route {
   /** One method, or several separated by `|`. */
@@ -47,6 +58,7 @@ export function routes(limits: TransferLimits): readonly Route[] {
   const model = "/api/models/:namespace/:name";
   const repo = "/:namespace/:name";
   const dataset = "/api/datasets/:namespace/:name";
+  const collection = "/api/collections/:namespace/:name";
   return [
     open("GET", "/api/whoami-v2", whoami),
     open("POST", "/api/validate-yaml", validateYaml),
@@ -54,6 +66,17 @@ export function routes(limits: TransferLimits): readonly Route[] {
     open("DELETE", "/api/repos/delete", deleteRepo),
     open("POST", "/api/complete_multipart", completeMultipart),
     open("GET", "/api/models", listModels),
+    open("POST", "/oauth/token", ({ hub, request }) =>
+      hub.publishers.exchange(request, (id) => hub.store.get(id) !== undefined),
+    ),
+    open("GET", "/api/collections", listCollections),
+    open("POST", "/api/collections", createCollection),
+    open("GET", collection, readCollection),
+    open("PATCH", collection, changeCollection),
+    open("DELETE", collection, deleteCollection),
+    open("POST", `${collection}/items`, addItem),
+    open("PATCH", `${collection}/items/:item`, changeItem),
+    open("DELETE", `${collection}/items/:item`, deleteItem),
     { method: "GET", pattern: model, needs: "read", handle: repoInfo },
     { method: "GET", pattern: `${model}/revision/:revision`, needs: "read", handle: repoInfo },
     { method: "GET", pattern: `${model}/tree/*`, needs: "read", handle: tree },
@@ -148,6 +171,7 @@ export async function answerHub(
   request: IncomingMessage,
 ): Promise<Reply> {
   const [path = "", query = ""] = request.url!.split(/\?(.*)/s);
+  if (path === identityPath) return hub.publishers.identity(request);
   const user = identify(request.headers.authorization, hub.users);
   for (const route of table) {
     const matched = match(route, request.method!, path);

@@ -14,6 +14,7 @@ import {
 import { datasetsRoot, isLegalId, isLegalName } from "./names.ts";
 import { exists } from "./objects.ts";
 import { StoredRepo } from "./stored-repo.ts";
+import { type MovedRef, movedRefs, refsOf } from "./webhooks.ts";
 
 /**
  * All repositories of one folder. `<folder>/<org>/<name>/` has the files of main, for people to
@@ -23,6 +24,8 @@ import { StoredRepo } from "./stored-repo.ts";
  */
 export class Store {
   readonly folder: string;
+  /** Called after each change of a repository that moved refs. */
+  onMoved: (repo: StoredRepo, moved: readonly MovedRef[]) => void = () => {};
   readonly #repos = new Map<string, StoredRepo>();
   readonly #tails = new Map<string, Promise<unknown>>();
 
@@ -89,7 +92,8 @@ export class Store {
   async change<T>(id: string, run: () => Promise<T>): Promise<T> {
     const key = id.toLowerCase();
     const before = this.#tails.get(key) ?? Promise.resolve();
-    const mine = before.then(run, run);
+    const watched = () => this.#watch(id, run);
+    const mine = before.then(watched, watched);
     const tail = mine.catch(() => {});
     this.#tails.set(key, tail);
     try {
@@ -97,6 +101,16 @@ export class Store {
     } finally {
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
+  }
+
+  async #watch<T>(id: string, run: () => Promise<T>): Promise<T> {
+    const known = this.get(id);
+    const old = known ? refsOf(known) : new Map<string, string>();
+    const result = await run();
+    const repo = this.get(id);
+    const moved = repo ? movedRefs(old, refsOf(repo)) : [];
+    if (repo && moved.length > 0) this.onMoved(repo, moved);
+    return result;
   }
 
   /**

@@ -19,7 +19,7 @@ afterEach(() => removeFolder(folder));
 
 test("card and pictures are written, and a picture of an earlier receipt is removed", async () => {
   await writeFile(`${folder}/oqe-kl.svg`, "old");
-  await writeCard(folder, tunedReceipt(), report);
+  await writeCard(folder, { receipt: tunedReceipt() }, report);
   const names = ["README.md", "SHA256SUMS", "oqe-bits.svg", "oqe-receipt.json"];
   expect((await readdir(folder)).sort()).toEqual(names);
   expect(warnings).toEqual([]);
@@ -27,7 +27,7 @@ test("card and pictures are written, and a picture of an earlier receipt is remo
 
 test("SHA256SUMS lists every other file, and is returned with its own hash", async () => {
   const { files } = tunedReceipt();
-  const { sums } = await writeCard(folder, tunedReceipt(), report);
+  const { sums } = await writeCard(folder, { receipt: tunedReceipt() }, report);
   const text = await readFile(`${folder}/SHA256SUMS`, "utf8");
   const listed = parseSums(text)!;
   expect(sums).toEqual(new Map([...listed, ["SHA256SUMS", sha256Of(text)]]));
@@ -45,7 +45,7 @@ test("a picture that cannot be drawn is a warning, and its placeholder is writte
   const failure = "oqe-bits.svg: its content is not as expected";
   const draw = (receipt: Parameters<typeof drawPictures>[0]) =>
     drawPictures(receipt).map((picture) => ({ ...picture, svg: "<svg/>", failure }));
-  await writeCard(folder, tunedReceipt(), report, { render: renderCard, draw });
+  await writeCard(folder, { receipt: tunedReceipt() }, report, { render: renderCard, draw });
   expect(await readFile(`${folder}/oqe-bits.svg`, "utf8")).toBe("<svg/>");
   expect(await readFile(`${folder}/README.md`, "utf8")).toContain("oqe-bits.svg");
   expect(warnings).toEqual([expect.stringContaining(`a picture could not be drawn: ${failure}`)]);
@@ -53,7 +53,7 @@ test("a picture that cannot be drawn is a warning, and its placeholder is writte
 
 test("a card that cannot be rendered is a warning, and a placeholder without a figure", async () => {
   const render = () => Promise.reject(new OqeError("TEMPLATE", "model-card.md.jinja:3: broken"));
-  await writeCard(folder, tunedReceipt(), report, { render, draw: drawPictures });
+  await writeCard(folder, { receipt: tunedReceipt() }, report, { render, draw: drawPictures });
   const card = await readFile(`${folder}/README.md`, "utf8");
   expect(card).toContain(`# ${tunedReceipt().name}`);
   expect(card).not.toMatch(/bpw|KL|GB/);

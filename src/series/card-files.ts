@@ -1,5 +1,6 @@
-import { rm, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readNotes } from "../card/kept-notes.ts";
 import { type CardPicture, drawPictures, picturePaths } from "../card/pictures.ts";
 import { placeholderCard, renderCard } from "../card/render.ts";
 import { decorate } from "../ground/decoration.ts";
@@ -46,24 +47,30 @@ const making = { render: renderCard, draw: drawPictures };
 
 /**
  * Renders card and pictures of a finished folder again, and lists them in SHA256SUMS; gives the
- * card's path. Throws TEMPLATE,
- * BAD_INPUT.
+ * card's path. Keeps what people wrote between the card's markers. Throws TEMPLATE, BAD_INPUT.
  */
 export async function rewriteCard(folder: string, report: Pick<Report, "warn">): Promise<string> {
   const receipt = await readReceipt(folder);
   const pictures = drawPictures(receipt);
-  const card = await renderCard(receipt, pictures);
+  const path = join(folder, "README.md");
+  const made = await renderCard(receipt, { pictures });
+  const notes = readNotes(
+    { where: path, text: await readFile(path, "utf8").catch(() => "") },
+    made,
+  );
+  const card = await renderCard(receipt, { pictures, notes });
   await writeFiles(folder, { receipt, card, pictures }, report);
-  return join(folder, "README.md");
+  return path;
 }
 
 /**
  * Finishes the folder of a tier that was just made: writes receipt, card, pictures and SHA256SUMS.
- * What cannot be made is a placeholder and a warning: the weights took hours.
+ * What cannot be made is a placeholder and a warning: the weights took hours. `notes`: what people
+ * wrote in the card that this one replaces.
  */
 export async function writeCard(
   folder: string,
-  made: Receipt,
+  { receipt: made, notes }: { readonly receipt: Receipt; readonly notes?: string | undefined },
   report: Pick<Report, "warn">,
   { render, draw } = making,
 ): Promise<MadeTier> {
@@ -72,8 +79,8 @@ export async function writeCard(
   const pictures = draw(receipt);
   const card = await decorate(report, {
     what: `the card of ${receipt.name}`,
-    make: () => render(receipt, pictures),
-    placeholder: placeholderCard(receipt),
+    make: () => render(receipt, { pictures, ...(notes !== undefined && { notes }) }),
+    placeholder: placeholderCard(receipt, notes),
   });
   return { receipt, sums: await writeFiles(folder, { receipt, card, pictures }, report) };
 }

@@ -10,7 +10,11 @@ import { type Draft, draftOf, recipeOf } from "../receipt/recipe.ts";
  * there, and no other weights (mlx-lm loads all it finds). A base folder has no commit that pins
  * its weights, so a tier of it is never current.
  */
-export function isCurrent(recipe: Draft, published: Receipt, remote: RemoteState): boolean {
+export function isCurrent(
+  recipe: Draft,
+  published: Receipt,
+  remote: Pick<RemoteState, "files" | "sums">,
+): boolean {
   const { files } = published;
   const made = recipeOf(published);
   const same = isDeepStrictEqual(draftOf(made), JSON.parse(JSON.stringify(draftOf(recipe))));

@@ -148,7 +148,7 @@ async function fillFolders(
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
   const finished: MadeTier[] = [];
   for (const [i, receipt] of receipts.entries()) {
-    finished.push(await writeCard(folders[i]!, receipt, report));
+    finished.push(await writeCard(folders[i]!, { receipt, notes: runs[i]!.notes }, report));
     tell(receipt, report);
   }
   return finished;
@@ -177,6 +177,7 @@ async function makeTargets(
     rows.tuning !== null && rows.evaluation !== null
       ? { ride: openRide(own, rows.evaluation), weights: weightsToTune(base, kernel) }
       : null;
+  if (rows.tuning === null && rows.evaluation === null) base.checkpoint.expectOneReading();
   const written = await writeWeights(own, targets, company);
   const evaluations = await evaluateAll(own, targets, company);
   const proven = await proveReads(base.checkpoint, request.report);

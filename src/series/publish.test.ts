@@ -15,7 +15,9 @@ const empty: TierState = {
   files: new Map(),
   sums: null,
   receipt: null,
+  card: null,
   kept: [],
+  notes: "\n",
 };
 
 let folder: string;

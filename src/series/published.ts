@@ -1,7 +1,10 @@
+import { readNotes } from "../card/kept-notes.ts";
+import { cutCard, isBroken, noNotes } from "../card/notes.ts";
+import { renderCard } from "../card/render.ts";
 import { judge, limitsOf } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import type { Hub, RemoteState } from "../hub/hub-types.ts";
+import { cardPath, type Hub, type RemoteState } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
@@ -13,6 +16,8 @@ import type { TierDraft } from "./recipes.ts";
 export interface TierState extends RemoteState {
   /** Files of others that stay as they are. */
   readonly kept: readonly string[];
+  /** What people wrote in the card on main, which a new card keeps. */
+  readonly notes: string;
 }
 
 /** The repositories of a run's tiers. */
@@ -21,7 +26,7 @@ export type RemoteStates = ReadonlyMap<TierDraft, TierState>;
 interface InspectRequest extends Pick<Inputs, "hubToken" | "overwrite"> {
   /** Files of the base: a tier has copies of some. */
   readonly baseFiles: ReadonlyMap<string, unknown>;
-  readonly report: Pick<Report, "info">;
+  readonly report: Pick<Report, "info" | "warn">;
 }
 
 /**
@@ -45,9 +50,22 @@ export async function inspectAll(
     const replaced = state.sums === null ? [...work.refused, ...work.kept] : work.refused;
     if (kept.length > 0) report.info(`${repository}: keeps files of others: ${listPaths(kept)}`);
     if (replaced.length > 0) report.info(`${repository}: will replace ${listPaths(replaced)}`);
-    states.set(draft, { ...state, kept });
+    const notes = await readMainNotes(repository, state).catch((error: OqeError) => {
+      if (!overwrite) throw error;
+      report.warn(error.message);
+      return noNotes;
+    });
+    states.set(draft, { ...state, kept, notes });
   }
   return states;
+}
+
+/** Throws BAD_INPUT for a card on main with broken markers, with its difference from ours. */
+async function readMainNotes(repository: string, { card, receipt }: RemoteState): Promise<string> {
+  if (card === null || receipt === null) return noNotes;
+  const render = async () => renderCard(parseReceipt(receipt, repository));
+  const made = isBroken(cutCard(card)) ? await render().catch(() => "") : "";
+  return readNotes({ where: `${repository}/${cardPath}`, text: card }, made);
 }
 
 /**
@@ -60,7 +78,7 @@ async function inspect(hub: Hub, repository: string, isAnonymous: boolean): Prom
   } catch (error) {
     const isHidden = error instanceof OqeError && error.code === "UNAUTHORIZED";
     if (!isAnonymous || !isHidden) throw error;
-    return { exists: false, head: null, files: new Map(), sums: null, receipt: null };
+    return { exists: false, head: null, files: new Map(), sums: null, receipt: null, card: null };
   }
 }
 

@@ -28,6 +28,8 @@ export interface TierDraft {
   readonly tier: string;
   readonly recipe: Draft;
   readonly place: string;
+  /** What people wrote in the card on main, which the new card keeps. Default: nothing. */
+  readonly notes?: string;
 }
 
 /** The same with its plan. */

@@ -93,9 +93,10 @@ export async function inputVariables(
   for (const name of Object.keys(given))
     if (!Object.hasOwn(inputs, name)) throw new Error(`no input ${name}`);
   return Object.fromEntries(
-    Object.entries(inputs).map(([name, input]) => [
+    Object.entries(inputs).map(([name, { default: text = "" }]) => [
       `INPUT_${name.toUpperCase()}`,
-      given[name] ?? input.default ?? "",
+      // The runner evaluates expressions; here they are empty.
+      given[name] ?? (text.startsWith("${{") ? "" : text),
     ]),
   );
 }

@@ -38,6 +38,28 @@ def branches_and_tags():
 
 
 @check
+def collections():
+    made = ada.create_collection("Tiny oQe", namespace="acme", description="Tiers")
+    raises(HfHubHTTPError, lambda: ada.create_collection("Tiny oQe", namespace="acme"), 409)
+    assert ada.create_collection("Tiny oQe", namespace="acme", exists_ok=True).slug == made.slug
+    raises(HfHubHTTPError, lambda: eve.create_collection("Mine", namespace="acme"), 403)
+    ada.add_collection_item(made.slug, REPO, "model", note="4.5 bpw")
+    ada.add_collection_item(made.slug, "acme/text", "dataset")
+    ada.add_collection_item(made.slug, REPO, "model", exists_ok=True)
+    raises(HfHubHTTPError, lambda: ada.add_collection_item(made.slug, "acme/none", "model"), 404)
+    items = ada.get_collection(made.slug).items
+    assert [(item.item_id, item.note) for item in items] == [(REPO, "4.5 bpw"), ("acme/text", None)]
+    ada.update_collection_item(made.slug, items[1].item_object_id, position=0, note="Rows")
+    ada.update_collection_metadata(made.slug, description="All tiers")
+    [found] = ada.list_collections(owner="acme", item=f"models/{REPO}")
+    assert found.description == "All tiers" and [item.note for item in found.items] == ["Rows", "4.5 bpw"]
+    ada.delete_collection_item(made.slug, items[0].item_object_id)
+    ada.delete_collection_item(made.slug, items[0].item_object_id, missing_ok=True)
+    ada.delete_collection(made.slug)
+    ada.delete_collection(made.slug, missing_ok=True)
+
+
+@check
 def list_repo_commits():
     titles = [commit.title for commit in ada.list_repo_commits(REPO, formatted=True)]
     assert titles[-1] == "initial commit" and titles[-2] == "Publish" and len(titles) == 5, titles

@@ -23,10 +23,10 @@ export function expectWholeTables(text: string) {
   }
 }
 
-/** A card without front matter, code blocks and comment: the text where Markdown and HTML apply. */
+/** A card without front matter, code blocks and comments: where Markdown and HTML apply. */
 export function prose(text: string): string {
   return text
     .replace(/^---\n[\s\S]*?^---\n/m, "")
     .replace(/^```[\s\S]*?^```/gm, "")
-    .replace(/^<!-- .* -->$/m, "");
+    .replace(/^<!-- .* -->$/gm, "");
 }

@@ -1,0 +1,106 @@
+import * as core from "@actions/core";
+import { renderSummary } from "../card/render.ts";
+import { costsSoFar, type RunCosts, runWords } from "../card/run-words.ts";
+import { describeAction } from "../github/occasion.ts";
+import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
+import type { Report } from "../ground/report.ts";
+import type { ActionInputs } from "../inputs/action-inputs.ts";
+import { type Inputs, parseInputs, type ReadInput, unusedInputs } from "../inputs/inputs.ts";
+import { type Published, publishModel } from "../pipeline.ts";
+import { gateFailures } from "../series/gate-failures.ts";
+import { readModel } from "../series-file/read-model.ts";
+import { findModel, readSeriesFile } from "../series-file/series-file.ts";
+import { openDependencies } from "./commands.ts";
+import { writeSummary } from "./job-summary.ts";
+import { numberStages, stagesOf } from "./stages.ts";
+
+/** Where a summary goes. */
+export const jobSummary = {
+  write: (text: string) => core.summary.addRaw(text).write(),
+  warn: (line: string) => core.warning(line),
+} as const;
+
+/** What one run of the Action has. */
+export interface ActionRun {
+  readonly asked: ActionInputs;
+  /** The inputs of the step. */
+  readonly read: ReadInput;
+  readonly occasion: string;
+  readonly report: Report;
+}
+
+/** Makes one series or a part of it, sets the outputs, writes the summary. Throws the failure. */
+export async function runSeries({ asked, read: given, ...run }: ActionRun): Promise<void> {
+  const { report, occasion } = run;
+  const read = asked.series === null ? given : await readSeries(asked.series, asked, given);
+  const inputs = parseInputs(read, process.env);
+  if (inputs.hubPullRequest)
+    throw new OqeError("BAD_INPUT", "hub-pull-request is not built yet", "Leave it out.");
+  const warnings = unusedInputs(read, inputs);
+  for (const line of warnings) report.warn(line);
+  const numbered = numberStages(report, stagesOf("publish", inputs));
+  const { traffic, ...dependencies } = openDependencies(inputs, numbered, occasion);
+  const published = await publishModel(inputs, dependencies).finally(() =>
+    report.info(runWords(costsSoFar(traffic))),
+  );
+  const unset = setOutputs(published, inputs);
+  await summarize(inputs, published, { warnings, costs: costsSoFar(traffic) });
+  const failure = published.failure ?? unset;
+  if (failure !== null) throw failure;
+}
+
+async function readSeries(name: string, { seriesFile }: ActionInputs, read: ReadInput) {
+  return readModel(findModel(await readSeriesFile(seriesFile), name), read);
+}
+
+/**
+ * Sets the outputs of action.yml. Gives the failure instead of throwing it, so that the caller can
+ * write the summary first.
+ */
+function setOutputs(
+  { plan, made, tiers, stopped }: Published,
+  { method }: Pick<Inputs, "method">,
+): OqeError | null {
+  const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
+  const pending = tiers.filter(({ outcome }) => outcome === "unfinished");
+  const outputs = {
+    repositories: JSON.stringify(tiers),
+    evaluations: JSON.stringify(Object.fromEntries(evaluations)),
+    changed: String(tiers.some((tier) => tier.outcome === "published")),
+    revision: plan.revision,
+    complete: String(stopped === null),
+    pending: JSON.stringify(pending.map(({ tier }) => tier)),
+    staged: JSON.stringify(method === "rounded" ? [] : pending.map(({ tier }) => tier)),
+  };
+  try {
+    for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
+    return null;
+  } catch (cause) {
+    return new OqeError(
+      "DISK",
+      `the outputs cannot be set: ${reasonOf(cause)}`,
+      "The tiers are finished. Check the runner's GITHUB_OUTPUT.",
+      cause,
+    );
+  }
+}
+
+function summarize(
+  inputs: Inputs,
+  { plan, made, tiers, expected, stopped }: Published,
+  { warnings, costs }: { readonly warnings: readonly string[]; readonly costs: RunCosts },
+): Promise<void> {
+  const { model, revision } = plan;
+  const facts = {
+    series: plan.tiers.map(({ modules: _, ...row }) => row),
+    base: { id: inputs.baseModel.kind === "hub" ? model : null, name: model, revision },
+    repositories: tiers,
+    made,
+    dryRun: inputs.dryRun,
+    private: inputs.private,
+    run: { ...costs, action: describeAction(process.env), expected },
+    warnings: [...warnings, ...gateFailures(made), ...(stopped === null ? [] : [stopped.message])],
+  };
+  return writeSummary(facts, { render: renderSummary, ...jobSummary });
+}

@@ -1,0 +1,43 @@
+import * as core from "@actions/core";
+import type { UpkeepCommand } from "../inputs/action-inputs.ts";
+import { parseInputs } from "../inputs/inputs.ts";
+import { readModel } from "../series-file/read-model.ts";
+import { readSeriesFile } from "../series-file/series-file.ts";
+import { checkAccess } from "../upkeep/access.ts";
+import { refreshCards } from "../upkeep/cards.ts";
+import { checkSeries } from "../upkeep/check.ts";
+import { pushCards } from "../upkeep/push-cards.ts";
+import { publishRelease } from "../upkeep/release.ts";
+import { reportResults } from "../upkeep/report.ts";
+import type { UpkeepRequest, UpkeepResult } from "../upkeep/upkeep-types.ts";
+import { openDependencies } from "./commands.ts";
+import { writeText } from "./job-summary.ts";
+import { type ActionRun, jobSummary } from "./series-run.ts";
+
+const runs: Readonly<Record<UpkeepCommand, (request: UpkeepRequest) => Promise<UpkeepResult>>> = {
+  check: checkSeries,
+  access: checkAccess,
+  cards: refreshCards,
+  "push-cards": pushCards,
+  release: publishRelease,
+  report: reportResults,
+};
+
+const tooLarge = "The summary of this run is too large for GitHub. The log has it.\n";
+
+/** A command that works on all models of the series file. Throws its failure. */
+export async function runUpkeep(
+  command: UpkeepCommand,
+  { asked, read, occasion, report }: ActionRun,
+): Promise<void> {
+  const file = await readSeriesFile(asked.seriesFile);
+  const environment = process.env;
+  const inputsOf: UpkeepRequest["inputsOf"] = (model) =>
+    parseInputs(readModel(model, read), environment);
+  const dependencies = openDependencies(asked, report, occasion);
+  const request = { ...dependencies, asked, file, inputsOf, environment };
+  const { outputs, summary, failure } = await runs[command](request);
+  for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
+  if (summary !== "") await writeText(summary, tooLarge, jobSummary);
+  if (failure !== null) throw failure;
+}

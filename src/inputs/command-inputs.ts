@@ -1,0 +1,102 @@
+import { OqeError } from "../ground/errors.ts";
+import { choice, parsed, plain } from "./input-kinds.ts";
+import type { InputRow } from "./input-row.ts";
+
+/** Commands that make one series, or a part of it. */
+export const seriesCommands = ["publish", "measure", "tune", "seal"] as const;
+/** Commands that work on all models of the series file. */
+export const upkeepCommands = [
+  "check",
+  "access",
+  "cards",
+  "push-cards",
+  "release",
+  "report",
+] as const;
+
+/** The names in a JSON list of models; null for an empty text. Throws BAD_INPUT. */
+function modelNames(text: string, input: string): readonly string[] | null {
+  if (text === "") return null;
+  const fault = () =>
+    new OqeError(
+      "BAD_INPUT",
+      `${input}: this is no JSON list of models`,
+      "Pass the output of check on, as the shipped series.yml does.",
+    );
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    throw fault();
+  }
+  if (!Array.isArray(list)) throw fault();
+  return list.map((one: unknown) => {
+    const name = typeof one === "string" ? one : (one as { name?: unknown } | null)?.name;
+    if (typeof name !== "string") throw fault();
+    return name;
+  });
+}
+
+/** Inputs of the Action alone: what it does, and for which models of the series file. */
+export const commandInputs = [
+  {
+    name: "command",
+    group: "Command",
+    workflow: true,
+    commands: [],
+    default: "publish",
+    ...choice(...seriesCommands, ...upkeepCommands),
+    doc:
+      "What the run does. `publish` makes and publishes one series. Three jobs can share it: " +
+      "`measure` leaves the sensitivity in the work folder, `tune` leaves finished tiers on the " +
+      "staging branches, `seal` publishes. The others work on all models of the series file: " +
+      "`check` finds what is to be made, `access` whether the token may write it; `cards`, " +
+      "`release` and `report` keep card pull requests, GitHub releases and issues up to date; " +
+      "`push-cards` sends merged cards to the Hub",
+  },
+  {
+    name: "series-file",
+    group: "Command",
+    workflow: true,
+    commands: [],
+    default: "series.yml",
+    ...plain("<file>"),
+    doc: "The series file: models and their options, in the folder that the workflow checked out",
+  },
+  {
+    name: "series",
+    group: "Command",
+    workflow: true,
+    commands: [],
+    default: "",
+    ...plain("<name>"),
+    doc:
+      "Name of one model of the series file. `publish`, `measure`, `tune` and `seal` then take all " +
+      "inputs of the model from there; only `tiers` and `revision` may be given beside it, to " +
+      "narrow the run. Empty means the inputs of the step",
+  },
+  {
+    name: "models",
+    group: "Command",
+    workflow: true,
+    commands: [],
+    default: "",
+    ...parsed("<json>", modelNames),
+    doc:
+      "What `check` found for this command, as its output has it: JSON list of models or of their " +
+      "names. Empty means that it is not known, because `check` did not run or failed",
+  },
+  {
+    name: "github-token",
+    group: "Command",
+    workflow: true,
+    commands: [],
+    default: "",
+    expression: `\${{ github.token }}`,
+    ...plain("<token>"),
+    doc:
+      "GitHub token for comments, card pull requests, releases and issues. Pull requests of the " +
+      "default one start no workflows; those of a GitHub App's or a personal token do. It is " +
+      "never logged",
+  },
+] as const satisfies readonly InputRow[];

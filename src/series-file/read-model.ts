@@ -1,0 +1,36 @@
+import { OqeError } from "../ground/errors.ts";
+import type { InputRow } from "../inputs/input-row.ts";
+import { type InputName, inputTable } from "../inputs/input-table.ts";
+import type { ReadInput } from "../inputs/inputs.ts";
+import type { SeriesModel } from "./series-file.ts";
+
+/** Inputs that narrow a run on a model of the series file. */
+const narrowing: readonly InputName[] = ["tiers", "revision"];
+
+/**
+ * The inputs of a model: those that describe it from the file, the others from the step. Throws
+ * BAD_INPUT for an input of the step that would change the model.
+ */
+export function readModel({ name, place, inputs }: SeriesModel, read: ReadInput): ReadInput {
+  const rows: readonly (InputRow & { readonly name: InputName })[] = inputTable;
+  const own = rows.filter((row) => row.workflow === undefined);
+  const given = (row: InputRow & { readonly name: InputName }) => {
+    const text = read(row.name).trim();
+    return text !== "" && text !== row.default;
+  };
+  const refused = own.find((row) => !narrowing.includes(row.name) && given(row));
+  if (refused !== undefined) {
+    throw new OqeError(
+      "BAD_INPUT",
+      `${refused.name} is given beside series "${name}", whose inputs are at ${place}`,
+      `Leave the input out, and set ${refused.name} there.`,
+    );
+  }
+  const isNarrowed = read("tiers").trim() !== "";
+  return (input) => {
+    if (!own.some((row) => row.name === input)) return read(input);
+    if (isNarrowed && (input === "target-bpw" || input === "target-size")) return "";
+    const narrowed = narrowing.includes(input) ? read(input).trim() : "";
+    return narrowed || (inputs[input] ?? "");
+  };
+}

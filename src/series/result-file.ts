@@ -1,0 +1,118 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as v from "valibot";
+import { asKnown, OqeError } from "../ground/errors.ts";
+import {
+  type Document,
+  flag,
+  line,
+  list,
+  object,
+  oneOf,
+  parse,
+  readJson,
+} from "../ground/schema.ts";
+import type { PublishedTier } from "./publish.ts";
+
+/** Text of several lines. It may come from the Hub, so who shows it must escape it. */
+const text = v.string("text");
+
+/** What a job did with one series, for the jobs that report it. Unknown fields are ignored. */
+const resultSchema = object({
+  format: oneOf([1]),
+  /** Name of the series in the series file. */
+  series: line,
+  /** The command that wrote this: `measure`, `tune`, `seal`, `publish`, `cards`. */
+  command: line,
+  /** False: the run stopped in time, and the next one goes on. */
+  complete: flag,
+  /** null: the run failed before it knew. `id` is null for a folder. */
+  base: v.nullable(object({ id: v.nullable(line), revision: line })),
+  tiers: list(
+    object({
+      tier: line,
+      repository: line,
+      /** One of `PublishedTier.outcome`, or of another version of this program. */
+      outcome: line,
+      /** Head of main after the run; null: there is no repository. */
+      commit: v.nullable(line),
+      url: line,
+    }),
+  ),
+  /** Markdown that the report shows, for example two proofs side by side. */
+  tables: list(object({ title: line, markdown: text })),
+  failure: v.nullable(object({ code: line, message: text, hint: text })),
+});
+export type SeriesResult = v.InferOutput<typeof resultSchema>;
+
+/** A run's end, as `publishModel` gives it; a run that threw has no tiers. */
+export interface RunEnd {
+  readonly plan: { readonly model: string; readonly revision: string } | null;
+  readonly tiers: readonly PublishedTier[];
+  readonly stopped: unknown;
+  readonly failure: unknown;
+}
+
+/** The result of a run. `isHub`: the base is on the Hub. */
+export function resultOf(
+  { series, command, isHub }: { series: string; command: string; isHub: boolean },
+  { plan, tiers, stopped, failure }: RunEnd,
+): SeriesResult {
+  return {
+    format: 1,
+    series,
+    command,
+    complete: stopped === null && failure === null,
+    base: plan && { id: isHub ? plan.model : null, revision: plan.revision },
+    tiers: tiers.map(({ tier, repository, outcome, commit, url }) => {
+      return { tier, repository, outcome, commit, url };
+    }),
+    tables: [],
+    failure: failure === null ? null : failureOf(failure),
+  };
+}
+
+function failureOf(failure: unknown): SeriesResult["failure"] {
+  const { code, message, hint } = asKnown(failure);
+  return { code, message, hint };
+}
+
+/** Writes `oqe-result-<series>.json` into a folder that exists; gives its path. */
+export async function writeResult(folder: string, result: SeriesResult): Promise<string> {
+  if (!/^\w[\w.-]{0,95}$/.test(result.series))
+    throw new OqeError("BAD_INPUT", `"${result.series}" cannot be part of a file's name`);
+  const path = join(folder, `oqe-result-${result.series}.json`);
+  await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
+  return path;
+}
+
+/** All results of a run's jobs, in the order of their paths. */
+export interface FoundResults {
+  readonly results: readonly SeriesResult[];
+  /** One sentence for each file that is no result. */
+  readonly unreadable: readonly string[];
+}
+
+/**
+ * Reads every `oqe-result-*.json` below a folder: each artifact may have a folder of its own. Never
+ * throws for what a file holds. A folder that is missing holds no results.
+ */
+export async function readResults(folder: string): Promise<FoundResults> {
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const results: SeriesResult[] = [];
+  const unreadable: string[] = [];
+  for (const name of names.filter((one) => /(^|[\\/])oqe-result-[^\\/]+\.json$/.test(one)).sort()) {
+    try {
+      results.push(parseResult(await readFile(join(folder, name), "utf8"), name));
+    } catch (error) {
+      unreadable.push(asKnown(error).message);
+    }
+  }
+  return { results, unreadable };
+}
+
+function parseResult(content: string, where: string): SeriesResult {
+  const hint = "Another version of oqe-publisher wrote it. Run the jobs again with one version.";
+  const document: Document = { where, code: "BAD_INPUT", hint };
+  return parse(resultSchema, readJson(content, document), document);
+}
