@@ -1,9 +1,6 @@
 import { cp } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Base, readBase } from "../src/base/base.ts";
-import { bundledCorpus } from "../src/calibration/corpus.ts";
-import { drawRows } from "../src/calibration/rows.ts";
-import { openTokenizer } from "../src/calibration/tokenizer.ts";
+import { readBase } from "../src/base/base.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import { type EvaluationRows, evaluateTiers } from "../src/evaluation/evaluate.ts";
 import type { Evaluation } from "../src/evaluation/evaluation-types.ts";
@@ -12,6 +9,7 @@ import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
+import { evaluationRows, secondRows } from "./support/evaluation-rows.ts";
 import { type Outcome, openBase, run } from "./support/forward-run.ts";
 import {
   byArchitecture,
@@ -33,35 +31,6 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-async function rowsFor(base: Base): Promise<EvaluationRows> {
-  const tokenizer = await openTokenizer(base.checkpoint.repository);
-  const corpus = await bundledCorpus("evaluation");
-  const rows = drawRows({
-    tokenizer,
-    corpus,
-    samples,
-    length,
-    seed: 3,
-    vocabularySize: Number(base.config.vocab_size),
-  });
-  const { sha256, tokens, domains } = rows;
-  return {
-    rows,
-    record: { source: corpus.name, sha256, samples, length, tokens, domains },
-    every: 1,
-  };
-}
-
-/** Rows 0, 2, 4, … as rows of their own. */
-function secondRows({ rows, record }: EvaluationRows): EvaluationRows {
-  const numbers = [...Array(rows.samples).keys()].filter((row) => row % 2 === 0);
-  const ids = new Uint32Array(new SharedArrayBuffer(4 * numbers.length * length));
-  for (const [i, row] of numbers.entries())
-    ids.set(rows.ids.subarray(row * length, (row + 1) * length), i * length);
-  const own = { ids, samples: numbers.length, rows: numbers.map((row) => rows.rows[row]!) };
-  return { rows: { ...rows, ...own }, record, every: 1 };
-}
-
 /** A tier's evaluation, and the rows that it used. */
 async function evaluationOf(
   model: string,
@@ -70,7 +39,7 @@ async function evaluationOf(
 ): Promise<{ evaluation: Evaluation; drawn: EvaluationRows }> {
   const own = await openKernel({ workers });
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
-  const drawn = of(await rowsFor(base));
+  const drawn = of(await evaluationRows(base, samples, length));
   const finished = await openFinished(await openFolder(tier), own);
   const limits = { "max-kl": 1e-9, "min-same-top": 0, "min-router-agreement": 0 };
   try {

@@ -7,7 +7,7 @@ import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { tuningSettings } from "../quantize/tuning-settings.ts";
+import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
@@ -146,7 +146,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
       tokens: tuning.rows.tokens,
       repaired:
         repair?.includes("router") === true && shape.experts !== null
-          ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples)
+          ? tuning.rows.length * gateRowsOf(tuningSettings, tuning.rows, shape.hidden)
           : 0,
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
