@@ -3,10 +3,13 @@ import { parse, stringify } from "yaml";
 import { describeInput, type InputRow } from "../src/inputs/input-row.ts";
 import { inputTable } from "../src/inputs/input-table.ts";
 import { inputSchema } from "../src/inputs/json-schema.ts";
+import { seriesSchema } from "../src/series-file/json-schema.ts";
+import { seriesKeys } from "../src/series-file/series-keys.ts";
 
 /**
- * Writes what is made from the input table (src/inputs): the inputs of action.yml, the tables of
- * README.md and docs/inputs.schema.json. With `--check` it changes nothing, and fails for a file
+ * Writes what is made from the tables of inputs (src/inputs) and of the keys of the series file
+ * (src/series-file): the inputs of action.yml, the tables of README.md and docs/series-file.md, and
+ * both JSON Schemas in docs/. With `--check` it changes nothing, and fails for a file
  * that is not current.
  */
 const rows: readonly InputRow[] = inputTable;
@@ -42,17 +45,32 @@ export function renderReadme(readme: string, action: string): string {
   return replaceBlock(withInputs, "outputs", table(["Output", "Meaning"], outputRows));
 }
 
+/** docs/series-file.md with the table of keys between its markers. */
+export function renderSeriesPage(page: string): string {
+  const keys = seriesKeys.map((key) => [
+    code(key.name),
+    key.default === "" ? "" : code(key.default),
+    key.doc,
+  ]);
+  return replaceBlock(page, "keys", table(["Key", "Default", "Meaning"], keys));
+}
+
 /** docs/inputs.schema.json. */
 export function renderSchema(): string {
   return `${JSON.stringify(inputSchema(), null, 2)}\n`;
 }
 
-function replaceBlock(readme: string, name: string, content: string): string {
-  const [before, rest, ...more] = readme.split(`<!-- ${name} -->`);
+/** docs/series.schema.json. */
+export function renderSeriesSchema(): string {
+  return `${JSON.stringify(seriesSchema(), null, 2)}\n`;
+}
+
+function replaceBlock(page: string, name: string, content: string): string {
+  const [before, rest, ...more] = page.split(`<!-- ${name} -->`);
   const after = rest?.split(`<!-- /${name} -->`);
   if (more.length > 0 || after?.length !== 2) {
     throw new Error(
-      `README.md must have <!-- ${name} --> and, after it, <!-- /${name} -->, each once`,
+      `the page must have <!-- ${name} --> and, after it, <!-- /${name} -->, each once`,
     );
   }
   return `${before}<!-- ${name} -->\n${content}\n<!-- /${name} -->${after[1]}`;
@@ -80,6 +98,8 @@ if (import.meta.main) {
     "action.yml": action,
     "README.md": renderReadme(await read("README.md"), action),
     "docs/inputs.schema.json": renderSchema(),
+    "docs/series-file.md": renderSeriesPage(await read("docs/series-file.md")),
+    "docs/series.schema.json": renderSeriesSchema(),
   };
   for (const [path, text] of Object.entries(made)) {
     if ((await read(path).catch(() => "")) === text) continue;

@@ -9,13 +9,14 @@ import { seededRandom } from "../src/calibration/random.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 
 /**
- * `node bench/kills.ts [--kills 30] [--seed 1] [--model <folder>]` publishes a model to a local
- * Hub, with few rows, and ends runs by SIGKILL at random moments: a third after some time, the
- * others while one of their writes to the Hub is answered. Every second kill takes the work folder
- * too. When a run gets through, main is compared with that of a run that nobody killed, and
- * the next series starts on an empty Hub. Prints what was killed, and how many parts were made more
- * than once. Ends with 1 for other bytes, for a reader who saw a part of a tier on main, and if a
- * kill cost more than one block.
+ * `node bench/kills.ts [--kills 30] [--seed 1] [--model <folder>] [--cli dist/cli.js]` publishes a
+ * model to a local Hub, with few rows, and ends runs by SIGKILL at random moments: a third after
+ * some time, the others while one of their writes to the Hub is answered. Every second kill takes
+ * the work folder too. When a run gets through, main is compared with that of a run that nobody
+ * killed, and the next series starts on an empty Hub. Prints what was killed, how many parts were
+ * made more than once, and how many blocks were measured more than once. Ends with 1 for other
+ * bytes, for a reader who saw a part of a tier on main, and if a kill cost more than one block of
+ * tuning, or more than two of measuring: one that was being sent, and one that waited for it.
  */
 const root = fileURLToPath(new URL("../", import.meta.url));
 const { values } = parseArgs({
@@ -23,6 +24,7 @@ const { values } = parseArgs({
     kills: { type: "string", default: "30" },
     seed: { type: "string", default: "1" },
     model: { type: "string", default: `${root}test/models/nemotron-nano-tiny` },
+    cli: { type: "string", default: `${root}dist/cli.js` },
   },
 });
 const random = seededRandom(Number(values.seed));
@@ -57,15 +59,11 @@ const isWrite = ({ method, url }: SeenRequest) =>
 async function publish(hub: LocalHub, work: string, moment: Moment): Promise<Ended> {
   const args = ["publish", "base/tiny", "--namespace", "acme", "--tiers", tiers.join(",")];
   const started = performance.now();
-  const child = spawn(
-    process.execPath,
-    [`${root}dist/cli.js`, ...args, "--work-dir", work, ...rows],
-    {
-      detached: true,
-      stdio: ["ignore", "ignore", "pipe"],
-      env: { PATH: process.env.PATH, HF_ENDPOINT: hub.url, HF_TOKEN: "hf_ofTheBench" },
-    },
-  );
+  const child = spawn(process.execPath, [values.cli, ...args, "--work-dir", work, ...rows], {
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { PATH: process.env.PATH, HF_ENDPOINT: hub.url, HF_TOKEN: "hf_ofTheBench" },
+  });
   let log = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     log += text;
@@ -113,6 +111,7 @@ const text = (main: ReturnType<typeof mainOf>) =>
   JSON.stringify([...main].map(([repository, files]) => [repository, [...files].sort()]));
 const partsIn = (log: string) =>
   [...log.matchAll(/: (\d+) parts made$/gm)].reduce((sum, [, parts]) => sum + Number(parts), 0);
+const measuredIn = (log: string) => [...log.matchAll(/block \d+ of \d+.*: measured$/gm)].length;
 const stageOf = (log: string) => log.matchAll(/^(\S.*)$/gm);
 
 const whole = await openHub(() => {});
@@ -124,8 +123,10 @@ const allWrites = writes;
 const parts = partsIn(undisturbed.log);
 const blocks = [...undisturbed.log.matchAll(/: (\d+) parts made$/gm)].map((found) => +found[1]!);
 const most = Math.max(...blocks);
+const measured = measuredIn(undisturbed.log);
 console.log(
-  `undisturbed: ${undisturbed.seconds.toFixed(1)} s, ${parts} parts, at most ${most} a block`,
+  `undisturbed: ${undisturbed.seconds.toFixed(1)} s, ${parts} parts, at most ${most} a block; ` +
+    `${measured} blocks measured`,
 );
 
 let kills = 0;
@@ -142,6 +143,7 @@ while (kills < wanted) {
   });
   let work = join(scratch, `work-${folders++}`);
   let made = 0;
+  let measuredNow = 0;
   let killed = 0;
   for (;;) {
     const isLast = kills >= wanted;
@@ -150,6 +152,7 @@ while (kills < wanted) {
     const sent = { writes: 1 + Math.floor(at * allWrites) };
     const run = await publish(hub, work, isLast ? {} : kills % 3 === 0 ? timed : sent);
     made += partsIn(run.log);
+    measuredNow += measuredIn(run.log);
     if (run.code === 0) break;
     const stage = [...stageOf(run.log)].at(-1)?.[1] ?? "start";
     if (run.code !== null) throw new Error(`not killed: ${run.log}`);
@@ -165,6 +168,7 @@ while (kills < wanted) {
   }
   const isSame = text(mainOf(hub)) === text(expected);
   const twice = made - parts;
+  const measuredTwice = measuredNow - measured;
   if (!isSame) {
     for (const [repository, files] of mainOf(hub))
       for (const [path, hash] of expected.get(repository)!)
@@ -172,9 +176,11 @@ while (kills < wanted) {
   }
   console.log(
     `published after ${killed} kills: ${isSame ? "the same bytes" : "OTHER BYTES"}, ` +
-      `${twice} parts made twice, ${incomplete} incomplete views of main`,
+      `${twice} parts made twice, ${measuredTwice} blocks measured twice, ` +
+      `${incomplete} incomplete views of main`,
   );
-  if (!isSame || incomplete > 0 || twice > killed * most) faults++;
+  const isCostly = twice > killed * most || measuredTwice > 2 * killed;
+  if (!isSame || incomplete > 0 || isCostly) faults++;
   await hub.close();
 }
 if (faults === 0) await rm(scratch, { recursive: true, force: true });

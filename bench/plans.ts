@@ -41,7 +41,7 @@ const measureModel = (
 ): Promise<Sensitivity> => {
   const { repository } = base.checkpoint;
   const identity = {
-    engine: { name: "oqe-publisher", version: "bench", kernelSha256: kernel.sha256 },
+    engine: { name: "oqe-publisher", version: "bench", recipe: 1, kernelSha256: kernel.sha256 },
     base: { id: null, name: repository.name, revision: repository.revision },
     proxy,
   };

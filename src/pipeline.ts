@@ -7,6 +7,8 @@ import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
+import { checkTags, finishSeries } from "./series/announce.ts";
+import type { Announcing, FinishedSeries } from "./series/announce-types.ts";
 import { receiptsOf, rehearseCard } from "./series/card-files.ts";
 import { whileLocked } from "./series/folder-lock.ts";
 import {
@@ -16,7 +18,6 @@ import {
   type PlaceInputs,
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
-import { type PublishedTier, publishTiers } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
@@ -39,6 +40,7 @@ import {
   type Sources,
   sourceNames,
 } from "./series/sources.ts";
+import { checkStaging, stagingPlace } from "./series/staging-claim.ts";
 import { TimeIsUp, TimeLimit } from "./series/time-limit.ts";
 
 /** The outside world, passed in. */
@@ -48,6 +50,10 @@ export interface Dependencies {
   readonly openKernel: () => Promise<Kernel>;
   /** What started the run, for the commits: `tag v1.2.0 of acme/models`; empty: unknown. */
   readonly occasion: string;
+  /** What a published series gets besides its files; nothing if it is missing. */
+  readonly announcing?: Announcing;
+  /** Whether a published tier stays if the new one is worse beyond its error. Default: no. */
+  readonly keepsBetter?: boolean;
 }
 
 /** Dependencies with the base and the kernel open. */
@@ -56,17 +62,15 @@ interface Opened extends Dependencies {
   readonly kernel: Kernel;
 }
 
-export interface Published {
+/** `failure`: the entry reports the tiers first, then throws it. */
+export interface Published extends FinishedSeries {
   readonly plan: SeriesPlan;
-  readonly tiers: readonly PublishedTier[];
   /** Receipts of the tiers that had to be made. */
   readonly made: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
   readonly stopped: TimeIsUp | null;
-  /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
-  readonly failure: unknown;
 }
 
 /** A series plan and its sources. */
@@ -146,42 +150,47 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
  */
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
-  const { hubToken, private: isPrivate, until } = inputs;
-  const { report, occasion } = dependencies;
+  const { private: isPrivate, until } = inputs;
+  const { report, occasion, announcing, keepsBetter = false } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
-  const checkToken = () => checkRights(hub, { hubToken, namespace }, report);
-  const writable = dryRun ? null : await report.stage("Check the token", checkToken);
+  const checkToken = () => checkRights(hub, { namespace }, report);
+  // A job that only measures holds no token that may write.
+  const readsOnly = dryRun || until === "measured";
+  const writable = readsOnly ? null : await report.stage("Check the token", checkToken);
   const connected = { ...dependencies, connect: () => hub };
   return withBase(baseModel, connected, withWeights, async (opened) => {
     const { base } = opened;
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
     const { files: baseFiles } = base.checkpoint.repository;
-    const looking = { hubToken, overwrite, baseFiles, report };
+    const looking = { overwrite, baseFiles, report };
     const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
-    if (!dryRun) await checkWrites(hub, states, { writable, report });
+    if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
-    const publishing = { hub, drafts, states, pending, dryRun, isPrivate, report, occasion };
+    if (!dryRun) await checkTags({ hub, states }, pending, announcing?.tag ?? null);
+    const how = { readsOnly, isPrivate, keepsBetter, report, occasion };
+    const publishing = { hub, drafts, states, pending, ...how };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
       const plan = seriesPlan(base, policy, plans);
-      const done = await publishTiers({ ...publishing, made: [], reached: null });
+      const done = await finishSeries({ ...publishing, made: [], reached: null }, announcing);
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
+    if (!readsOnly) await checkStaging(hub, pending);
     const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
     const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const making = { ...drafted, staging: dryRun ? null : { hub, private: isPrivate } };
+    const making = { ...drafted, staging: readsOnly ? null : { hub, private: isPrivate } };
     return whileLocked(placesOf(rehearsed), async () => {
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
       const reached = stopped === null && until !== "measured" ? staged : "unfinished";
-      const published = await publishTiers({ ...publishing, made, reached });
+      const published = await finishSeries({ ...publishing, made, reached }, announcing);
       return { ...run, made: receiptsOf(made), stopped, ...published };
     });
   });
@@ -239,22 +248,20 @@ async function makeTiers(
   { sources, rows, staging }: Drafted & Pick<FoldersRequest, "staging">,
   opened: Opened,
 ) {
-  const { baseModel, overwrite, tiers, policy, floors, gates, until } = inputs;
-  const { domainWeights, workDir, memoryLimit } = inputs;
+  const { tiers, policy, floors, gates, until, domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
   const timeLimit = new TimeLimit(inputs.timeLimit);
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
-    const { mostWaiting } = fit;
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, mostWaiting };
-    const sensitivity = await obtainSensitivity(measuring, opened);
+    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
+    const place = { staging: staging && stagingPlace(staging, rehearsed[0]!) };
+    const sensitivity = await obtainSensitivity({ ...measuring, ...place, ...fit }, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };
     const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
-    const replacing = { baseModel, overwrite };
-    const making = { base, runs, replacing, gates, rows, staging, timeLimit, ...fit };
+    const making = { base, runs, replacing: inputs, gates, rows, staging, timeLimit, ...fit };
     const make = () => makeFolders({ ...making, kernel, report });
     return { plan, made: await report.stage("Quantize", make), expected, stopped: null };
   } catch (error) {

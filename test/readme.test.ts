@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { renderAction, renderReadme, renderSchema } from "../.ci/input-tables.ts";
+import {
+  renderAction,
+  renderReadme,
+  renderSchema,
+  renderSeriesPage,
+  renderSeriesSchema,
+} from "../.ci/input-tables.ts";
 import { exitCodes } from "../src/ground/errors.ts";
 import type { InputRow } from "../src/inputs/input-row.ts";
 import { inputTable } from "../src/inputs/input-table.ts";
@@ -69,6 +75,36 @@ describe("docs/inputs.schema.json", () => {
   });
 });
 
+describe("docs/series-file.md and docs/series.schema.json", () => {
+  test("are made from the keys of the series file (else: node .ci/input-tables.ts)", async () => {
+    const page = await read("docs/series-file.md");
+    expect(page).toBe(renderSeriesPage(page));
+    expect(await read("docs/series.schema.json")).toBe(renderSeriesSchema());
+  });
+
+  test("have every input of a model, and none that belongs to the workflow", () => {
+    const { properties } = JSON.parse(renderSeriesSchema());
+    const { models, defaults } = properties;
+    const own = ["name", "runner", "timeout-minutes", "environment", "collection"];
+    const ofWorkflow = ["hub-endpoint", "hub-token", "work-dir", "dry-run"];
+    const inputs = rows.filter(
+      ({ name, group }) => group !== "Command" && !ofWorkflow.includes(name),
+    );
+    const keys = [...own, ...inputs.map(({ name }) => name)].sort();
+    expect(Object.keys(models.items.properties).sort()).toEqual(keys);
+    const single = ["base-model", "name", "revision"];
+    expect(Object.keys(defaults.properties).sort()).toEqual(
+      keys.filter((key) => !single.includes(key)),
+    );
+    expect(models.items.properties).toMatchObject({
+      tiers: { anyOf: [{ type: ["string", "number"] }, { type: "array" }] },
+      "max-kl": { anyOf: [{ type: ["string", "number"] }, { type: "object" }] },
+      verify: { type: "boolean", default: true },
+      "timeout-minutes": { type: "integer", default: 350 },
+    });
+  });
+});
+
 describe("README.md", () => {
   test("names the oldest Node that package.json allows, and docs/errors.md the same", async () => {
     const { engines } = JSON.parse(await read("package.json"));
@@ -106,7 +142,7 @@ describe("README.md", () => {
       "<!-- outputs -->",
       "<!-- /outputs -->",
     ]) {
-      expect(() => renderReadme(blank.replace(marker, ""), action)).toThrow(/README\.md must have/);
+      expect(() => renderReadme(blank.replace(marker, ""), action)).toThrow(/the page must have/);
     }
   });
 });

@@ -46,7 +46,7 @@ async function openScene(folder: string, length: number): Promise<Scene> {
 }
 
 const identity = (name: string) => ({
-  engine: { name: "oqe-publisher", version: "0", kernelSha256: "0" },
+  engine: { name: "oqe-publisher", version: "0", recipe: 1, kernelSha256: "0" },
   base: { id: null, name, revision: "0" },
   proxy: null,
 });

@@ -44,7 +44,7 @@ beforeAll(async () => {
     probeSize: { samples, longest: 128 },
     domainWeights: {},
     identity: {
-      engine: { name: "oqe-publisher", version: "0", kernelSha256: "0" },
+      engine: { name: "oqe-publisher", version: "0", recipe: 1, kernelSha256: "0" },
       base: { id: null, name: "tied", revision: "0" },
       proxy: null,
     },

@@ -1,4 +1,3 @@
-import { formatFloors } from "../plan/floors.ts";
 import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { evaluationFacts } from "./evaluation-facts.ts";
@@ -12,6 +11,7 @@ import {
 } from "./figures.ts";
 import { highlightRows } from "./highlights.ts";
 import { licenceMetadata } from "./licence.ts";
+import { machineFacts } from "./machine-facts.ts";
 import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
 import type { PictureName, PicturePath } from "./pictures.ts";
 import { reproduceFacts } from "./reproduce.ts";
@@ -227,45 +227,5 @@ function useFacts(receipt: Receipt) {
     word: shellWord(receipt.repository),
     literal: pythonString(receipt.repository),
     published: receipt.repository.includes("/"),
-  };
-}
-
-/** A summary of the receipt for tools that read cards. */
-function machineFacts(receipt: Receipt) {
-  const { engine, base, plan, evaluation } = receipt;
-  const {
-    propagation,
-    repair,
-    floors,
-    domainWeights: _,
-    proxy,
-    sensitivity,
-    ...options
-  } = receipt.options;
-  return {
-    engine: engine.name,
-    version: engine.version,
-    kernelSha256: engine.kernelSha256,
-    base: base.id,
-    revision: base.revision,
-    tier: plan.tier,
-    ...options,
-    ...(propagation !== null && { propagation }),
-    ...(repair !== null && { repair }),
-    ...(floors !== null && { floors: formatFloors(floors) }),
-    ...(proxy !== null && { sensitivityProxy: proxy }),
-    ...(sensitivity !== null && { sensitivitySha256: sensitivity }),
-    ...(receipt.calibration !== null && { calibrationSha256: receipt.calibration.sha256 }),
-    ...(receipt.evaluationRows !== null && { evaluationSha256: receipt.evaluationRows.sha256 }),
-    bpw: plan.bpw,
-    fileBpw: plan.fileBpw,
-    bytes: plan.bytes,
-    ...(evaluation !== null && {
-      meanKl: evaluation.meanKl,
-      forcedMeanKl: evaluation.forcedMeanKl,
-      sameTop: evaluation.sameTop,
-      perplexityRatio: evaluation.perplexityRatio,
-      ...(evaluation.routerAgreement !== null && { routerAgreement: evaluation.routerAgreement }),
-    }),
   };
 }

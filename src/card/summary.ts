@@ -7,7 +7,7 @@ import { knownFigures, tierRows } from "./series-rows.ts";
 import { kindRatios } from "./tuning-facts.ts";
 
 /** The outcome of one repository. If it is `failed`, commit and error say why. */
-export type Outcome = "published" | "unchanged" | "dry-run" | "failed" | "staged" | "unfinished";
+export type Outcome = keyof typeof outcomes;
 
 /** Results of a run for the Action's job summary. */
 export interface SummaryFacts {
@@ -22,6 +22,8 @@ export interface SummaryFacts {
   }[];
   /** Receipts of the tiers that the run made. */
   readonly made: readonly Receipt[];
+  /** New tiers that were not published, because the published ones are better. Default: none. */
+  readonly kept?: readonly { readonly words: string; readonly table: string }[];
   readonly dryRun: boolean;
   /** True if the repositories are private: then GitHub cannot show their pictures. */
   readonly private: boolean;
@@ -36,14 +38,15 @@ export interface SummaryFacts {
   readonly warnings: readonly string[];
 }
 
-const outcomes: Readonly<Record<Outcome, string>> = {
+const outcomes = {
   published: "published",
   unchanged: "unchanged: the repository held exactly this already",
   "dry-run": "dry run: not published",
   staged: "finished on its staging branch; main is unchanged",
   unfinished: "not finished: the next run goes on with it",
   failed: "failed: see the error; the commit is the head of main after it",
-};
+  kept: "the published tier stays: the new one is worse beyond its error",
+} as const;
 
 /** The facts of `templates/summary.md.jinja`. */
 export type SummaryView = ReturnType<typeof summaryView>;
@@ -71,6 +74,12 @@ export function summaryView(facts: SummaryFacts) {
       })),
     ),
     losses: lossRows(facts.made),
+    kept: table(
+      ["words", "table"],
+      (facts.kept ?? []).map(({ words, table: markdown }) => {
+        return { words: prose(words), table: markdown };
+      }),
+    ),
     warnings: [
       ...facts.warnings.map(prose),
       ...facts.made.flatMap(({ plan, warnings }) =>

@@ -1,8 +1,9 @@
 import * as core from "@actions/core";
-import { describeOccasion, readOccasion } from "../github/occasion.ts";
+import { describeOccasion, isUnattended, readOccasion, tagOf } from "../github/occasion.ts";
 import { actionsReport } from "../ground/report.ts";
 import { isUpkeep, parseActionInputs } from "../inputs/action-inputs.ts";
 import type { InputName } from "../inputs/input-table.ts";
+import { keepFailure } from "./run-result.ts";
 import { runSeries } from "./series-run.ts";
 import { runUpkeep } from "./upkeep-run.ts";
 
@@ -12,8 +13,13 @@ export async function runAction(): Promise<void> {
   const asked = parseActionInputs(read, process.env);
   for (const token of [asked.hubToken, asked.githubToken])
     if (token !== null) core.setSecret(token);
-  const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
-  const run = { asked, read, occasion, report: actionsReport() };
+  const event = await readOccasion();
+  const occasion = describeOccasion(event, process.env.GITHUB_REPOSITORY);
+  const run = {
+    ...{ asked, read, occasion, tag: tagOf(event), report: actionsReport() },
+    isUnattended: isUnattended(process.env),
+  };
   const { command } = asked;
-  return isUpkeep(command) ? runUpkeep(command, run) : runSeries(run);
+  if (!isUpkeep(command)) return runSeries(run);
+  return keepFailure(asked, () => runUpkeep(command, run));
 }

@@ -7,7 +7,7 @@ import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type Report, terminalReport } from "../ground/report.ts";
 import { didYouMean } from "../ground/suggestion.ts";
-import { connectHub } from "../hub/client.ts";
+import { connectHub, type HubOptions } from "../hub/client.ts";
 import { newTraffic, type Traffic } from "../hub/traffic.ts";
 import { choice, wholeNumber } from "../inputs/input-kinds.ts";
 import type { InputName } from "../inputs/input-table.ts";
@@ -153,7 +153,11 @@ function commandUntil(until: Flags[string] = "published"): string {
  * connections send and receive.
  */
 export function openDependencies(
-  { hubEndpoint, hubToken, workers }: Pick<Inputs, "hubEndpoint" | "hubToken" | "workers">,
+  {
+    hubEndpoint,
+    hubToken,
+    workers,
+  }: Pick<Inputs, "hubEndpoint" | "workers"> & { readonly hubToken: HubOptions["token"] },
   report: Report,
   occasion: string,
 ): Dependencies & { readonly traffic: Traffic } {

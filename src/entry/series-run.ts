@@ -12,7 +12,9 @@ import { gateFailures } from "../series/gate-failures.ts";
 import { readModel } from "../series-file/read-model.ts";
 import { findModel, readSeriesFile } from "../series-file/series-file.ts";
 import { openDependencies } from "./commands.ts";
+import { hubAccess } from "./hub-access.ts";
 import { writeSummary } from "./job-summary.ts";
+import { keepResult } from "./run-result.ts";
 import { numberStages, stagesOf } from "./stages.ts";
 
 /** Where a summary goes. */
@@ -27,31 +29,47 @@ export interface ActionRun {
   /** The inputs of the step. */
   readonly read: ReadInput;
   readonly occasion: string;
+  /** The tag that started the run; null: none did. */
+  readonly tag: string | null;
+  /** Whether the run was started by a schedule or a webhook, so that nobody watches it. */
+  readonly isUnattended: boolean;
   readonly report: Report;
 }
 
 /** Makes one series or a part of it, sets the outputs, writes the summary. Throws the failure. */
-export async function runSeries({ asked, read: given, ...run }: ActionRun): Promise<void> {
-  const { report, occasion } = run;
-  const read = asked.series === null ? given : await readSeries(asked.series, asked, given);
+export function runSeries(run: ActionRun): Promise<void> {
+  return keepResult(run.asked, () => makeSeries(run));
+}
+
+async function makeSeries({ asked, read: given, ...run }: ActionRun) {
+  const { report, occasion, tag } = run;
+  const model = asked.series === null ? null : await findSeries(asked.series, asked);
+  const read = model === null ? given : readModel(model, given);
   const inputs = parseInputs(read, process.env);
   if (inputs.hubPullRequest)
     throw new OqeError("BAD_INPUT", "hub-pull-request is not built yet", "Leave it out.");
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
   const numbered = numberStages(report, stagesOf("publish", inputs));
-  const { traffic, ...dependencies } = openDependencies(inputs, numbered, occasion);
-  const published = await publishModel(inputs, dependencies).finally(() =>
+  const { traffic, ...dependencies } = openDependencies(
+    { ...inputs, hubToken: hubAccess(asked, inputs) },
+    numbered,
+    occasion,
+  );
+  const collection = model?.collection ? model.name : null;
+  const announcing = { tag, collection, isWhole: given("tiers").trim() === "" };
+  const making = { ...dependencies, keepsBetter: run.isUnattended, announcing };
+  const published = await publishModel(inputs, making).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
   );
   const unset = setOutputs(published, inputs);
   await summarize(inputs, published, { warnings, costs: costsSoFar(traffic) });
-  const failure = published.failure ?? unset;
-  if (failure !== null) throw failure;
+  const isHub = inputs.baseModel.kind === "hub";
+  return { ...published, isHub, failure: published.failure ?? unset };
 }
 
-async function readSeries(name: string, { seriesFile }: ActionInputs, read: ReadInput) {
-  return readModel(findModel(await readSeriesFile(seriesFile), name), read);
+async function findSeries(name: string, { seriesFile }: ActionInputs) {
+  return findModel(await readSeriesFile(seriesFile), name);
 }
 
 /**
@@ -88,7 +106,7 @@ function setOutputs(
 
 function summarize(
   inputs: Inputs,
-  { plan, made, tiers, expected, stopped }: Published,
+  { plan, made, tiers, comparisons, expected, stopped }: Published,
   { warnings, costs }: { readonly warnings: readonly string[]; readonly costs: RunCosts },
 ): Promise<void> {
   const { model, revision } = plan;
@@ -97,6 +115,7 @@ function summarize(
     base: { id: inputs.baseModel.kind === "hub" ? model : null, name: model, revision },
     repositories: tiers,
     made,
+    kept: comparisons.filter(({ isWorse }) => isWorse),
     dryRun: inputs.dryRun,
     private: inputs.private,
     run: { ...costs, action: describeAction(process.env), expected },

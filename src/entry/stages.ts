@@ -9,6 +9,7 @@ type StageInputs = Pick<Inputs, "policy" | "sensitivity" | "tiers" | "dryRun" | 
  */
 export function stagesOf(command: string, inputs: StageInputs): readonly string[] {
   const { policy, sensitivity, tiers, dryRun, until } = inputs;
+  const readsOnly = dryRun || until === "measured";
   const measures = policy === "measured" && sensitivity === null;
   const rows = ["Draw the rows"];
   const measuring = ["Estimate the run", ...(measures ? ["Measure"] : [])];
@@ -22,7 +23,7 @@ export function stagesOf(command: string, inputs: StageInputs): readonly string[
       return [open, ...rows, ...measuring, "Quantize"];
     case "publish":
       return [
-        ...(dryRun ? [] : ["Check the token"]),
+        ...(readsOnly ? [] : ["Check the token"]),
         ...[open, ...rows, "Look at the tier repositories"],
         ...(dryRun ? [] : ["Check the cards"]),
         ...measuring,

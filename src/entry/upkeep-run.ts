@@ -7,10 +7,11 @@ import { checkAccess } from "../upkeep/access.ts";
 import { refreshCards } from "../upkeep/cards.ts";
 import { checkSeries } from "../upkeep/check.ts";
 import { pushCards } from "../upkeep/push-cards.ts";
-import { publishRelease } from "../upkeep/release.ts";
+import { releaseTag } from "../upkeep/release.ts";
 import { reportResults } from "../upkeep/report.ts";
 import type { UpkeepRequest, UpkeepResult } from "../upkeep/upkeep-types.ts";
 import { openDependencies } from "./commands.ts";
+import { hubAccess } from "./hub-access.ts";
 import { writeText } from "./job-summary.ts";
 import { type ActionRun, jobSummary } from "./series-run.ts";
 
@@ -19,7 +20,7 @@ const runs: Readonly<Record<UpkeepCommand, (request: UpkeepRequest) => Promise<U
   access: checkAccess,
   cards: refreshCards,
   "push-cards": pushCards,
-  release: publishRelease,
+  release: releaseTag,
   report: reportResults,
 };
 
@@ -34,7 +35,11 @@ export async function runUpkeep(
   const environment = process.env;
   const inputsOf: UpkeepRequest["inputsOf"] = (model) =>
     parseInputs(readModel(model, read), environment);
-  const dependencies = openDependencies(asked, report, occasion);
+  const dependencies = openDependencies(
+    { ...asked, hubToken: hubAccess(asked, asked) },
+    report,
+    occasion,
+  );
   const request = { ...dependencies, asked, file, inputsOf, environment };
   const { outputs, summary, failure } = await runs[command](request);
   for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);

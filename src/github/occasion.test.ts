@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { describeOccasion } from "./occasion.ts";
+import { describeOccasion, isUnattended } from "./occasion.ts";
 
 test("a tag push is described by its tag, another event by its commit", () => {
   const push = { eventName: "push", ref: "refs/tags/v1.2.0", sha: "a".repeat(40) };
@@ -15,6 +15,24 @@ test("a tag push is described by its tag, another event by its commit", () => {
   );
   expect(describeOccasion(push)).toBe("");
   expect(describeOccasion(null, "acme/models")).toBe("");
+});
+
+test("a hostile tag stays on one line", () => {
+  const push = { eventName: "push", ref: "refs/tags/v1\r\n::error::x", sha: "" };
+  expect(describeOccasion(push, "acme/models")).toBe("tag v1 ::error::x of acme/models");
+});
+
+test.each([
+  [true, "schedule", "ada", "refs/heads/main"],
+  [true, "repository_dispatch", "ada", "refs/heads/main"],
+  [false, "workflow_dispatch", "ada", "refs/heads/main"],
+  [true, "workflow_dispatch", "github-actions[bot]", "refs/heads/main"],
+  [false, "workflow_dispatch", "github-actions[bot]", "refs/tags/v1.0.0"],
+  [false, "push", "dependabot[bot]", "refs/heads/main"],
+  [false, undefined, undefined, undefined],
+])("unattended is %s for %s by %s at %s", (expected, event, actor, ref) => {
+  const environment = { GITHUB_EVENT_NAME: event, GITHUB_ACTOR: actor, GITHUB_REF: ref };
+  expect(isUnattended(environment)).toBe(expected);
 });
 
 // The toolkit reads the environment when it is loaded, so each case is a process of its own.

@@ -19,7 +19,7 @@ export type ErrorCode =
   | "DISK" // the disk is full, or a folder cannot be used
   | "MEMORY" // the run needs more memory than there is
   | "TIME" // the run stopped, as time-limit says
-  | "GATE" // a tier failed its gate, or its files or figures differ from its receipt
+  | "GATE" // a tier failed its gate, differs from its receipt, or is worse than the published one
   | "TEMPLATE" // a card template names an unknown fact, or does not parse
   | "KERNEL" // the WebAssembly kernel trapped or cannot be loaded
   | "INTERNAL"; // a bug of this program

@@ -30,6 +30,14 @@ export function create(
   target: UploadTarget,
   isPrivate: boolean,
 ): Promise<boolean> {
+  if (transport.access === "keyless") {
+    throw new OqeError(
+      "FORBIDDEN",
+      `${target.id} does not exist, and a keyless run cannot make it`,
+      `Make it at ${transport.endpoint}/new and name this workflow in its settings, ` +
+        '"Trusted Publishers". Or pass hub-token once.',
+    );
+  }
   return isMade(transport, target, () =>
     createRepo({
       repo: { type: "model", name: target.id },

@@ -7,7 +7,11 @@ import { place } from "./origin.ts";
 import type { Transport } from "./transport.ts";
 
 const text = v.fallback(v.optional(v.string()), undefined);
-const errorBody = v.pipe(v.string(), v.parseJson(), v.object({ error: text, message: text }));
+const errorBody = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.object({ error: text, error_description: text, message: text }),
+);
 
 /** The subject of a request, for messages. */
 export interface Subject {
@@ -131,9 +135,10 @@ function refusedAs(code: ErrorCode, what: string, refusal: Refusal, hint: string
 }
 
 function gated(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
-  const token = transport.authenticated
-    ? "with the account of the token"
-    : "and pass a token of the account that accepted";
+  const token =
+    transport.access === "token"
+      ? "with the account of the token"
+      : "and pass a token of the account that accepted";
   return refusedAs(
     "GATED",
     `${nameOf(subject)} is gated: its terms must be accepted first`,
@@ -143,7 +148,7 @@ function gated(transport: Transport, subject: Subject, refusal: Refusal): OqeErr
 }
 
 function unauthorized(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
-  if (transport.authenticated) {
+  if (transport.access === "token") {
     return refusedAs(
       "UNAUTHORIZED",
       "The Hub does not accept the token",
@@ -162,6 +167,15 @@ function unauthorized(transport: Transport, subject: Subject, refusal: Refusal):
 }
 
 function forbidden(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
+  if (transport.access === "keyless") {
+    return refusedAs(
+      "FORBIDDEN",
+      `The token of this workflow may not ${subject.right} ${nameOf(subject)}`,
+      refusal,
+      `Look at ${transport.endpoint}/${subject.id}/settings: the trusted publisher must not be ` +
+        "read-only. A keyless token is for one repository and makes none. Or pass hub-token.",
+    );
+  }
   const namespace = subject.id?.split("/")[0];
   const tokens = `${transport.endpoint}/settings/tokens`;
   const hint =
@@ -197,9 +211,8 @@ function notFound(transport: Transport, subject: Subject, refusal: Refusal): Oqe
       `See its branches and tags at ${transport.endpoint}/${id}/tree/main.`,
     );
   }
-  const stranger = transport.authenticated
-    ? "that this token can see"
-    : "that can be seen without a token";
+  const stranger =
+    transport.access === "token" ? "that this token can see" : "that can be seen without a token";
   return refusedAs(
     "NOT_FOUND",
     `There is no ${nameOf(subject)} ${stranger} at ${transport.endpoint}`,
@@ -217,9 +230,10 @@ function nameOf(subject: Subject): string {
 /**
  * The message in an error body: `error` or `message` of JSON, or short plain text. HTML is ignored.
  */
-function wordsOf(body: string): string {
+export function wordsOf(body: string): string {
   const { success, output } = v.safeParse(errorBody, body);
-  if (success) return output.error ?? output.message ?? "";
+  const { error, error_description: more, message } = success ? output : {};
+  if (success) return [error ?? message ?? "", more].filter(Boolean).join(", ");
   return body.includes("<") ? "" : body;
 }
 

@@ -4,7 +4,7 @@ import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 
 /**
- * Removes the token from every error and log line of the Hub client. A server, or a proxy with a
+ * Removes every token from every error and log line of the Hub client. A server, or a proxy with a
  * debug page, may echo the headers of a request in an error, a redirect or a file name.
  */
 export interface Guard {
@@ -16,8 +16,9 @@ export interface Guard {
   report(report: Report): Report;
 }
 
-export function createGuard(token: string | null): Guard {
-  const redact = (text: string) => (token === null ? text : text.replaceAll(token, "hf_***"));
+export function createGuard(secrets: () => Iterable<string>): Guard {
+  const redact = (text: string) =>
+    [...secrets()].reduce((safe, secret) => safe.replaceAll(secret, "hf_***"), text);
   const errors: Guard["errors"] =
     (run) =>
     async (...given) => {

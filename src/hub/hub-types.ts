@@ -1,6 +1,7 @@
 import type { Repository } from "../checkpoint/repository.ts";
 import type { TreeFile } from "./answers.ts";
 import type { Sums } from "./sums.ts";
+import type { Access } from "./token-source.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** Name of the receipt in every tier repository. It marks a folder or repository as ours. */
@@ -71,6 +72,17 @@ export interface StageRequest {
   readonly parent: string | null;
 }
 
+/** A change of main that leaves all other files. */
+export interface AmendRequest {
+  readonly repository: string;
+  readonly files: readonly StagedFile[];
+  /** Paths to remove; those that main does not have are ignored. */
+  readonly deleted: readonly string[];
+  readonly title: string;
+  /** Main's head as the caller knows it. */
+  readonly parent: string;
+}
+
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
@@ -95,9 +107,44 @@ export type PushResult =
   | { readonly outcome: "unchanged"; readonly commit: string; readonly url: string }
   | { readonly outcome: "published"; readonly commit: string; readonly url: string };
 
+/** A tag to put on a commit. */
+export interface TagRequest {
+  readonly repository: string;
+  readonly tag: string;
+  /** 40 hex digits. */
+  readonly commit: string;
+}
+
+/** The collection of a series. */
+export interface CollectionRequest {
+  /** User or organization that owns it. */
+  readonly namespace: string;
+  /** What the collection is found again by: one series of the namespace has one collection. */
+  readonly series: string;
+  /** Used when it is made. People may change both texts then. Too long ones are cut. */
+  readonly title: string;
+  readonly description: string;
+  readonly private: boolean;
+  /** Tiers of the series, in order. */
+  readonly items: readonly { readonly repository: string; readonly tier: string }[];
+  /** Whether these are all tiers: then others that we added are removed. */
+  readonly isWhole: boolean;
+}
+
+export interface CollectionResult {
+  readonly outcome: "created" | "updated" | "unchanged";
+  readonly url: string;
+}
+
 /** A connection to the Hub: endpoint, token and retries. No other code sees the token. */
 export interface Hub {
   readonly endpoint: string;
+  /**
+   * `keyless`: there is no account. Each repository that the run inspects, stages or pushes to gets
+   * a token of its own by exchange; all others are read without one. Throws UNAUTHORIZED, with what
+   * to click, where the Hub does not trust the workflow.
+   */
+  readonly access: Access;
   /** What went over it so far. */
   readonly traffic: Traffic;
   /** Throws UNAUTHORIZED if the Hub rejects the token. */
@@ -121,6 +168,8 @@ export interface Hub {
   checkWrite(repository: string): Promise<void>;
   /** A branch beside main; null if the repository or the branch is missing. */
   readBranch(repository: string, branch: string): Promise<Branch | null>;
+  /** Title and author of a branch's last commit, as ` ("…" by …)`; empty: the Hub does not say. */
+  describeBranch(repository: string, branch: string): Promise<string>;
   /**
    * Adds files to a branch beside main, in one commit. A repeated call makes no second commit.
    * Throws CONFLICT if the branch is not at `parent` any more.
@@ -128,8 +177,25 @@ export interface Hub {
   stage(request: StageRequest): Promise<{ readonly commit: string }>;
   /** Removes a branch; nothing happens if it is missing. */
   removeBranch(repository: string, branch: string): Promise<void>;
+  /**
+   * Changes some files of main in one commit. A repeated call makes no second commit. Throws
+   * CONFLICT if main is not at `parent` any more.
+   */
+  amend(request: AmendRequest): Promise<{ readonly commit: string }>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
+  /** The commit of a tag; null if the repository has no such tag. */
+  readTag(repository: string, tag: string): Promise<string | null>;
+  /**
+   * Tags a commit. A repeated call changes nothing. Throws CONFLICT for a tag on another commit: it
+   * is a published version, and never moves.
+   */
+  tag(request: TagRequest): Promise<"tagged" | "unchanged">;
+  /**
+   * Makes or completes the collection of a series. A repeated call changes nothing. Throws
+   * FORBIDDEN if the token may not, as that of a keyless run never may.
+   */
+  refreshCollection(request: CollectionRequest): Promise<CollectionResult>;
   /**
    * Asks the Hub to check a card's front matter. Returns its errors as sentences; empty if there
    * are none.

@@ -8,7 +8,7 @@ import { credentials, type Transport } from "./transport.ts";
 /** The account of the token. Throws UNAUTHORIZED without a token, or if the Hub rejects it. */
 export async function identify(transport: Transport): Promise<Identity> {
   const subject: Subject = { id: null, right: "read" };
-  if (!transport.authenticated) {
+  if (transport.access === "none") {
     throw new OqeError(
       "UNAUTHORIZED",
       "Publishing needs a token, and no token was given",

@@ -8,6 +8,7 @@ import {
 import { OqeError } from "../ground/errors.ts";
 import { checkEndpoint, checkToken, createSender, tokenPlaceholder } from "./origin.ts";
 import { Transient } from "./patience.ts";
+import { oneToken } from "./token-source.ts";
 
 type Answer = Parameters<typeof playServer>[0];
 
@@ -29,14 +30,14 @@ const asUs = { headers: { Authorization: `Bearer ${tokenPlaceholder}` } };
 describe("the token", () => {
   it("replaces the placeholder in requests to the Hub's origin", async () => {
     const hub = await start(echo);
-    await createSender(hub.url, testToken, fetch).send(`${hub.url}/x`, asUs);
+    await createSender(hub.url, oneToken(testToken), fetch).send(`${hub.url}/x`, asUs);
     expect(hub.seen[0]!.headers.authorization).toBe(`Bearer ${testToken}`);
   });
 
   it("is not sent without the placeholder, nor by an anonymous client", async () => {
     const hub = await start(echo);
-    await createSender(hub.url, testToken, fetch).send(`${hub.url}/x`);
-    await createSender(hub.url, null, fetch).send(`${hub.url}/x`, asUs);
+    await createSender(hub.url, oneToken(testToken), fetch).send(`${hub.url}/x`);
+    await createSender(hub.url, oneToken(null), fetch).send(`${hub.url}/x`, asUs);
     expect(hub.seen.map((request) => request.headers.authorization)).toEqual([
       undefined,
       undefined,
@@ -47,7 +48,7 @@ describe("the token", () => {
     "does not go to another origin with a direct request (%s)",
     async (bearer) => {
       const [hub, storage] = [await start(echo), await start(echo)];
-      await createSender(hub.url, testToken, fetch).send(`${storage.url}/x`, {
+      await createSender(hub.url, oneToken(testToken), fetch).send(`${storage.url}/x`, {
         headers: { Authorization: `Bearer ${bearer}` },
       });
       expect(storage.seen[0]!.headers.authorization).toBeUndefined();
@@ -59,7 +60,7 @@ describe("the token", () => {
     async (status) => {
       const storage = await start(echo);
       const hub = await start(redirectTo((path) => `${storage.url}${path}`, status));
-      const { response, url } = await createSender(hub.url, testToken, fetch).send(
+      const { response, url } = await createSender(hub.url, oneToken(testToken), fetch).send(
         `${hub.url}/x`,
         asUs,
       );
@@ -77,7 +78,7 @@ describe("the token", () => {
         ? response.writeHead(307, { Location: "/new" }).end()
         : response.end("here"),
     );
-    await createSender(hub.url, testToken, fetch).send(`${hub.url}/old`, asUs);
+    await createSender(hub.url, oneToken(testToken), fetch).send(`${hub.url}/old`, asUs);
     expect(hub.seen.map((request) => [request.path, request.headers.authorization])).toEqual([
       ["/old", `Bearer ${testToken}`],
       ["/new", `Bearer ${testToken}`],
@@ -86,7 +87,7 @@ describe("the token", () => {
 
   it("leaves other credentials unchanged, such as those of a content store", async () => {
     const [hub, store] = [await start(echo), await start(echo)];
-    await createSender(hub.url, testToken, fetch).send(`${store.url}/xorbs`, {
+    await createSender(hub.url, oneToken(testToken), fetch).send(`${store.url}/xorbs`, {
       headers: { Authorization: "Bearer xet-token" },
     });
     expect(store.seen[0]!.headers.authorization).toBe("Bearer xet-token");
@@ -121,7 +122,7 @@ describe("the token", () => {
 describe("redirects", () => {
   it("end after ten", async () => {
     const hub = await start(redirectTo((path) => `${path}x`));
-    const failure = await thrown(createSender(hub.url, null, fetch).send(`${hub.url}/`));
+    const failure = await thrown(createSender(hub.url, oneToken(null), fetch).send(`${hub.url}/`));
     expect(failure).toMatchObject({
       code: "NETWORK",
       message: expect.stringContaining("more than 10"),
@@ -137,7 +138,9 @@ describe("redirects", () => {
     "//[bad",
   ])("are not followed to %s", async (target) => {
     const hub = await start(redirectTo(() => target));
-    expect(await thrown(createSender(hub.url, null, fetch).send(`${hub.url}/`))).toMatchObject({
+    expect(
+      await thrown(createSender(hub.url, oneToken(null), fetch).send(`${hub.url}/`)),
+    ).toMatchObject({
       code: "NETWORK",
     });
     expect(hub.seen).toHaveLength(1);
@@ -149,7 +152,7 @@ describe("redirects", () => {
     const hub = await start((request, response) =>
       redirectTo((path) => `${storage.url}${path}`, status)(request, response),
     );
-    const sender = createSender(hub.url, testToken, fetch);
+    const sender = createSender(hub.url, oneToken(testToken), fetch);
     await sender.send(`${hub.url}/x`, { method: "POST", body: "payload" });
     expect(storage.seen[0]).toMatchObject({ method: "POST", body: "payload" });
     await sender.send(`${hub.url}/x`, { method: "PUT", body: new Blob(["a blob"]) });
@@ -171,7 +174,7 @@ describe("redirects", () => {
 
 it("an aborted request fails with the reason of the abort", async () => {
   const hub = await start(() => {});
-  const sender = createSender(hub.url, null, fetch);
+  const sender = createSender(hub.url, oneToken(null), fetch);
   const reason = new Transient("too slow");
   expect(await thrown(sender.send(hub.url, { signal: AbortSignal.abort(reason) }))).toBe(reason);
   expect(await thrown(sender.send(hub.url, { signal: AbortSignal.abort() }))).toMatchObject({

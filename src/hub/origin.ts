@@ -1,6 +1,7 @@
 import { OqeError } from "../ground/errors.ts";
 import { codeOf, knownReason } from "../ground/reasons.ts";
 import { printable } from "./names.ts";
+import { repositoryOf, type TokenSource } from "./token-source.ts";
 import { unreachable } from "./unreachable.ts";
 
 export const defaultEndpoint = "https://huggingface.co";
@@ -76,10 +77,10 @@ export interface Answer {
   readonly url: string;
 }
 
-/** The only code with the token. */
+/** The only code that puts tokens into requests. */
 export function createSender(
   endpoint: string,
-  token: string | null,
+  tokens: TokenSource,
   fetch: typeof globalThis.fetch,
 ): Sender {
   const home = new URL(endpoint);
@@ -87,10 +88,15 @@ export function createSender(
   const send: Sender["send"] = async (address, init = {}, onAnswer) => {
     let url = checkTarget(new URL(address), home);
     for (let hops = 0; hops <= redirectLimit; hops++) {
-      const request = {
-        ...init,
-        headers: authorized(init.headers, token, url.origin === home.origin),
-      };
+      const isHome = url.origin === home.origin;
+      const headers = new Headers(init.headers);
+      if (isOurs(headers, tokens)) {
+        headers.delete("authorization");
+        const path = url.pathname.slice(home.pathname.replace(/\/$/, "").length);
+        const token = isHome ? await tokens.tokenFor(repositoryOf(path)) : null;
+        if (token !== null) headers.set("authorization", `Bearer ${token}`);
+      }
+      const request = { ...init, headers };
       const response = await once(fetch, url, request).catch((failure: unknown) => {
         throw noAnswer(failure, init.signal, url, hasAnswered);
       });
@@ -112,15 +118,14 @@ export function createSender(
   return { send };
 }
 
-/** The headers with the token in the placeholder's place, or with neither if not for the Hub. */
-function authorized(given: RequestInit["headers"], token: string | null, isHome: boolean): Headers {
-  const headers = new Headers(given);
+/**
+ * Whether a request asks for our token. Another one is somebody else's, such as a xet token for the
+ * content store, and stays as it is.
+ */
+function isOurs(headers: Headers, tokens: TokenSource): boolean {
   const bearer = headers.get("authorization")?.replace(/^bearer\s+/i, "");
-  const ours = bearer === tokenPlaceholder || (token !== null && bearer?.includes(token));
-  if (!ours) return headers; // somebody else's, such as a xet token for the content store
-  headers.delete("authorization");
-  if (isHome && token !== null) headers.set("authorization", `Bearer ${token}`);
-  return headers;
+  if (bearer === undefined) return false;
+  return bearer === tokenPlaceholder || [...tokens.secrets()].some((one) => bearer.includes(one));
 }
 
 /** Refuses redirects that lose the request's body. */

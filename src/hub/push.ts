@@ -53,7 +53,7 @@ export async function push(transport: Transport, request: PushRequest): Promise<
   const { keep } = request;
   const publication = { transport, target, request, local, staged, files, keep };
   checkExpected(request, files);
-  if (!transport.authenticated) {
+  if (transport.access === "none") {
     throw new OqeError(
       "UNAUTHORIZED",
       `Publishing ${target.id} needs a token, and none was given`,

@@ -5,6 +5,7 @@ import { silentReport } from "../ground/report.ts";
 import { createSender } from "./origin.ts";
 import { createPatience, retryLimits } from "./patience.ts";
 import { toldWait } from "./retry.ts";
+import { oneToken } from "./token-source.ts";
 import { createTransport } from "./transport.ts";
 
 /**
@@ -24,8 +25,8 @@ async function playScript(
   const clock = manualClock();
   const transport = createTransport(
     server.url,
-    true,
-    createSender(server.url, testToken, fetch),
+    "token",
+    createSender(server.url, oneToken(testToken), fetch),
     createPatience(silentReport, {
       ...clock,
       sleep: async (milliseconds) => {
@@ -179,7 +180,7 @@ it("stops between attempts when the caller aborts", async () => {
   const { server, transport } = await playScript(Array(50).fill(status(503)));
   const controller = new AbortController();
   const patience = { ...transport.patience, sleep: async () => controller.abort() };
-  const impatient = createTransport(server.url, true, transport, patience);
+  const impatient = createTransport(server.url, "token", transport, patience);
   expect(
     await thrown(impatient.fetch(`${server.url}/x`, { signal: controller.signal })),
   ).toMatchObject({

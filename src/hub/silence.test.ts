@@ -11,6 +11,7 @@ import {
 } from "../../test/support/scripted-server.ts";
 import { createSender } from "./origin.ts";
 import { createPatience, retryLimits } from "./patience.ts";
+import { oneToken } from "./token-source.ts";
 import { createTransport } from "./transport.ts";
 
 const clock = () => manualClock(Date.UTC(2026, 0, 1, 10, 0));
@@ -47,8 +48,8 @@ async function start(
   const given = { ...time, sleep, random: () => 0.5 };
   const transport = createTransport(
     url,
-    false,
-    createSender(url, null, fetch),
+    "none",
+    createSender(url, oneToken(null), fetch),
     createPatience(report, given),
   );
   return {

@@ -12,6 +12,7 @@ import {
 } from "./origin.ts";
 import { type Patience, retryLimits, Transient } from "./patience.ts";
 import { isTransientStatus, retry, toldWait } from "./retry.ts";
+import type { Access } from "./token-source.ts";
 import { Watch } from "./watch.ts";
 
 /** Largest answer that is read into memory. JSON pages and xet's shards are far smaller. */
@@ -20,8 +21,7 @@ const answerLimit = 128 << 20;
 /** Sends every request: a sender with the token, and retries. */
 export interface Transport extends Sender {
   readonly endpoint: string;
-  /** Whether there is a token. */
-  readonly authenticated: boolean;
+  readonly access: Access;
   readonly patience: Patience;
   /**
    * A `fetch` for answers in memory. It follows redirects and retries requests whose body can be
@@ -32,17 +32,17 @@ export interface Transport extends Sender {
 
 /** The token's placeholder for @huggingface/hub, to write into `Authorization`. */
 export function credentials(transport: Transport): { accessToken?: string } {
-  return transport.authenticated ? { accessToken: tokenPlaceholder } : {};
+  return transport.access !== "none" ? { accessToken: tokenPlaceholder } : {};
 }
 
 /** The same for our own requests. */
 export function authorization(transport: Transport): Record<string, string> {
-  return transport.authenticated ? { Authorization: `Bearer ${tokenPlaceholder}` } : {};
+  return transport.access !== "none" ? { Authorization: `Bearer ${tokenPlaceholder}` } : {};
 }
 
 export function createTransport(
   endpoint: string,
-  authenticated: boolean,
+  access: Access,
   sender: Sender,
   patience: Patience,
 ): Transport {
@@ -68,7 +68,7 @@ export function createTransport(
       watch.end();
     }
   };
-  return { ...sender, endpoint, authenticated, patience, fetch };
+  return { ...sender, endpoint, access, patience, fetch };
 }
 
 /** One request, the same in all attempts. */

@@ -2,6 +2,7 @@ import { expect, it } from "vitest";
 import { playServer, testToken, thrown } from "../../test/support/scripted-server.ts";
 import { createSender } from "./origin.ts";
 import { Transient } from "./patience.ts";
+import { oneToken } from "./token-source.ts";
 import { unreachable } from "./unreachable.ts";
 
 function failureOf(cause: Error & { code?: string }) {
@@ -42,14 +43,16 @@ it("finds the code of a host with several addresses", () => {
 });
 
 it("names a port that fetch refuses, and an http server behind an https address", async () => {
-  const refused = createSender("http://127.0.0.1:6000", testToken, fetch);
+  const refused = createSender("http://127.0.0.1:6000", oneToken(testToken), fetch);
   expect(await thrown(refused.send("http://127.0.0.1:6000/x"))).toMatchObject({
     code: "NETWORK",
     message: "http://127.0.0.1:6000 cannot be reached: Node's fetch refuses this port",
   });
   const server = await playServer((_request, response) => response.end());
   const address = server.url.replace("http:", "https:");
-  const failure = await thrown(createSender(address, testToken, fetch).send(`${address}/x`));
+  const failure = await thrown(
+    createSender(address, oneToken(testToken), fetch).send(`${address}/x`),
+  );
   await server.close();
   expect(failure).toMatchObject({
     code: "NETWORK",

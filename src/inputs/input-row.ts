@@ -25,6 +25,8 @@ export interface InputRow extends InputKind<unknown> {
   /** A model of the series file cannot have it: it belongs to the workflow. */
   readonly workflow?: true;
   readonly only?: Condition;
+  /** The series file may write it as a list, or as a table of keys and values. */
+  readonly form?: "list" | "table";
   /** For README, action.yml and help: Markdown, without a final stop. */
   readonly doc: string;
   /** The same for `oqe verify`, where it means something else. */

@@ -11,7 +11,7 @@ export type ModelReference =
 
 /**
  * `org/name[@revision]` on the Hub, or a folder. Text that exists on disk or starts with `.`, `/`
- * or `~` is a folder. Throws BAD_INPUT.
+ * or `~` is a folder; text that starts with `hf://` is none. Throws BAD_INPUT.
  */
 export function parseModel(model: string, revision: string): ModelReference {
   if (model === "") {
@@ -21,6 +21,7 @@ export function parseModel(model: string, revision: string): ModelReference {
       "Name a folder, or a repository on the Hub as org/name or org/name@revision.",
     );
   }
+  if (model.startsWith("hf://")) return hubModel(model.slice("hf://".length), revision);
   const isFolder = /^[./~]/.test(model) || existsSync(model);
   return isFolder ? folderModel(model, revision) : hubModel(model, revision);
 }

@@ -41,6 +41,7 @@ export const tierInputs = [
   {
     name: "tiers",
     group: "Tiers",
+    form: "list",
     commands: making,
     default: "",
     ...plain("<tiers>"),
@@ -52,6 +53,7 @@ export const tierInputs = [
   {
     name: "target-bpw",
     group: "Tiers",
+    form: "list",
     commands: making,
     default: "",
     ...plain("<bits>"),
@@ -60,6 +62,7 @@ export const tierInputs = [
   {
     name: "target-size",
     group: "Tiers",
+    form: "list",
     commands: making,
     default: "",
     ...plain("<size>"),
@@ -79,6 +82,7 @@ export const tierInputs = [
   {
     name: "floors",
     group: "Tiers",
+    form: "table",
     commands: making,
     default: defaultFloors,
     only: "measured",
@@ -99,6 +103,7 @@ export const tierInputs = [
   {
     name: "domain-weights",
     group: "Tiers",
+    form: "table",
     commands: measuring,
     default: "",
     only: "measured",

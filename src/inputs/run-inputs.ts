@@ -83,6 +83,7 @@ export const tuningInputs = [
   {
     name: "repair",
     group: "Tuning",
+    form: "list",
     commands: measuring,
     ignoredBy: foreseeing,
     default: "router,rounding",
@@ -146,6 +147,7 @@ export const evaluationInputs = [
   {
     name: "max-kl",
     group: "Evaluation",
+    form: "table",
     commands: everyCommand,
     ignoredBy: foreseeing,
     default: "",
@@ -158,6 +160,7 @@ export const evaluationInputs = [
   {
     name: "min-same-top",
     group: "Evaluation",
+    form: "table",
     commands: everyCommand,
     ignoredBy: foreseeing,
     default: "",
@@ -170,6 +173,7 @@ export const evaluationInputs = [
   {
     name: "min-router-agreement",
     group: "Evaluation",
+    form: "table",
     commands: everyCommand,
     ignoredBy: foreseeing,
     default: "",

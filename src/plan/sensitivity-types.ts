@@ -126,7 +126,10 @@ export const tiedTable = object({
 /** Result of `oqe sensitivity`: the measurements that plans and cards use. Plain JSON. */
 const sensitivityFields = object({
   format: oneOf([1]),
-  engine: object({ name: line, version: line, kernelSha256: sha256 }),
+  engine: object({
+    ...{ name: line, version: line, recipe: v.optional(count, 0) },
+    kernelSha256: sha256,
+  }),
   base: object({ id: v.nullable(line), name: line, revision: line }),
   /** The quantized MLX repository that was measured in place of the base; null: the base itself. */
   proxy: v.nullable(line),

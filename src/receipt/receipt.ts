@@ -122,7 +122,11 @@ const options = object({
  */
 export const receiptSchema = object({
   format: oneOf([1]),
-  engine: object({ name: oneOf(["oqe-publisher"]), version, kernelSha256: sha256 }),
+  /** `recipe` says which bytes come out (ground/engine.ts); 0: written before there was one. */
+  engine: object({
+    ...{ name: oneOf(["oqe-publisher"]), version, recipe: v.optional(count, 0) },
+    kernelSha256: sha256,
+  }),
   base: object({
     /** `org/name` on the Hub; null when the base was a folder. */
     id: v.nullable(hubId),

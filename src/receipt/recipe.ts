@@ -34,9 +34,18 @@ export function recipeOf(receipt: Receipt): Recipe {
   return recipe;
 }
 
-/** Names a recipe: the first 16 hexadecimal digits of its SHA-256. */
+/** Names a recipe: the first 16 hexadecimal digits of its SHA-256, without versions. */
 export function digestOf(recipe: Recipe): string {
-  return createHash("sha256").update(sortedJson(recipe)).digest("hex").slice(0, 16);
+  return digest({ ...recipe, engine: recipe.engine.recipe });
+}
+
+/** Names what a recipe follows from (draftOf), in the same way. */
+export function draftDigestOf(recipe: Draft | Recipe): string {
+  return digest(draftOf(recipe));
+}
+
+function digest(value: unknown): string {
+  return createHash("sha256").update(sortedJson(value)).digest("hex").slice(0, 16);
 }
 
 /** JSON with the keys of every object in order: a receipt that was read back has another order. */
@@ -109,16 +118,21 @@ export function blankEvaluation({
   };
 }
 
-/** The recipe without the sensitivity of the base and the plans that follow from it. */
-export function draftOf(recipe: Draft | Recipe): Draft {
+/**
+ * What two runs have to agree on to give the same bytes: the recipe without the sensitivity of the
+ * base and the plans that follow from it, and of the engine the recipe version alone.
+ */
+export function draftOf(recipe: Draft | Recipe): ComparedDraft {
   const {
     plan: _p,
     series: _s,
     sensitivity: _m,
     ...draft
   } = { plan: null, series: null, sensitivity: null, ...recipe };
-  return draft;
+  return { ...draft, engine: draft.engine.recipe };
 }
+
+export type ComparedDraft = Omit<Draft, "engine"> & { readonly engine: number };
 
 function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord): TuningRecord {
   return {

@@ -2,7 +2,7 @@ import { OqeError } from "../ground/errors.ts";
 import type { InputRow } from "../inputs/input-row.ts";
 import { type InputName, inputTable } from "../inputs/input-table.ts";
 import type { ReadInput } from "../inputs/inputs.ts";
-import type { SeriesModel } from "./series-file.ts";
+import type { SeriesModel } from "./series-types.ts";
 
 /** Inputs that narrow a run on a model of the series file. */
 const narrowing: readonly InputName[] = ["tiers", "revision"];

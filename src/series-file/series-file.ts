@@ -1,40 +1,157 @@
+import { readFile } from "node:fs/promises";
 import { OqeError } from "../ground/errors.ts";
-import type { InputName } from "../inputs/input-table.ts";
+import { reasonOf } from "../ground/reasons.ts";
+import { didYouMean } from "../ground/suggestion.ts";
+import { inputTable } from "../inputs/input-table.ts";
+import { refuseClashes } from "./clashes.ts";
+import {
+  modelRows,
+  mostJobs,
+  ownKeys,
+  type SeriesKey,
+  seriesKeys,
+  unexpected,
+} from "./series-keys.ts";
+import type { SeriesFile, SeriesModel } from "./series-types.ts";
+import { describePath, readYaml, type Tree, type TreeMap, type TreePath } from "./yaml-tree.ts";
 
-/** One model of the series file, defaults applied. */
-export interface SeriesModel {
-  /** Unique in the file: names branch, cards folder, collection, issue and concurrency group. */
-  readonly name: string;
-  /** Where the model is in the file, for messages: `series.yml:12`. */
-  readonly place: string;
-  /** A label, or the labels of a self-hosted runner. */
-  readonly runner: string | readonly string[];
-  readonly timeoutMinutes: number;
-  /** GitHub environment of the jobs that write; empty: none. */
-  readonly environment: string;
-  readonly collection: boolean;
-  readonly hubPullRequest: boolean;
-  /** The text of each input that the file gives. */
-  readonly inputs: Readonly<Partial<Record<InputName, string>>>;
-}
-
-export interface SeriesFile {
-  /** As messages name it: `series.yml`. */
-  readonly name: string;
-  readonly models: readonly SeriesModel[];
-}
-
-/** Reads and checks a series file. Throws BAD_INPUT. */
+/** Reads and checks a series file. Throws BAD_INPUT, with file, line and key. */
 export async function readSeriesFile(file: {
   readonly path: string;
   readonly name: string;
 }): Promise<SeriesFile> {
-  throw new OqeError("BAD_INPUT", `${file.name}: reading the series file is not built yet`);
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file.path);
+  } catch (cause) {
+    throw new OqeError(
+      "BAD_INPUT",
+      `${file.name}: ${reasonOf(cause)}`,
+      "`oqe init` writes a first one. The job has to check out the repository that has it.",
+      cause,
+    );
+  }
+  return parseSeriesFile(bytes.toString("utf8"), file.name);
+}
+
+/** The same for text. `name` is for messages. */
+export function parseSeriesFile(text: string, name: string): SeriesFile {
+  const { tree, lineAt } = readYaml(text, name);
+  const placed = new WeakSet<OqeError>();
+  /** Adds the place to the error of a value. */
+  const at = <T>(path: TreePath, read: () => T): T => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof OqeError) || placed.has(error)) throw error;
+      const key = path.length === 0 ? "" : `${describePath(path)}: `;
+      const message = `${name}:${lineAt(path)}: ${key}${error.message}`;
+      const found = new OqeError("BAD_INPUT", message, error.hint || usual, error);
+      placed.add(found);
+      throw found;
+    }
+  };
+  const tableAt = (value: Tree, path: TreePath, known: readonly string[]): TreeMap =>
+    at(path, () => {
+      if (typeof value === "string" || isList(value)) throw unexpected("a table of keys", value);
+      const odd = Object.keys(value).find((key) => !known.includes(key));
+      if (odd !== undefined) at([...path, odd], () => refuseKey(odd, known));
+      return value;
+    });
+  const valuesAt = (value: Tree, path: TreePath, keys: readonly SeriesKey[]) => {
+    const table = tableAt(value, path, namesOf(keys));
+    const given = keys.filter((key) => Object.hasOwn(table, key.name));
+    return Object.fromEntries(
+      given.map(({ name, read }) => [name, at([...path, name], () => read(table[name]!))]),
+    );
+  };
+
+  const top = tableAt(tree, [], ["defaults", "models"]);
+  const defaults = valuesAt(top.defaults ?? {}, ["defaults"], defaultKeys);
+  const list = at(["models"], () => listOf(top.models ?? ""));
+  const own = list.map((value, i) => valuesAt(value, ["models", i], seriesKeys));
+  const models = own.map((values, i) => {
+    const path = ["models", i];
+    const model = modelOf({ ...defaults, ...values }, `${name}:${lineAt(path)}`);
+    for (const key of ["base-model", "namespace"] as const)
+      at(path, () => requireKey(key, model.inputs[key]));
+    return model;
+  });
+  refuseClashes(models, {
+    lineOf: (i) => lineAt(["models", i]),
+    refuse: (i, key, error) =>
+      at(["models", i, ...(key in own[i]! ? [key] : [])], () => {
+        throw error;
+      }),
+  });
+  return { name, models };
+}
+
+const usual = "docs/series-file.md lists the keys. Editors check them by docs/series.schema.json.";
+const defaultKeys = seriesKeys.filter(({ single }) => single === undefined);
+const namesOf = (keys: readonly SeriesKey[]) => keys.map(({ name }) => name);
+const isList = (value: Tree): value is readonly Tree[] => Array.isArray(value);
+
+function listOf(models: Tree): readonly Tree[] {
+  if (!isList(models)) throw unexpected("a list of models", models);
+  const got = `expected 1 to ${mostJobs} models, got ${models.length}`;
+  const hint = "GitHub starts no more jobs of a matrix. Give the others to another repository.";
+  if (models.length === 0) throw new OqeError("BAD_INPUT", got, "");
+  if (models.length > mostJobs) throw new OqeError("BAD_INPUT", got, hint);
+  return models;
+}
+
+function refuseKey(key: string, known: readonly string[]): never {
+  const isInput = inputTable.some(({ name }) => name === key);
+  const isOfModel = seriesKeys.some(({ name }) => name === key);
+  if (isInput && !isOfModel) {
+    const hint = "Set it in the workflow's file.";
+    throw new OqeError("BAD_INPUT", "belongs to the workflow, not to a model", hint);
+  }
+  if (isOfModel)
+    throw new OqeError("BAD_INPUT", "belongs to one model", "Move it into the list of models.");
+  throw new OqeError("BAD_INPUT", "is not a key here", didYouMean(key, known).trim());
+}
+
+function requireKey(key: string, text = ""): void {
+  if (text !== "") return;
+  const hint = key === "namespace" ? "Set it there, or once in defaults." : "";
+  throw new OqeError("BAD_INPUT", `${key} is missing`, hint);
+}
+
+function modelOf(values: Readonly<Record<string, unknown>>, place: string): SeriesModel {
+  const inputs = modelRows.flatMap(({ name }) =>
+    Object.hasOwn(values, name) ? [[name, values[name] as string] as const] : [],
+  );
+  const own = <K extends keyof typeof ownKeys>(key: K) =>
+    (values[key] ?? ownKeys[key].read(ownKeys[key].default)) as ReturnType<
+      (typeof ownKeys)[K]["read"]
+    >;
+  return {
+    name: (values.name as string | undefined) ?? nameOf(String(values["base-model"] ?? "")),
+    place,
+    runner: own("runner"),
+    timeoutMinutes: own("timeout-minutes"),
+    environment: own("environment"),
+    collection: own("collection"),
+    inputs: Object.fromEntries(inputs),
+  };
+}
+
+/** `hf://org/name@revision` → `name`. */
+function nameOf(baseModel: string): string {
+  const id = baseModel.replace(/^hf:\/\//, "").replace(/@.*$/, "");
+  return id.split("/")[1] ?? "";
 }
 
 /** The model of that name. Throws BAD_INPUT. */
-export function findModel(file: SeriesFile, name: string): SeriesModel {
-  const found = file.models.find((model) => model.name === name);
+export function findModel({ name: file, models }: SeriesFile, name: string): SeriesModel {
+  const found = models.find((model) => model.name === name);
   if (found !== undefined) return found;
-  throw new OqeError("BAD_INPUT", `${file.name} has no model "${name}"`);
+  const names = models.map((model) => model.name);
+  throw new OqeError(
+    "BAD_INPUT",
+    `${file} has no model ${JSON.stringify(name)}`,
+    `${didYouMean(name, names)}It has ${names.slice(0, 20).join(", ")}.`,
+  );
 }

@@ -53,6 +53,11 @@ describe("a tier counts as published", () => {
     expect(isCurrent(recipeOf(tuned), other, remote)).toBe(true);
   });
 
+  test("by another version of the package, with another kernel", () => {
+    const engine = { ...tuned.engine, version: "9.9.9", kernelSha256: sha256("another") };
+    expect(isCurrent(recipeOf(tuned), { ...tuned, engine }, remote)).toBe(true);
+  });
+
   test.each(["README.md", "oqe-bits.svg"])("not without its %s", (path) => {
     const without = new Map([...remote.files].filter(([name]) => name !== path));
     expect(isCurrent(recipeOf(tuned), tuned, { ...remote, files: without })).toBe(false);
@@ -76,6 +81,7 @@ describe("a tier counts as published", () => {
     ["repair", { options: { ...tuned.options, repair: [] } }],
     ["calibration rows", { calibration: { ...tuned.calibration!, sha256: sha256("others") } }],
     ["evaluation rows", { evaluationRows: null }],
+    ["recipe version", { engine: { ...tuned.engine, recipe: tuned.engine.recipe - 1 } }],
   ])("not with another %s", (_, changes) => {
     expect(isCurrent(recipeOf(tuned), { ...tuned, ...changes }, remote)).toBe(false);
   });

@@ -27,10 +27,11 @@ import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { type MadeTier, rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
-import { forgetParts, proveReads, withWaitingBytes } from "./proven-reads.ts";
+import { proveReads, stopParts, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
+import { stagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
@@ -142,7 +143,7 @@ async function fillFolders(
     }
   }
   const durable = request.rows.tuning === null ? [] : targets; // of others nothing is kept
-  const make = () => makeTargets(request, targets).catch((error) => forgetParts(durable, error));
+  const make = () => makeTargets(request, targets).catch((error) => stopParts(durable, error));
   const made = targets.length === 0 ? [] : await make();
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
   const receipts = shareFigures(runs.map((run) => known.get(run)!));
@@ -157,12 +158,12 @@ async function fillFolders(
 /** The staging branch of a tier; null: there is none. */
 async function openStaged(
   { staging, rows, report }: FillRequest,
-  { recipe }: TierRun,
+  run: TierRun,
 ): Promise<StagedTier | null> {
   // A rounded tier has no parts to go on with.
   if (staging === null || rows.tuning === null) return null;
-  const { repository } = recipe;
-  return StagedTier.open({ ...staging, repository, recipe: digestOf(recipe), report });
+  const place = stagingPlace(staging, run);
+  return StagedTier.open({ ...place, recipe: digestOf(run.recipe), report });
 }
 
 /** Writes weights and evaluates them, in one walk for all tiers. Gives their receipts. */

@@ -7,6 +7,7 @@ import { grouped } from "../ground/digits.ts";
 import type { Report } from "../ground/report.ts";
 import { journalOf } from "./part-journal.ts";
 import type { StagedTier } from "./staged-tier.ts";
+import { isUnreachable } from "./staging-claim.ts";
 
 /** Runs `use` with a place for bytes of checkpoints that wait for their turn to be hashed. */
 export async function withWaitingBytes<T>(
@@ -39,12 +40,18 @@ interface Durable {
   readonly staged: StagedTier | null;
 }
 
-/** Throws the error. After wrong bytes of the base, no run may go on with what was made of them. */
-export async function forgetParts(tiers: readonly Durable[], error: unknown): Promise<never> {
-  if (!(error instanceof AlteredBytes)) throw error;
+/**
+ * Ends the work on some tiers, and throws the error. After wrong bytes of the base, no run may go
+ * on with what was made of them.
+ */
+export async function stopParts(tiers: readonly Durable[], error: unknown): Promise<never> {
   for (const { folder, staged } of tiers) {
-    await rm(journalOf(folder), { force: true });
-    await staged?.discard();
+    if (error instanceof AlteredBytes) {
+      await rm(journalOf(folder), { force: true });
+      await staged?.discard();
+    }
+    // The error says more than another one of the Hub.
+    if (!isUnreachable(error)) await staged?.release().catch(() => {});
   }
   throw error;
 }

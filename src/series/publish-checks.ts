@@ -5,7 +5,6 @@ import type { Report } from "../ground/report.ts";
 import type { Hub, Identity } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
-import type { RemoteStates } from "./published.ts";
 import type { TierRun } from "./recipes.ts";
 import { checkTierName, tierName } from "./tier-names.ts";
 
@@ -30,19 +29,25 @@ export function checkNames({
 
 /**
  * Asks the Hub who owns the token. Gives the namespaces and repositories that a fine-grained token
- * may write to; null: the Hub does not say. Throws UNAUTHORIZED, FORBIDDEN.
+ * may write to; null: the Hub does not say. A keyless run has no account: each repository tells
+ * when it is looked at. Throws UNAUTHORIZED, FORBIDDEN.
  */
 export async function checkRights(
   hub: Hub,
-  { hubToken, namespace }: Pick<Inputs, "hubToken" | "namespace">,
+  { namespace }: Pick<Inputs, "namespace">,
   report: Report,
 ): Promise<Identity["writable"]> {
-  if (hubToken === null) {
+  if (hub.access === "none") {
     throw new OqeError(
       "UNAUTHORIZED",
       "no Hub token given",
-      "Set the input hub-token, or HF_TOKEN, to a token with write access.",
+      "Set the input hub-token, or HF_TOKEN, to a token with write access. For a run without a " +
+        "token (Trusted Publishers), add the line `id-token: write` below `permissions:` of the job.",
     );
+  }
+  if (hub.access === "keyless") {
+    report.info("no token: the Hub is asked for one for each repository (Trusted Publishers)");
+    return null;
   }
   const identity = await hub.identify().catch(ifAbsent(report, "does not tell who owns a token"));
   if (identity === null) return null;
@@ -83,7 +88,9 @@ export async function checkRights(
  */
 export async function checkWrites(
   hub: Hub,
-  states: RemoteStates,
+  states: Iterable<
+    readonly [{ readonly recipe: { readonly repository: string } }, { readonly exists: boolean }]
+  >,
   { writable, report }: { readonly writable: Identity["writable"]; readonly report: Report },
 ): Promise<void> {
   const warn = ifAbsent(report, "does not tell whether a token may write to a repository");

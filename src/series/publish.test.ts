@@ -36,6 +36,7 @@ function draftOf(tier: string, baseName = "Base"): TierDraft {
 const unused = () => Promise.reject(new Error("unexpected call"));
 const hub: Hub = {
   endpoint: "https://hub",
+  access: "token",
   traffic: newTraffic(),
   identify: unused,
   open: unused,
@@ -44,9 +45,14 @@ const hub: Hub = {
   inspect: async () => ({ ...empty, head: "now" }),
   validateCard: unused,
   readBranch: async () => null,
+  describeBranch: unused,
   stage: unused,
   removeBranch: async () => {},
+  readTag: unused,
+  tag: unused,
+  refreshCollection: unused,
   push: unused,
+  amend: unused,
 };
 
 const refuse = () => Promise.reject(new OqeError("FORBIDDEN", "no right"));
@@ -61,7 +67,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
       receipt: { ...nemotronReceipt(), name },
       sums: new Map([["config.json", "f00d"]]),
     })),
-    ...{ isPrivate: false, dryRun: false },
+    ...{ isPrivate: false, readsOnly: false, keepsBetter: false },
     reached: null,
     report: silentReport,
     occasion,
@@ -108,6 +114,6 @@ test("a dry run that makes tiers to be staged says so, because nothing is staged
   };
   const reached = { reached: "staged" } as const;
   expect(await outcomes(reached)).toEqual(["staged"]);
-  expect(await outcomes({ ...reached, dryRun: true })).toEqual(["dry-run"]);
-  expect(await outcomes({ reached: "unfinished", dryRun: true })).toEqual(["unfinished"]);
+  expect(await outcomes({ ...reached, readsOnly: true })).toEqual(["dry-run"]);
+  expect(await outcomes({ reached: "unfinished", readsOnly: true })).toEqual(["unfinished"]);
 });

@@ -1,11 +1,14 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
+import { draftDigestOf } from "../receipt/recipe.ts";
 import { type MadeTier, receiptsOf } from "./card-files.ts";
 import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
+import { compareWithPublished, keptFailure, type TierComparison } from "./kept-better.ts";
 import type { RemoteStates } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
-import { stagingBranch } from "./staged-tier.ts";
+import { stagingBranch } from "./staged-records.ts";
+import { findLiveClaim } from "./staging-claim.ts";
 
 /** How far tiers came that are not to be published yet: finished and staged, or not finished. */
 export type Reached = "staged" | "unfinished";
@@ -13,7 +16,7 @@ export type Reached = "staged" | "unfinished";
 export interface PublishedTier {
   readonly tier: string;
   readonly repository: string;
-  readonly outcome: PushResult["outcome"] | "dry-run" | "failed" | Reached;
+  readonly outcome: PushResult["outcome"] | "dry-run" | "failed" | "kept" | Reached;
   /** Head of main after the run; null: a dry run that would create the repository. */
   readonly commit: string | null;
   readonly url: string;
@@ -31,8 +34,10 @@ export interface Publishing {
   readonly reached: Reached | null;
   /** The pending tiers, as this run made them. */
   readonly made: readonly MadeTier[];
+  /** Whether a published tier stays if the new one is worse beyond its error. */
+  readonly keepsBetter: boolean;
   /** Whether nothing is written to the Hub. */
-  readonly dryRun: boolean;
+  readonly readsOnly: boolean;
   /** Whether new repositories are private. */
   readonly isPrivate: boolean;
   readonly report: Report;
@@ -42,24 +47,33 @@ export interface Publishing {
 
 export interface PublishedSeries {
   readonly tiers: readonly PublishedTier[];
-  /** The first failure, or the failed gates; null: all went well. */
+  /** New tiers against the published ones, if `keepsBetter`. */
+  readonly comparisons: readonly TierComparison[];
+  /** The first failure, or the failed gates and the tiers that stay; null: all went well. */
   readonly failure: unknown;
 }
 
 /**
- * Publishes one tier after the other, except those that failed a gate. The first other failure ends
- * it. The result lists all tiers, so that the caller can report them and then throw the failure.
+ * Publishes one tier after the other, except those that failed a gate, and those that are to stay
+ * as published. The first other failure ends it. The result lists all tiers, so that the caller can
+ * report them and then throw the failure.
  */
 export async function publishTiers(publishing: Publishing): Promise<PublishedSeries> {
   const { drafts, pending, report } = publishing;
   const tiers: PublishedTier[] = [];
+  const comparisons = compareAll(publishing);
   let failure: unknown = null;
+  for (const { words } of comparisons) report.info(words);
   for (const draft of drafts) {
     const isPending = pending.includes(draft);
     const { repository } = draft.recipe;
     if (isPending && isHeldBack(publishing, draft)) {
       report.info(`${repository}: held back, because it failed a gate`);
       tiers.push(await failedTier(publishing, draft));
+      continue;
+    }
+    if (comparisons.some(({ tier, isWorse }) => isWorse && tier === draft.tier)) {
+      tiers.push({ ...(await failedTier(publishing, draft)), outcome: "kept" });
       continue;
     }
     if (isPending && failure !== null) tiers.push(await failedTier(publishing, draft));
@@ -73,7 +87,19 @@ export async function publishTiers(publishing: Publishing): Promise<PublishedSer
     }
     report.info(`${repository}: ${tiers.at(-1)!.outcome}`);
   }
-  return { tiers, failure: failure ?? gateFailure(receiptsOf(publishing.made)) };
+  const held = gateFailure(receiptsOf(publishing.made)) ?? keptFailure(comparisons);
+  return { tiers, comparisons, failure: failure ?? held };
+}
+
+/** Every tier that would be published now, against the one on main. */
+function compareAll({ keepsBetter, reached, drafts, states, made }: Publishing) {
+  if (!keepsBetter || reached !== null) return [];
+  return drafts.flatMap((draft) => {
+    const fresh = made.find(({ receipt }) => receipt.name === draft.recipe.name);
+    return fresh === undefined
+      ? []
+      : (compareWithPublished(fresh.receipt, states.get(draft)!.receipt) ?? []);
+  });
 }
 
 function isHeldBack({ made }: Publishing, { recipe }: TierDraft): boolean {
@@ -86,18 +112,18 @@ async function publishTier(
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
-  const { hub, states, made, dryRun, isPrivate, reached, occasion } = publishing;
+  const { hub, states, made, readsOnly, isPrivate, reached, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) {
-    if (!dryRun) await removeLeftover(hub, repository);
+    if (!readsOnly) await removeLeftover(hub, draft);
     return { ...row, outcome: "unchanged", commit: state.head, folder: null };
   }
-  if (reached === "unfinished" || (reached !== null && !dryRun))
+  if (reached === "unfinished" || (reached !== null && !readsOnly))
     return { ...row, outcome: reached, commit: state.head, folder: null };
-  if (dryRun) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
+  if (readsOnly) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
   // The folder may be another one by now, so its receipt is not read.
   const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;
   const { outcome, commit } = await hub.push({
@@ -114,10 +140,15 @@ async function publishTier(
   return { ...row, outcome, commit, folder: place };
 }
 
-/** Removes the staging branch that a run left which was killed after its commit to main. */
-async function removeLeftover(hub: Hub, repository: string): Promise<void> {
+/**
+ * Removes the staging branch that a run left which was killed after its commit to main. Not that of
+ * a run that makes the tier from other inputs meanwhile.
+ */
+async function removeLeftover(hub: Hub, { recipe }: TierDraft): Promise<void> {
+  const { repository } = recipe;
   const left = await hub.readBranch(repository, stagingBranch);
-  if (left !== null) await hub.removeBranch(repository, stagingBranch);
+  if (left !== null && (await findLiveClaim(left, draftDigestOf(recipe))) === null)
+    await hub.removeBranch(repository, stagingBranch);
 }
 
 /** In characters. Names on the Hub have at most 96. */

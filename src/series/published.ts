@@ -23,7 +23,7 @@ export interface TierState extends RemoteState {
 /** The repositories of a run's tiers. */
 export type RemoteStates = ReadonlyMap<TierDraft, TierState>;
 
-interface InspectRequest extends Pick<Inputs, "hubToken" | "overwrite"> {
+interface InspectRequest extends Pick<Inputs, "overwrite"> {
   /** Files of the base: a tier has copies of some. */
   readonly baseFiles: ReadonlyMap<string, unknown>;
   readonly report: Pick<Report, "info" | "warn">;
@@ -37,12 +37,12 @@ interface InspectRequest extends Pick<Inputs, "hubToken" | "overwrite"> {
 export async function inspectAll(
   hub: Hub,
   drafts: readonly TierDraft[],
-  { hubToken, overwrite, baseFiles, report }: InspectRequest,
+  { overwrite, baseFiles, report }: InspectRequest,
 ): Promise<RemoteStates> {
   const states = new Map<TierDraft, TierState>();
   for (const draft of drafts) {
     const { repository } = draft.recipe;
-    const state = await inspect(hub, repository, hubToken === null);
+    const state = await inspect(hub, repository);
     const work = findForeignWork(state, baseFiles);
     if (!overwrite) refuseForeign(draft, state, work);
     // Without sums, nothing tells the files of others from ours: told to overwrite, all go.
@@ -72,12 +72,12 @@ async function readMainNotes(repository: string, { card, receipt }: RemoteState)
  * Without a token the Hub answers the same for a missing and for a private repository. A dry run
  * then takes it as missing.
  */
-async function inspect(hub: Hub, repository: string, isAnonymous: boolean): Promise<RemoteState> {
+async function inspect(hub: Hub, repository: string): Promise<RemoteState> {
   try {
     return await hub.inspect(repository);
   } catch (error) {
     const isHidden = error instanceof OqeError && error.code === "UNAUTHORIZED";
-    if (!isAnonymous || !isHidden) throw error;
+    if (hub.access !== "none" || !isHidden) throw error;
     return { exists: false, head: null, files: new Map(), sums: null, receipt: null, card: null };
   }
 }

@@ -20,6 +20,7 @@ const end = {
       ...{ commit: "d".repeat(40), url: "https://hub/acme/Nano-oQ4e", folder: "/tmp/x" },
     },
   ],
+  comparisons: [],
   stopped: null,
   failure: null,
 };
@@ -36,7 +37,7 @@ test("a result reads back, without places on this machine", async () => {
 test("a failure keeps code, message and hint; a bug's text is not shown", () => {
   const failed = new OqeError("FORBIDDEN", "no right\nto write", "Ask.");
   const failure = { code: "FORBIDDEN", message: "no right\nto write", hint: "Ask." };
-  const nothing = { plan: null, tiers: [], stopped: null };
+  const nothing = { plan: null, tiers: [], comparisons: [], stopped: null };
   const result = resultOf(run, { ...nothing, failure: failed });
   expect(result).toMatchObject({ complete: false, base: null, failure });
   const bug = resultOf(run, { ...nothing, failure: new Error("x is undefined at /home/me") });

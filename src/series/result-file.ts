@@ -12,6 +12,7 @@ import {
   parse,
   readJson,
 } from "../ground/schema.ts";
+import type { TierComparison } from "./kept-better.ts";
 import type { PublishedTier } from "./publish.ts";
 
 /** Text of several lines. It may come from the Hub, so who shows it must escape it. */
@@ -49,6 +50,7 @@ export type SeriesResult = v.InferOutput<typeof resultSchema>;
 export interface RunEnd {
   readonly plan: { readonly model: string; readonly revision: string } | null;
   readonly tiers: readonly PublishedTier[];
+  readonly comparisons: readonly TierComparison[];
   readonly stopped: unknown;
   readonly failure: unknown;
 }
@@ -56,7 +58,7 @@ export interface RunEnd {
 /** The result of a run. `isHub`: the base is on the Hub. */
 export function resultOf(
   { series, command, isHub }: { series: string; command: string; isHub: boolean },
-  { plan, tiers, stopped, failure }: RunEnd,
+  { plan, tiers, comparisons, stopped, failure }: RunEnd,
 ): SeriesResult {
   return {
     format: 1,
@@ -67,7 +69,9 @@ export function resultOf(
     tiers: tiers.map(({ tier, repository, outcome, commit, url }) => {
       return { tier, repository, outcome, commit, url };
     }),
-    tables: [],
+    tables: comparisons.flatMap(({ words, table, isWorse }) =>
+      isWorse ? [{ title: words, markdown: table }] : [],
+    ),
     failure: failure === null ? null : failureOf(failure),
   };
 }
@@ -111,7 +115,8 @@ export async function readResults(folder: string): Promise<FoundResults> {
   return { results, unreadable };
 }
 
-function parseResult(content: string, where: string): SeriesResult {
+/** Throws BAD_INPUT, naming the file `where` and the field. */
+export function parseResult(content: string, where: string): SeriesResult {
   const hint = "Another version of oqe-publisher wrote it. Run the jobs again with one version.";
   const document: Document = { where, code: "BAD_INPUT", hint };
   return parse(resultSchema, readJson(content, document), document);

@@ -30,9 +30,8 @@ const own = new Set<string>();
  * same time folders of runs that were killed meanwhile are deleted (removeAbandoned).
  */
 export async function openRunFolder(parent: string, like: RunFolderName): Promise<RunFolder> {
-  const { pid } = process;
-  const mark = `${await machine()}.${pid}.${(await statusOf(pid))?.start ?? 0}.${randomUUID()}`;
-  const name = `${like.prefix}${mark}${like.suffix}`;
+  const mark = await processMark();
+  const name = `${like.prefix}${mark.machine}.${mark.process}.${randomUUID()}${like.suffix}`;
   const path = join(parent, name);
   own.add(name);
   await mkdir(path);
@@ -98,6 +97,21 @@ async function isAbandoned(path: string, mark: string): Promise<boolean> {
   }
   const found = await stat(path).catch(() => null);
   return found !== null && Date.now() - found.mtimeMs > patience;
+}
+
+/** Names this process: its machine, and there its number and start, `<number>.<start>`. */
+export async function processMark(): Promise<{
+  readonly machine: string;
+  readonly process: string;
+}> {
+  const { pid } = process;
+  return { machine: await machine(), process: `${pid}.${(await statusOf(pid))?.start ?? 0}` };
+}
+
+/** Whether a process of this machine, named as by processMark, has ended. */
+export async function hasEnded(mark: string): Promise<boolean> {
+  const [, pid, start] = /^(\d+)\.(\d+)$/.exec(mark) ?? [];
+  return pid !== undefined && !(await isRunning(Number(pid), start!));
 }
 
 /** Names what numbers processes: on Linux a start of the machine and a namespace in it. */

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Base } from "../base/base.ts";
 import { finiteWeights } from "../base/base-weights.ts";
 import { checkDomainWeights, type DomainWeights } from "../calibration/domain-weights.ts";
@@ -25,6 +25,8 @@ import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { writeAside } from "./atomic-folder.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { fewParameters } from "./rows.ts";
+import { StagedMeasurement } from "./staged-measurement.ts";
+import { isUnreachable, type StagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
 import { WalkCheckpoint } from "./walk-checkpoint.ts";
@@ -103,12 +105,14 @@ export interface MeasuringRequest {
   readonly timeLimit: TimeLimit;
   /** Bytes of the base that may wait in files to be hashed. Default: none. */
   readonly mostWaiting?: number;
+  /** Where it is saved beside the disk; null: nowhere. Default: nowhere. */
+  readonly staging?: StagingPlace | null;
 }
 
 /**
- * Measures the sensitivity of every tensor. Reads the result from the work folder if an earlier run
- * made the same measurement. A commit pins the weights of a base; those of a folder are pinned by
- * its fingerprint. Throws BAD_INPUT, BAD_CHECKPOINT.
+ * Measures the sensitivity of every tensor. Reads the result from the work folder, or the staging
+ * branch, if an earlier run made the same measurement. A commit pins the weights of a base; those
+ * of a folder are pinned by its fingerprint. Throws BAD_INPUT, BAD_CHECKPOINT.
  */
 export async function measureBase(
   request: MeasuringRequest,
@@ -118,13 +122,22 @@ export async function measureBase(
   checkDomainWeights(domainWeights, Object.keys(rows.domains));
   const identity = { ...originOf(base, kernel.sha256), proxy: proxy && proxyName(proxy) };
   const place = placeOf(request, identity);
-  const known = await readKnown(place, identity);
+  const known = readKnown(await readFile(place, "utf8").catch(() => null), place, identity);
   if (known !== null) {
     report.info(`measured before: ${place}`);
     return known;
   }
+  const recipe = basename(place, ".json");
+  const { staging = null } = request;
+  const staged = staging && (await StagedMeasurement.open({ ...staging, recipe, report }));
+  const onBranch = readKnown((await staged?.sensitivity()) ?? null, place, identity);
+  if (onBranch !== null) {
+    report.info(`measured before: on the staging branch of ${staging!.repository}`);
+    await saveResult(place, writeSensitivity(onBranch), report);
+    return onBranch;
+  }
   const probeSize = probeSizeOf(base);
-  const log = checkpointOf(request, place, report);
+  const log = checkpointOf(request, { place, staged }, report);
   const kept = log === null ? {} : { log };
   const measuring = { rows, probeSize, domainWeights, identity, kernel, report, ...kept };
   const states = { folder: request.workDir, memory: 0, report };
@@ -138,16 +151,25 @@ export async function measureBase(
       });
     });
   const sensitivity = await withModel(base, proxy, kernel, run).catch(async (error) => {
-    if (error instanceof AlteredBytes) await log?.close(); // no run may go on with it
+    if (error instanceof AlteredBytes) {
+      await staged?.discard(); // no run may go on with it
+      await log?.close();
+    }
+    await (isUnreachable(error) ? staged?.idle() : staged?.release());
     throw error;
   });
   const text = writeSensitivity(sensitivity);
-  // This run has the result, so it does not end if the next one has to measure again.
+  await staged?.finish(text);
+  await saveResult(place, text, report);
+  await log?.close();
+  return sensitivity;
+}
+
+/** The run has the result, so it does not end if the next one has to measure again. */
+async function saveResult(place: string, text: string, report: Report): Promise<void> {
   await writeAside(place, text).catch((error) =>
     report.warn(`the sensitivity cannot be saved for other runs: ${reasonOf(error)}`),
   );
-  await log?.close();
-  return sensitivity;
 }
 
 /**
@@ -156,17 +178,18 @@ export async function measureBase(
  */
 function checkpointOf(
   { base, proxy, timeLimit }: MeasuringRequest,
-  place: string,
+  { place, staged }: { readonly place: string; readonly staged: StagedMeasurement | null },
   report: Report,
 ): WalkCheckpoint | null {
   if (proxy !== null) return null;
   const blocks = base.architecture.layers(base.config).length;
   const folder = place.replace(/\.json$/, ".walk");
-  const stop = (layer: number) => {
-    if (timeLimit.isUp())
-      throw new TimeIsUp(`while measuring, behind block ${layer + 1} of ${blocks}`);
+  const stop = async (layer: number) => {
+    if (!timeLimit.isUp()) return;
+    await staged?.settle();
+    throw new TimeIsUp(`while measuring, behind block ${layer + 1} of ${blocks}`);
   };
-  return new WalkCheckpoint({ folder, notes: base.checkpoint, stop, report });
+  return new WalkCheckpoint({ folder, notes: base.checkpoint, stop, staged, report });
 }
 
 /** Bytes of a tensor in a saved result, at most. */
@@ -217,9 +240,8 @@ async function withModel<T>(
   }
 }
 
-/** null if there is no such file, or one that cannot be used: the run then measures again. */
-async function readKnown(place: string, origin: Origin): Promise<Sensitivity | null> {
-  const text = await readFile(place, "utf8").catch(() => null);
+/** null if there is no such text, or one that cannot be used: the run then measures again. */
+function readKnown(text: string | null, place: string, origin: Origin): Sensitivity | null {
   if (text === null) return null;
   try {
     const sensitivity = parseSensitivity(text, place);

@@ -9,6 +9,7 @@ import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { openRepository } from "./recipes.ts";
 import type { Calibration } from "./rows.ts";
 import { type GivenSensitivity, measureBase, proxyName, readGiven } from "./sensitivity.ts";
+import type { StagingPlace } from "./staging-claim.ts";
 import type { TimeLimit } from "./time-limit.ts";
 
 /** The sources of a plan besides the base. */
@@ -49,6 +50,8 @@ export interface SensitivityRequest {
   /** See MeasuringRequest. */
   readonly mostWaiting?: number;
   readonly timeLimit: TimeLimit;
+  /** See MeasuringRequest. */
+  readonly staging?: StagingPlace | null;
 }
 
 /** What a step uses beside its values. */

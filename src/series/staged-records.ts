@@ -17,23 +17,33 @@ import type { Branch } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
 import { writtenPartSchema } from "./part-journal.ts";
 
+/** Branch of a tier's repository that holds its unfinished work. */
+export const stagingBranch = "oqe-staging";
 /** Folder on that branch for what is not part of the finished repository. */
-const workFolder = "oqe-work";
+export const workFolder = "oqe-work";
 export const recipeFile = `${workFolder}/recipe.json`;
 export const receiptFile = `${workFolder}/receipt.json`;
+export const claimFile = `${workFolder}/claim.json`;
+/** Files of a measurement: what they are, the walk with its hidden states, and the result. */
+export const measurementFiles = {
+  manifest: `${workFolder}/measurement.json`,
+  walk: `${workFolder}/walk.json`,
+  states: `${workFolder}/walk.bin`,
+  sensitivity: `${workFolder}/sensitivity.json`,
+};
 
 const recipeSchema = object({ recipe: line });
 
-const file = object({ bytes: count, sha256 });
+export const stagedFile = object({ bytes: count, sha256 });
 const shardName = matching(/^model(-\d{5}-of-\d{5})?\.safetensors$/, "the name of a shard");
 
 /** One commit of the branch: what it added. */
 const entrySchema = object({
   parts: list(writtenPartSchema),
   /** The shards that are complete since then. */
-  shards: entries(shardName, file),
+  shards: entries(shardName, stagedFile),
   /** null: all tensors of the parts are in complete shards. */
-  piece: v.nullable(object({ tensors: list(line), file })),
+  piece: v.nullable(object({ tensors: list(line), file: stagedFile })),
 });
 
 /** What was finished since the last commit. */
@@ -64,30 +74,35 @@ export async function readRecipe({ content, files }: Branch): Promise<string | n
  */
 export async function readEntries({ content, files }: Branch): Promise<StagedEntry[]> {
   const found: StagedEntry[] = [];
-  const isThere = (path: string, { bytes, sha256: hash }: WrittenFile) => {
-    const listed = files.get(path);
-    return listed?.size === bytes && (listed.sha256 === null || listed.sha256 === hash);
-  };
   for (let path = entryPath(0); files.has(path); path = entryPath(numberOf(path) + 1)) {
     const entry = await readValue(content, path, entrySchema);
     if (entry === null) break;
     const { shards, piece } = entry;
-    const isComplete =
-      Object.entries(shards).every(
-        ([name, written]) => isThere(name, written) && files.get(name)?.sha256 === written.sha256,
-      ) &&
-      (piece === null || isThere(pieceOf(path), piece.file));
-    if (!isComplete) break;
+    // The Hub lists the SHA-256 of every shard, and with it the size.
+    const areThere = Object.entries(shards).every(
+      ([name, shard]) => files.get(name)?.sha256 === shard.sha256,
+    );
+    if (!areThere || (piece !== null && !isListed(files, pieceOf(path), piece.file))) break;
     found.push({ path, ...entry });
   }
   return found;
+}
+
+/** Whether a file is on a branch. The listing of a small file has no SHA-256 to compare. */
+export function isListed(
+  files: Branch["files"],
+  path: string,
+  { bytes, sha256: hash }: WrittenFile,
+): boolean {
+  const listed = files.get(path);
+  return listed?.size === bytes && (listed.sha256 === null || listed.sha256 === hash);
 }
 
 /** Largest record that is read, in bytes. Those of a large model have some megabytes. */
 const largest = 64 << 20;
 
 /** The value of a record; null for one that says something else. Throws errors of the Hub. */
-async function readValue<const S extends v.GenericSchema>(
+export async function readValue<const S extends v.GenericSchema>(
   content: Repository,
   path: string,
   schema: S,

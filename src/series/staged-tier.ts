@@ -1,13 +1,15 @@
-import { createHash } from "node:crypto";
-import { open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import type { Hub, StagedFile } from "../hub/hub-types.ts";
+import type { StagedFile } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
+import { download } from "./download.ts";
 import {
+  claimFile,
   entryPath,
+  measurementFiles,
   numberOf,
   pieceOf,
   readEntries,
@@ -17,16 +19,12 @@ import {
   recipeFile,
   type StagedChange,
   type StagedEntry,
+  stagingBranch,
+  workFolder,
 } from "./staged-records.ts";
+import { type Expects, refuseLiveClaim, StagingClaim, type StagingPlace } from "./staging-claim.ts";
 
-/** Branch of a tier's repository that holds its unfinished work. */
-export const stagingBranch = "oqe-staging";
-
-export interface StagedTierRequest {
-  readonly hub: Hub;
-  readonly repository: string;
-  /** Whether a new repository is private. */
-  readonly private: boolean;
+export interface StagedTierRequest extends StagingPlace {
   /** Name of the recipe (digestOf). */
   readonly recipe: string;
   readonly report: Pick<Report, "info">;
@@ -36,32 +34,51 @@ export interface StagedTierRequest {
  * The unfinished work on a tier, on a branch of its repository: complete shards at their places,
  * and for every commit a record of the parts that it added. Tensors of these parts whose shard is
  * not complete lie one after the other in a file, the piece of the commit. So a machine with an
- * empty disk goes on with it. Main is not changed.
+ * empty disk goes on with it. Main is not changed, nor what is measured (StagedMeasurement).
  */
 export class StagedTier {
   readonly #request: StagedTierRequest;
   readonly #entries: StagedEntry[];
-  /** Head of the branch; null: it has none of our work. */
+  readonly #claim: StagingClaim;
+  /** Head of the branch; null: there is none. */
   #commit: string | null;
+  /** The commit that is being made. It never rejects. */
+  #last: Promise<void> = Promise.resolve();
+  /** Files of the branch that are of other work: the next commit removes them. */
+  #stale: readonly string[];
   /** The files of a commit. */
   #content: { readonly commit: string; readonly files: Promise<Repository> } | null = null;
 
-  private constructor(request: StagedTierRequest, commit: string | null, known: StagedEntry[]) {
+  private constructor(request: StagedTierRequest, found: FoundWork) {
     this.#request = request;
-    this.#commit = commit;
-    this.#entries = known;
+    this.#commit = found.commit;
+    this.#entries = found.entries;
+    this.#stale = found.stale;
+    this.#claim = new StagingClaim(request.draft);
   }
 
-  /** Reads what the branch holds. Work of another recipe is removed. */
+  /**
+   * Reads what the branch holds. Work of another recipe is removed by the next commit. Throws
+   * CONFLICT if the run that makes it has not ended.
+   */
   static async open(request: StagedTierRequest): Promise<StagedTier> {
     const { hub, repository, recipe, report } = request;
     const branch = await hub.readBranch(repository, stagingBranch);
-    if (branch === null) return new StagedTier(request, null, []);
+    if (branch === null) return new StagedTier(request, { commit: null, entries: [], stale: [] });
+    const { commit, files } = branch;
     if ((await readRecipe(branch)) === recipe)
-      return new StagedTier(request, branch.commit, await readEntries(branch));
-    report.info(`${repository}: its staging branch has work of another recipe; it is removed`);
-    await hub.removeBranch(repository, stagingBranch);
-    return new StagedTier(request, null, []);
+      return new StagedTier(request, { commit, entries: await readEntries(branch), stale: [] });
+    await refuseLiveClaim(request, branch);
+    const stale = [...files.keys()].filter(isTierWork);
+    if (stale.length > 0)
+      report.info(`${repository}: its staging branch has work of another recipe; it is removed`);
+    return new StagedTier(request, { commit, entries: [], stale });
+  }
+
+  /** Tells other runs that this one has ended. */
+  async release(): Promise<void> {
+    await this.#last;
+    if (this.#commit !== null && this.#claim.isMade) await this.#stage([], "Stop", "nothing");
   }
 
   /** The complete shards on the branch. */
@@ -77,7 +94,9 @@ export class StagedTier {
   /** Forgets the entries from the first on that is not of this tier: the parts are made again. */
   keepFitting(fits: (entry: StagedEntry) => boolean): void {
     const wrong = this.#entries.findIndex((entry) => !fits(entry));
-    if (wrong !== -1) this.#entries.length = wrong;
+    if (wrong === -1) return;
+    const dropped = this.#entries.splice(wrong);
+    this.#stale = [...this.#stale, ...dropped.flatMap(({ path }) => [path, pieceOf(path)])];
   }
 
   /** Brings a complete shard to `path` on the disk. Throws NETWORK if its SHA-256 differs. */
@@ -95,7 +114,6 @@ export class StagedTier {
    * file with those tensors.
    */
   async add(change: StagedChange, folder: string, piece: string): Promise<void> {
-    const { hub, repository, recipe } = this.#request;
     const last = this.#entries.at(-1)?.path ?? null;
     const path = entryPath(last === null ? 0 : numberOf(last) + 1);
     const files: StagedFile[] = Object.entries(change.shards).map(([name, written]) => {
@@ -104,40 +122,52 @@ export class StagedTier {
     if (change.piece !== null)
       files.push({ path: pieceOf(path), file: piece, ...change.piece.file });
     files.push({ path, content: utf8(JSON.stringify(change)) });
-    if (last === null) files.push({ path: recipeFile, content: utf8(JSON.stringify({ recipe })) });
     const names = [...change.parts.map(({ part }) => part.name), ...Object.keys(change.shards)];
-    const { commit } = await hub.stage({
-      ...{ repository, branch: stagingBranch, private: this.#request.private },
-      ...{ files, deleted: [], parent: this.#commit },
-      title: `Stage ${names.join(", ")}`.slice(0, longestTitle),
-    });
-    this.#commit = commit;
+    await this.#stage(files, `Stage ${names.join(", ")}`.slice(0, longestTitle));
     this.#entries.push({ path, ...change });
+  }
+
+  /** Makes a commit behind those that are being made. `expects`: what comes next. */
+  #stage(files: readonly StagedFile[], title: string, expects?: Expects): Promise<void> {
+    const made = this.#last.then(() => this.#commitFiles(files, title, expects));
+    this.#last = made.catch(() => {});
+    return made;
+  }
+
+  async #commitFiles(own: readonly StagedFile[], title: string, expects?: Expects): Promise<void> {
+    const { hub, repository, recipe, private: isPrivate } = this.#request;
+    const named = { path: recipeFile, content: utf8(JSON.stringify({ recipe })) };
+    const files = [...own, named, await this.#claim.sign(expects)]; // the same name is not sent
+    const added = new Set(files.map(({ path }) => path));
+    const { commit } = await hub.stage({
+      ...{ repository, branch: stagingBranch, private: isPrivate, parent: this.#commit, title },
+      files,
+      deleted: this.#stale.filter((path) => !added.has(path)),
+    });
+    this.#claim.sent();
+    this.#commit = commit;
+    this.#stale = [];
   }
 
   /** The receipt of a tier that is finished; null: it is not. */
   async receipt(): Promise<string | null> {
-    if (this.#commit === null) return null;
+    if (this.#commit === null || this.#stale.includes(receiptFile)) return null;
     const content = await this.content();
     return content.files.has(receiptFile) ? readRecord(content, receiptFile) : null;
   }
 
   /** Adds the receipt: all shards are on the branch, and the tier is evaluated. */
   async finish(receipt: string): Promise<void> {
-    const { hub, repository } = this.#request;
-    const { commit } = await hub.stage({
-      ...{ repository, branch: stagingBranch, private: this.#request.private },
-      files: [{ path: receiptFile, content: utf8(receipt) }],
-      ...{ deleted: [], parent: this.#commit, title: "Stage the receipt" },
-    });
-    this.#commit = commit;
+    const file = { path: receiptFile, content: utf8(receipt) };
+    await this.#stage([file], "Stage the receipt", "seal");
   }
 
-  /** Removes the branch, if it has our work. */
+  /** Removes the branch, if there is one. */
   async discard(): Promise<void> {
     if (this.#commit === null) return;
     await this.#request.hub.removeBranch(this.#request.repository, stagingBranch);
     this.#commit = null;
+    this.#stale = [];
     this.#entries.length = 0;
   }
 
@@ -151,18 +181,7 @@ export class StagedTier {
 
   async #download(name: string, path: string, { bytes, sha256: expected }: WrittenFile) {
     const source = await (await this.content()).open(name);
-    const handle = await open(path, "w");
-    const hash = createHash("sha256");
-    try {
-      for (let at = 0; at < bytes; at += chunk) {
-        const some = await source.read(at, Math.min(chunk, bytes - at));
-        hash.update(some);
-        await handle.writeFile(some);
-      }
-    } finally {
-      await handle.close();
-    }
-    const found = hash.digest("hex");
+    const found = await download(source, path, bytes);
     if (found === expected) return;
     await rm(path, { force: true });
     throw new OqeError(
@@ -173,8 +192,20 @@ export class StagedTier {
   }
 }
 
-/** Bytes that are read at once. */
-const chunk = 8 << 20;
+/** What the branch holds of a tier. */
+interface FoundWork {
+  readonly commit: string | null;
+  readonly entries: StagedEntry[];
+  readonly stale: readonly string[];
+}
+
+const keptFiles = new Set([claimFile, ...Object.values(measurementFiles)]);
+
+/** Whether a file of the branch is a record or a piece of a tier's work. */
+function isTierWork(path: string): boolean {
+  return path.startsWith(`${workFolder}/`) && !keptFiles.has(path);
+}
+
 /** Of a commit, in characters. */
 const longestTitle = 200;
 

@@ -12,6 +12,7 @@ import { readSealed, writeSealed } from "../ground/sealed-json.ts";
 import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
 import { type SavedWalk, savedValues, type WalkLog } from "../sensitivity/saved-walk.ts";
 import { digestsSchema } from "./part-journal.ts";
+import type { StagedMeasurement } from "./staged-measurement.ts";
 
 /** What is saved of a walk beside the hidden states, which are in a file of their own. */
 const savedSchema = object({
@@ -36,7 +37,9 @@ export interface WalkPlace {
   /** What is read of the base. */
   readonly notes: ReadNotes;
   /** Called when a block is saved. May throw, to stop the run. */
-  readonly stop: (layer: number) => void;
+  readonly stop: (layer: number) => Promise<void> | void;
+  /** Where it is saved beside the disk; null: nowhere. Default: nowhere. */
+  readonly staged?: StagedMeasurement | null;
   readonly report: Pick<Report, "info" | "warn">;
 }
 
@@ -55,17 +58,30 @@ export class WalkCheckpoint implements WalkLog {
 
   /** The last block whose record and hidden states are whole, and were made of the same base. */
   async load(): Promise<SavedWalk | null> {
-    const layers = (await readdir(this.#place.folder).catch(() => [])).flatMap((name) => {
+    const names = await readdir(this.#place.folder).catch(() => []);
+    const here = names.flatMap((name) => {
       const [, layer] = /^(\d+)\.json$/.exec(name) ?? [];
       return layer === undefined ? [] : [Number(layer)];
     });
-    for (const layer of layers.toSorted((a, b) => b - a)) {
-      const saved = await this.#load(layer).catch(() => null);
+    const staged = this.#place.staged?.layer ?? null;
+    const layers = new Set([...here, ...(staged === null ? [] : [staged])]);
+    for (const layer of [...layers].toSorted((a, b) => b - a)) {
+      const own = await this.#load(layer).catch(() => null);
+      const saved = own === null && layer === staged ? await this.#fetch(layer) : own;
       if (saved === null) continue;
       this.#place.report.info(`an earlier run measured ${layer + 1} blocks`);
       return saved;
     }
     return null;
+  }
+
+  /** The walk on the staging branch. Throws NETWORK. */
+  async #fetch(layer: number): Promise<SavedWalk | null> {
+    const { folder, staged } = this.#place;
+    await makeFolder(folder);
+    const paths = { record: this.#record(layer), states: this.#states(layer) };
+    if (!(await staged!.fetch(paths))) return null;
+    return this.#load(layer).catch(() => null);
   }
 
   async save(walk: SavedWalk): Promise<void> {
@@ -76,21 +92,25 @@ export class WalkCheckpoint implements WalkLog {
         report.warn(`what is measured cannot be kept in ${folder}: ${reasonOf(error)}`);
         await this.close();
       });
-    stop(walk.layer);
+    await stop(walk.layer);
   }
 
   async #save({ layer, values, states }: SavedWalk): Promise<void> {
-    const { folder, notes } = this.#place;
+    const { folder, notes, staged = null } = this.#place;
     await makeFolder(folder);
     const hash = await this.#writeStates(layer, states);
     const shapes = states.map(({ rows, columns }): [number, number] => [rows, columns]);
     this.#read = [...this.#read, ...notes.takeDigests(this)];
     const saved: Saved = { layer, values, shapes, sha256: hash, read: this.#read };
     const partial = join(folder, `${layer}.partial`);
-    await writeFlushed(partial, [new TextEncoder().encode(writeSealed(saved))]);
+    const record = writeSealed(saved);
+    await writeFlushed(partial, [new TextEncoder().encode(record)]);
     await rename(partial, this.#record(layer));
+    const bytes = states.reduce((sum, { data }) => sum + data.byteLength, 0);
+    staged?.offer({ layer, record, states: { file: this.#states(layer), bytes, sha256: hash } });
+    const kept = [layer, staged?.sending ?? layer].map(String);
     for (const old of await readdir(folder))
-      if (!old.startsWith(`${layer}.`)) await rm(join(folder, old), { force: true });
+      if (!kept.includes(old.split(".")[0]!)) await rm(join(folder, old), { force: true });
   }
 
   /** Removes all, as far as the disk lets it. */

@@ -1,7 +1,125 @@
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { inline, link } from "../card/markdown.ts";
+import type { GitHub } from "../github/client.ts";
+import { publishRelease, type ReleaseAsset } from "../github/release.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { Hub } from "../hub/hub-types.ts";
+import { sha256Of } from "../hub/sums.ts";
+import type { Inputs } from "../inputs/inputs.ts";
+import { parseReceipt } from "../receipt/receipt-file.ts";
+import { readResults } from "../series/result-file.ts";
+import { checkTierName, tierName } from "../series/tier-names.ts";
+import {
+  listWeights,
+  type ReleasedModel,
+  type ReleasedTier,
+  type ReleaseFile,
+  readMark,
+  releaseFiles,
+  releaseNotes,
+} from "./release-notes.ts";
+import { openRepository, resultsFolder } from "./report.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
-/** Publishes the GitHub release of a tag. */
-export async function publishRelease(_request: UpkeepRequest): Promise<UpkeepResult> {
-  throw new OqeError("BAD_INPUT", "command release is not built yet");
+/** Folder of the attached files, below the work folder. The workflow attests some of them. */
+const releaseFolder = "release";
+
+/**
+ * The GitHub release of the tag that started the run: matrix, receipts, pictures and the list of
+ * all weights, as the Hub has them now. A release that is published is never changed. None is made
+ * while a model is unfinished. Throws BAD_INPUT without a tag, NOT_FOUND for a tier that is not
+ * published, CONFLICT for a tag that moved.
+ */
+export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
+  const { asked, environment, file, inputsOf } = request;
+  const tag = tagOf(environment.GITHUB_REF);
+  const { results } = await readResults(join(asked.workDir, resultsFolder));
+  const unfinished = results.filter(({ complete }) => !complete).map(({ series }) => series);
+  if (unfinished.length > 0) {
+    const names = unfinished.map(inline).join(", ");
+    const summary = `No release ${inline(tag)} yet: ${names} stopped and go on in the next run.\n`;
+    return { outputs: { changed: "false" }, summary, failure: null };
+  }
+  const hub = request.connect();
+  const models: ReleasedModel[] = [];
+  for (const model of file.models)
+    models.push({ name: model.name, tiers: await publishedTiers(hub, inputsOf(model)) });
+  const github = await openRepository(request);
+  const files = releaseFiles(models);
+  await keepFiles(join(asked.workDir, releaseFolder), files);
+  const weights = sha256Of(listWeights(models));
+  const last = await lastRelease(github, tag);
+  const { outcome, url } = await publishRelease(github, {
+    ...{ tag, title: tag, assets: files.map(assetOf) },
+    body: releaseNotes({
+      ...{ models, mark: { weights }, repository: github.repository },
+      unchangedSince: last?.weights === weights ? last.tag : null,
+    }),
+  });
+  const summary = `Release ${link(inline(tag), url)}: ${outcome}\n`;
+  return { outputs: { changed: String(outcome !== "unchanged") }, summary, failure: null };
+}
+
+function tagOf(ref: string | undefined): string {
+  const [, tag] = /^refs\/tags\/(.+)$/.exec(ref ?? "") ?? [];
+  if (tag !== undefined) return tag;
+  throw new OqeError(
+    "BAD_INPUT",
+    `command release needs a tag, but this run is of ${inline(ref ?? "no ref")}`,
+    "Run it on a push of a tag, or start the workflow at a tag.",
+  );
+}
+
+/** The tiers of a model on the Hub. Throws NOT_FOUND, CONFLICT. */
+async function publishedTiers(
+  hub: Hub,
+  { baseModel, namespace, tiers }: Inputs,
+): Promise<readonly ReleasedTier[]> {
+  const model = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
+  const found: ReleasedTier[] = [];
+  for (const { name } of tiers) {
+    const repository = checkTierName(tierName(model, name), namespace);
+    const { receipt, sums } = await hub.inspect(repository);
+    if (receipt === null || sums === null) {
+      throw new OqeError(
+        receipt === null ? "NOT_FOUND" : "CONFLICT",
+        `${repository} cannot be released: it has no ${receipt === null ? "receipt" : "SHA256SUMS of ours"} on main`,
+        "Run the jobs of this model again. They publish what is missing.",
+      );
+    }
+    found.push({
+      ...{ repository, url: `${hub.endpoint}/${repository}`, sums },
+      ...{ receipt: parseReceipt(receipt, repository), receiptText: receipt },
+    });
+  }
+  return found;
+}
+
+/** Tag and weights of the latest release; null: there is none of ours, or it is this very one. */
+async function lastRelease(github: GitHub, tag: string) {
+  const verb = { what: "read the latest release", permission: "contents: read" } as const;
+  return github.settle(verb, async () => {
+    const found = await github.rest.repos.getLatestRelease(github.at).catch((error) => {
+      if (error?.status === 404) return null;
+      throw error;
+    });
+    const mark = readMark(found?.data.body ?? "");
+    if (found === null || mark === null || found.data.tag_name === tag) return null;
+    return { tag: found.data.tag_name, weights: mark.weights };
+  });
+}
+
+async function keepFiles(folder: string, files: readonly ReleaseFile[]): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const { name, content } of files) await writeFile(join(folder, name), content);
+}
+
+function assetOf({ name, content }: ReleaseFile): ReleaseAsset {
+  const types: Readonly<Record<string, string>> = {
+    ...{ json: "application/json", svg: "image/svg+xml", md: "text/markdown" },
+  };
+  const type = types[name.split(".").at(-1)!] ?? "text/plain";
+  return { name, bytes: new TextEncoder().encode(content), type };
 }

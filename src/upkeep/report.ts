@@ -1,7 +1,129 @@
-import { OqeError } from "../ground/errors.ts";
+import { join } from "node:path";
+import { inline, link } from "../card/markdown.ts";
+import { type GitHub, openGitHub } from "../github/client.ts";
+import { closeIssue, upsertIssue } from "../github/issue.ts";
+import { marker } from "../github/sealed-text.ts";
+import { mostStarts, startAgain, workflowFile } from "../github/start-again.ts";
+import { readResults } from "../series/result-file.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
+import { type Verdict, verdictsOf } from "./verdicts.ts";
 
-/** Opens, updates or closes one issue per model, from the results of the run. */
-export async function reportResults(_request: UpkeepRequest): Promise<UpkeepResult> {
-  throw new OqeError("BAD_INPUT", "command report is not built yet");
+const label = "oqe";
+/** Files of the jobs' results, below the work folder. */
+export const resultsFolder = "results";
+
+/**
+ * One issue per model: opened or updated if the run failed for it, closed if it went well. Starts
+ * the workflow again for models that stopped at their time limit. `asked.models` are those that had
+ * to be made; without them the check failed, and one issue says so.
+ */
+export async function reportResults(request: UpkeepRequest): Promise<UpkeepResult> {
+  const { asked, file, environment, report } = request;
+  const { results, unreadable } = await readResults(join(asked.workDir, resultsFolder));
+  for (const line of unreadable) report.warn(line);
+  const models = file.models.map(({ name }) => name);
+  const verdicts = verdictsOf({ models, expected: asked.models, results });
+  const github = await openRepository(request);
+  const stopped = verdicts.filter(({ state }) => state === "stopped");
+  const started = stopped.length > 0 && (await goOn(github, environment));
+  const settled = started ? verdicts : verdicts.map(exhausted);
+  const place = placeOf(environment);
+  const open = await openMarks(github);
+  const lines: string[] = [];
+  for (const topic of [checkTopic(asked.models !== null), ...settled.map(topicOf)])
+    lines.push(await settleTopic(github, topic, { open, place }));
+  const summary = lines.map((line) => `- ${line}\n`).join("");
+  return { outputs: {}, summary, failure: null };
+}
+
+type Environment = UpkeepRequest["environment"];
+
+/** The repository that runs the workflow. Throws UNAUTHORIZED, BAD_INPUT. */
+export function openRepository({ asked, environment, report }: UpkeepRequest): Promise<GitHub> {
+  return openGitHub({
+    token: asked.githubToken ?? "",
+    apiUrl: environment.GITHUB_API_URL ?? "https://api.github.com",
+    repository: environment.GITHUB_REPOSITORY ?? "",
+    report,
+  });
+}
+
+function goOn(github: GitHub, environment: Environment): Promise<boolean> {
+  return startAgain(github, {
+    workflow: workflowFile(environment.GITHUB_WORKFLOW_REF),
+    ref: environment.GITHUB_REF ?? "",
+    commit: environment.GITHUB_SHA ?? "",
+  });
+}
+
+/** A model that stopped, and for which no further run was started. */
+function exhausted(verdict: Verdict): Verdict {
+  if (verdict.state !== "stopped") return verdict;
+  const report =
+    `${mostStarts.runs} runs of this commit stopped at the time limit within ${mostStarts.days} ` +
+    "days, so no further one was started. Raise `time-limit` or `timeout-minutes`, take a faster " +
+    "runner or fewer rows, or run the workflow by hand.";
+  return { ...verdict, state: "red", report };
+}
+
+/** What one issue is about. */
+interface Topic {
+  readonly name: string;
+  readonly marker: string;
+  readonly title: string;
+  readonly state: Verdict["state"];
+  readonly report: string;
+}
+
+function topicOf({ name, state, report }: Verdict): Topic {
+  const title = `oQe series ${name} was not published`;
+  return { name, marker: marker("failure", name), title, state, report };
+}
+
+/** A check that failed: nothing is known of any model after it. */
+function checkTopic(isKnown: boolean): Topic {
+  return {
+    ...{ name: "check", marker: marker("check", "series-file") },
+    title: "oQe series: the check failed",
+    state: isKnown ? "green" : "red",
+    report: "The check of the series file failed, so nothing was made. Its log says why.",
+  };
+}
+
+/** The first lines of our open issues. One list for all models: rate limits are per hour. */
+async function openMarks(github: GitHub): Promise<ReadonlySet<string>> {
+  const { rest, at, paginate } = github;
+  const verb = { what: "list the issues", permission: "issues: read" } as const;
+  const issues = await github.settle(verb, () =>
+    paginate(rest.issues.listForRepo, { ...at, labels: label, state: "open", per_page: 100 }),
+  );
+  return new Set(issues.map(({ body }) => (body ?? "").split(/\r?\n/, 1)[0]!));
+}
+
+/** Opens, updates or closes the issue of a topic. Gives a line for the summary. */
+async function settleTopic(
+  github: GitHub,
+  { name, marker, title, state, report }: Topic,
+  { open, place }: { readonly open: ReadonlySet<string>; readonly place: string },
+): Promise<string> {
+  const subject = inline(name);
+  if (state === "stopped") return `${subject}: stopped at its time limit, a new run goes on`;
+  if (state === "green") {
+    const words = "The last run went well.";
+    const closed = open.has(marker) ? await closeIssue(github, { marker, label }, words) : null;
+    return `${subject}: went well${closed === null ? "" : `, issue ${closed} is closed`}`;
+  }
+  const body = `${report}\n\n${place}`;
+  const text = { marker, title, body, labels: [label] as [string], cause: report };
+  const { outcome, number, url } = await upsertIssue(github, text);
+  return `${subject}: failed, ${link(`issue ${number}`, url)} (${outcome})`;
+}
+
+/** Where to look: the same text for every run, so that the same failure changes no issue. */
+function placeOf({ GITHUB_SERVER_URL, GITHUB_REPOSITORY, GITHUB_WORKFLOW_REF }: Environment) {
+  const server = GITHUB_SERVER_URL ?? "https://github.com";
+  const pages = `${server}/${GITHUB_REPOSITORY}/actions`;
+  const [, file] = /\/([^/@]+)@/.exec(GITHUB_WORKFLOW_REF ?? "") ?? [];
+  const url = file === undefined ? pages : `${pages}/workflows/${encodeURIComponent(file)}`;
+  return link("Runs of this workflow", url);
 }

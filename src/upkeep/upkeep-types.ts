@@ -1,7 +1,7 @@
 import type { ActionInputs } from "../inputs/action-inputs.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Dependencies } from "../pipeline.ts";
-import type { SeriesFile, SeriesModel } from "../series-file/series-file.ts";
+import type { SeriesFile, SeriesModel } from "../series-file/series-types.ts";
 
 /** What a command that works on all models of the series file is given. */
 export interface UpkeepRequest extends Dependencies {

@@ -1,6 +1,8 @@
 import { makeSensitivity } from "../support/sensitivities.ts";
 import { baseFileTargets } from "./base-files.ts";
+import { cardTargets } from "./cards.ts";
 import { documentTargets } from "./documents.ts";
+import { seriesFile } from "./series.ts";
 import type { Target } from "./target.ts";
 import { makeUnfinishedTier } from "./unfinished-tier.ts";
 import { workTargets } from "./work.ts";
@@ -11,6 +13,8 @@ export async function allTargets(): Promise<readonly Target[]> {
   const base = await tier.openBase();
   const sensitivity = JSON.stringify(makeSensitivity(base.tensors));
   return [
+    seriesFile,
+    ...cardTargets,
     ...(await documentTargets(sensitivity)),
     ...(await baseFileTargets(sensitivity, base)),
     ...(await workTargets(tier)),

@@ -50,7 +50,7 @@ export function makeSensitivity(
     measured.reduce((sum, { widths }) => sum + value(widths[1]!), 0);
   return {
     format: 1,
-    engine: { name: "oqe-publisher", version: "0.0.0", kernelSha256: "0".repeat(64) },
+    engine: { name: "oqe-publisher", version: "0.0.0", recipe: 1, kernelSha256: "0".repeat(64) },
     base: { id: null, name: "made-up", revision: "main" },
     proxy: null,
     calibration: { sha256: "1".repeat(64), samples: 128, length: 256 },

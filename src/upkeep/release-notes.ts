@@ -1,0 +1,143 @@
+import { bitsPerWeight, gigabytes, grouped } from "../card/figures.ts";
+import { code, commentJson, inline, link } from "../card/markdown.ts";
+import { estimate, share } from "../card/measured-figures.ts";
+import { drawPictures } from "../card/pictures.ts";
+import { type Sums, sumsPath } from "../hub/sums.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+
+/** A tier as its repository on the Hub shows it. */
+export interface ReleasedTier {
+  /** `<namespace>/<Model>-<tier>` */
+  readonly repository: string;
+  readonly url: string;
+  readonly receipt: Receipt;
+  /** Text of the receipt on main. */
+  readonly receiptText: string;
+  /** SHA-256 of every file of the repository. */
+  readonly sums: Sums;
+}
+
+export interface ReleasedModel {
+  /** Name in the series file. */
+  readonly name: string;
+  readonly tiers: readonly ReleasedTier[];
+}
+
+/** A file that is attached to the release. */
+export interface ReleaseFile {
+  readonly name: string;
+  readonly content: string;
+}
+
+/** What a release says of itself, in a comment of its notes. */
+export interface ReleaseMark {
+  /** SHA-256 of the list of all weights. */
+  readonly weights: string;
+}
+
+/** SHA-256 of every file of weights, as `<sha256>  <namespace>/<repository>/<file>`. */
+export function listWeights(models: readonly ReleasedModel[]): string {
+  const lines = models.flatMap(({ tiers }) =>
+    tiers.flatMap(({ repository, sums }) =>
+      [...sums]
+        .filter(([path]) => path.endsWith(".safetensors"))
+        .map(([path, sha256]) => `${sha256}  ${repository}/${path}\n`),
+    ),
+  );
+  return [...lines].sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join("");
+}
+
+/** The matrix, the list of weights and, of each tier, receipt and pictures. */
+export function releaseFiles(models: readonly ReleasedModel[]): readonly ReleaseFile[] {
+  const tiers = models.flatMap((model) => model.tiers);
+  const ofTiers = tiers.flatMap(({ repository, receipt, receiptText }) => {
+    // GitHub allows these characters in an asset's name; a Hub name has no others.
+    const name = repository.replace("/", ".");
+    return [
+      { name: `${name}.receipt.json`, content: receiptText },
+      ...drawPictures(receipt).map(({ path, svg }) => ({ name: `${name}.${path}`, content: svg })),
+    ];
+  });
+  return [
+    { name: "matrix.md", content: matrix(models) },
+    { name: sumsPath, content: listWeights(models) },
+    ...ofTiers,
+  ];
+}
+
+/** The table of every model: one row per tier. */
+function matrix(models: readonly ReleasedModel[]): string {
+  return `${models.map(matrixOf).join("\n\n")}\n`;
+}
+
+function matrixOf({ name, tiers }: ReleasedModel): string {
+  const rows = tiers.map(({ repository, url, receipt: { plan, evaluation } }) => {
+    const figures =
+      evaluation === null
+        ? ["–", "–"]
+        : [estimate(evaluation.meanKl, evaluation.meanKlError), share(evaluation.sameTop)];
+    const place = link(inline(repository), url);
+    const cells = [inline(plan.tier), grouped(plan.bytes), gigabytes(plan.bytes)];
+    return [...cells, bitsPerWeight(plan.bpw), ...figures, place].join(" | ");
+  });
+  return [
+    `### ${inline(name)}`,
+    "",
+    ...baseOf(tiers),
+    "| Tier | Bytes | GB | bpw | Mean KL | Same top token | Repository |",
+    "|---|---:|---:|---:|---:|---:|---|",
+    ...rows.map((row) => `| ${row} |`),
+  ].join("\n");
+}
+
+function baseOf(tiers: readonly ReleasedTier[]): readonly string[] {
+  const base = tiers[0]?.receipt.base;
+  if (base === undefined) return [];
+  const { id, name, revision } = base;
+  const label =
+    id === null ? code(name) : link(inline(id), `https://huggingface.co/${id}/tree/${revision}`);
+  return [`Base model: ${label} at ${code(revision)}`, ""];
+}
+
+export interface NotesRequest {
+  readonly models: readonly ReleasedModel[];
+  readonly mark: ReleaseMark;
+  /** `owner/name` of the repository that releases. */
+  readonly repository: string;
+  /** Tag of the last release if its weights are the same; null: they differ, or it is the first. */
+  readonly unchangedSince: string | null;
+}
+
+/** Notes of a release, in Markdown. */
+export function releaseNotes({ models, mark, repository, unchangedSince }: NotesRequest): string {
+  const news =
+    unchangedSince === null
+      ? []
+      : [`Nothing changed since ${code(unchangedSince)}: the weights are the same.`, ""];
+  return [
+    ...news,
+    matrix(models),
+    // One line: GitHub shows the end of a line in a release as a line break.
+    "Attached: the receipt and the pictures of every tier, and `SHA256SUMS` of all weights. " +
+      "On public repositories GitHub attests receipts and weights:",
+    "",
+    "```sh",
+    `gh attestation verify <file> --repo ${repository}`,
+    "```",
+    "",
+    `<!-- oqe:release ${commentJson(mark)} -->`,
+    "",
+  ].join("\n");
+}
+
+/** The mark in the notes of a release; null if it is not ours. */
+export function readMark(notes: string): ReleaseMark | null {
+  const found = /<!-- oqe:release (\{.*?\}) -->/.exec(notes);
+  if (found === null) return null;
+  try {
+    const { weights } = JSON.parse(found[1]!) as Partial<ReleaseMark>;
+    return typeof weights === "string" ? { weights } : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,141 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { GitHubServer, tokens } from "../../test/support/github-server.ts";
+import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import type { SeriesResult } from "../series/result-file.ts";
+import { reportResults, resultsFolder } from "./report.ts";
+import type { UpkeepRequest } from "./upkeep-types.ts";
+
+let github: GitHubServer;
+let folder: string;
+beforeEach(async () => {
+  github = await GitHubServer.start();
+  folder = await scratchFolder();
+});
+afterEach(async () => {
+  await github.close();
+  await removeFolder(folder);
+});
+
+const failed = { code: "NETWORK", message: "the Hub answers 503", hint: "Try again later." };
+const result = (series: string, changes: Partial<SeriesResult> = {}): SeriesResult => ({
+  ...{ format: 1, series, command: "seal", complete: true, tables: [], failure: null },
+  ...{ base: { id: "org/Nano", revision: "c".repeat(40) }, tiers: [], ...changes },
+});
+const sha = "d".repeat(40);
+
+/** Reports a run of the models `nano` and `mini`, of which those in `models` had to be made. */
+async function report(models: readonly string[] | null, results: readonly SeriesResult[]) {
+  const place = join(folder, resultsFolder);
+  await removeFolder(place);
+  await mkdir(place, { recursive: true });
+  for (const one of results)
+    await writeFile(join(place, `oqe-result-${one.series}.json`), JSON.stringify(one));
+  github.writes = [];
+  const asked = { workDir: folder, models, githubToken: tokens.job };
+  const environment = {
+    ...{ GITHUB_API_URL: github.url, GITHUB_REPOSITORY: github.repository },
+    ...{ GITHUB_REF: "refs/heads/main", GITHUB_SHA: sha },
+    GITHUB_WORKFLOW_REF: "acme/series/.github/workflows/oqe.yml@refs/heads/main",
+  };
+  const file = { models: [{ name: "nano" }, { name: "mini" }] };
+  const lines: string[] = [];
+  const log = {
+    info: (line: string) => lines.push(line),
+    warn: (line: string) => lines.push(line),
+  };
+  const request = { asked, environment, file, report: log } as unknown as UpkeepRequest;
+  return { ...(await reportResults(request)), writes: github.writes, lines };
+}
+
+const issues = (state: string) =>
+  github.person<{ title: string; body: string; number: number }[]>("GET", `/issues?state=${state}`);
+
+describe("report", () => {
+  test("a run that went well, or had nothing to do, writes nothing", {
+    timeout: 60_000,
+  }, async () => {
+    expect((await report([], [])).writes).toEqual([]);
+    const { writes, summary } = await report(["nano"], [result("nano")]);
+    expect(writes).toEqual([]);
+    expect(summary).toContain("- nano: went well");
+  });
+
+  test("a failure opens one issue, the same again writes nothing, success closes it", {
+    timeout: 60_000,
+  }, async () => {
+    const first = await report(
+      ["nano", "mini"],
+      [result("nano", { failure: failed }), result("mini")],
+    );
+    expect(first.writes).toEqual(["POST /repos/acme/series/issues"]);
+    const [issue, ...others] = await issues("open");
+    expect(others).toEqual([]);
+    expect(issue!.title).toBe("oQe series nano was not published");
+    expect(issue!.body).toContain("the Hub answers 503 [`NETWORK`]");
+    expect(issue!.body).toContain(
+      "[Runs of this workflow](https://github.com/acme/series/actions/workflows/oqe.yml)",
+    );
+    const second = await report(["nano"], [result("nano", { failure: failed })]);
+    expect(second.writes).toEqual([]);
+    expect(second.summary).toContain(`(unchanged)`);
+    const tables = [{ title: "oQ4e", markdown: "| before | after |\n|---|---|\n| 1 | 2 |" }];
+    const worse = { ...failed, code: "GATE", message: "the new proof is worse" };
+    expect((await report(["nano"], [result("nano", { failure: worse, tables })])).writes).toEqual([
+      `PATCH /repos/acme/series/issues/${issue!.number}`,
+    ]);
+    expect((await issues("open"))[0]!.body).toContain("| before | after |");
+    const { writes } = await report([], []);
+    expect(writes).toEqual([`PATCH /repos/acme/series/issues/${issue!.number}`]);
+    expect(await issues("open")).toEqual([]);
+    expect((await report([], [])).writes).toEqual([]);
+  });
+
+  test("a job without a result is a failure, and a damaged result says so", {
+    timeout: 60_000,
+  }, async () => {
+    const { writes, lines } = await report(["nano"], [result("nano", { format: 2 } as never)]);
+    expect(writes).toEqual(["POST /repos/acme/series/issues"]);
+    expect((await issues("open"))[0]!.body).toContain("ended without a result");
+    expect(lines.join()).toContain("oqe-result-nano.json");
+  });
+
+  test("a check that failed has its own issue", { timeout: 60_000 }, async () => {
+    expect((await report(null, [])).writes).toEqual(["POST /repos/acme/series/issues"]);
+    expect((await issues("open"))[0]!.title).toBe("oQe series: the check failed");
+    expect((await report(null, [])).writes).toEqual([]);
+    await report([], []);
+    expect(await issues("open")).toEqual([]);
+  });
+
+  const runs = /^GET \/repos\/acme\/series\/actions\/workflows\/oqe\.yml\/runs\?/;
+  const dispatch = "POST /repos/acme/series/actions/workflows/oqe.yml/dispatches";
+  const started = (total_count: number) =>
+    github.refuse(runs, { status: 200, body: { total_count, workflow_runs: [] } });
+
+  test("a model that stopped at its time limit goes on in a new run", {
+    timeout: 60_000,
+  }, async () => {
+    started(19);
+    github.refuse(new RegExp(`^${dispatch}$`), { status: 204, body: null });
+    github.bodies = [];
+    const { writes } = await report(["nano"], [result("nano", { complete: false })]);
+    expect(writes).toEqual([dispatch]);
+    expect(github.bodies).toEqual([{ ref: "main" }]);
+    const asked = github.calls.find((call) => runs.test(call))!;
+    expect(asked).toMatch(
+      new RegExp(`event=workflow_dispatch.*head_sha=${sha}|head_sha=${sha}.*event=`),
+    );
+    expect(await issues("open")).toEqual([]);
+  });
+
+  test("after 20 runs of a commit it does not, and an issue says so", {
+    timeout: 60_000,
+  }, async () => {
+    started(20);
+    const { writes } = await report(["nano"], [result("nano", { complete: false })]);
+    expect(writes).toEqual(["POST /repos/acme/series/issues"]);
+    expect((await issues("open"))[0]!.body).toContain("20 runs of this commit");
+  });
+});

@@ -1,0 +1,69 @@
+import { code, inline, link, prose } from "../card/markdown.ts";
+import type { SeriesResult } from "../series/result-file.ts";
+
+/** How a run went for one model. */
+export interface Verdict {
+  /** Name in the series file. */
+  readonly name: string;
+  /** `stopped`: at its time limit; the next run goes on. */
+  readonly state: "green" | "red" | "stopped";
+  /** What went wrong, in Markdown; empty if nothing did. */
+  readonly report: string;
+}
+
+export interface Run {
+  /** Names of all models of the series file. */
+  readonly models: readonly string[];
+  /** Names of those that had to be made; null: the check failed before it knew. */
+  readonly expected: readonly string[] | null;
+  readonly results: readonly SeriesResult[];
+}
+
+/**
+ * One verdict per model. A model that had nothing to be made is green: the check found its tiers
+ * current. After a check that failed, nothing is known of any model, so there is no verdict.
+ */
+export function verdictsOf({ models, expected, results }: Run): readonly Verdict[] {
+  if (expected === null) return [];
+  return models.map((name): Verdict => {
+    const result = results.find(({ series }) => series === name);
+    // The check leaves a result for a model that it could not look at.
+    const isUnchecked = result?.command === "check" && result.failure !== null;
+    if (!expected.includes(name) && !isUnchecked) return { name, state: "green", report: "" };
+    if (result === undefined) return { name, state: "red", report: lost };
+    // A measurement that went well says nothing of the jobs behind it.
+    const isLast = ["seal", "publish"].includes(result.command);
+    if (result.failure === null && !isLast) return { name, state: "red", report: lost };
+    if (result.failure === null && result.tables.length === 0)
+      return { name, state: result.complete ? "green" : "stopped", report: "" };
+    return { name, state: "red", report: describe(result) };
+  });
+}
+
+const lost =
+  "A job of this model ended without a result: it was cancelled, ran into its timeout, or lost its " +
+  "runner. The log of the run has more. What was finished is kept, and the next run goes on.";
+
+function describe({ failure, tables, tiers, base }: SeriesResult): string {
+  const why =
+    failure === null
+      ? []
+      : [
+          `${prose(failure.message)} [${code(failure.code)}]`,
+          ...(failure.hint === "" ? [] : [prose(failure.hint)]),
+        ];
+  const rows = tiers.map(
+    ({ tier, repository, outcome, url }) =>
+      `| ${inline(tier)} | ${link(inline(repository), url)} | ${inline(outcome)} |`,
+  );
+  const table =
+    rows.length === 0
+      ? []
+      : [["| Tier | Repository | Outcome |", "|---|---|---|", ...rows].join("\n")];
+  const from =
+    base === null
+      ? []
+      : [`Base model: ${base.id === null ? "a folder" : code(base.id)} at ${code(base.revision)}`];
+  const proofs = tables.map(({ title, markdown }) => `**${inline(title)}**\n\n${markdown}`);
+  return [...why, ...from, ...table, ...proofs].join("\n\n");
+}
