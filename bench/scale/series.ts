@@ -1,5 +1,6 @@
-import { shapeOf } from "../../src/estimate/model-shape.ts";
+import { nearShare, shapeOf } from "../../src/estimate/model-shape.ts";
 import { probesOf } from "../../src/estimate/operations.ts";
+import { total } from "../../src/ground/sum.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
 import { classOf, fixedSecondsOf, type JobKind, secondsOf } from "./job-kind.ts";
@@ -122,7 +123,11 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
   const more = calibration / run.calibration;
   const blocks = Object.entries(letters).flatMap(([block, letter]) => {
     const count = pattern.filter((own) => own === letter).length;
-    const rows = stage === "tune" ? count * rowsOfTuning(run) : rowsOfMeasuring(letter);
+    const own = stage === "tune" ? count * rowsOfTuning(run) : rowsOfMeasuring(letter);
+    // Near tokens pass the first matrices of experts too, as many of them as calibration rows do.
+    const near = stage === "tune" && block === "moe" ? nearTokens : 0;
+    const rows = Math.round(own + count * near * calibration);
+    const passedRows = Math.round((passed[block] ?? 1) + near * run.calibration);
     return [
       line(block, "a matrix", count, `${count} blocks`),
       line(
@@ -131,7 +136,7 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
         count * more,
         `${count} blocks × ${calibration} / ${run.calibration} rows`,
       ),
-      line(block, "a row", rows / (passed[block] ?? 1), `${rows} / ${passed[block]} rows`),
+      line(block, "a row", rows / passedRows, `${rows} / ${passedRows} rows`),
     ];
   });
   const judged = stage === "tune" ? comparedRows(run) : comparedProbes();
@@ -143,7 +148,16 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
   ];
 }
 
-/** What a kind's jobs grow with. The head's logits are those of calibration rows, or comparisons. */
+/** What the near tokens of a calibration token take, as a share of what a token takes. */
+const nearTokens = (() => {
+  const { blocks } = shapeOf(shapedBase(nemotron30b));
+  const { matrices, operations } = blocks.find(({ kind }) => kind.mlp === "moe")!;
+  const first = matrices.filter(({ tensor: { role } }) => role.routed && !role.residual);
+  const products = first.map(({ rows, columns, perToken }) => 2 * rows * columns * perToken);
+  return (nearShare * total(products)) / operations;
+})();
+
+/** What a kind's jobs grow with. The head's logits are of calibration rows, or comparisons. */
 function jobsOf({ block, routine }: JobKind): ReturnType<typeof classOf> {
   const own = classOf(routine);
   return block === "outer" && own === "a row" && routine !== "compare" ? "calibration" : own;

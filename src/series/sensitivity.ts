@@ -42,7 +42,7 @@ const moreSamples = 18;
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** Parameters up to which a measurement takes less. */
 const fewToProbe = 1e8;
-/** Most rows that Hessians are made of: costs need fewer than tuning does. Of a large model fewer. */
+/** Most rows that Hessians are made of: costs need fewer than tuning. Of a large model fewer. */
 const [usualOthers, othersOfLarge] = [64, 48];
 
 /** The rows that a base's probes run on. */
