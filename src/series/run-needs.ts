@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
 import { mostHeldOutside } from "../checkpoint/held-runs.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
-import { estimateLines, estimateRun, fitRun } from "../estimate/run-estimate.ts";
+import { estimateLines, estimateRun, fitRun, type RunEstimate } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
@@ -49,6 +49,11 @@ export async function estimateSeries(request: SeriesRequest, outside: Outside): 
   const work = workOf(request, outside.kernel.workers);
   const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
   return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit, saved }, outside);
+}
+
+/** What the run will need on any machine with so many threads, without looking at this one. */
+export function foreseeSeries(request: SeriesRequest, workers: number): RunEstimate {
+  return estimateRun(workOf(request, workers));
 }
 
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */

@@ -16,13 +16,14 @@ export async function forEachModel(
 ): Promise<UpkeepResult> {
   const models = file.models.filter(({ name }) => asked.models?.includes(name) ?? true);
   const lines: string[] = [];
-  const failures: { readonly name: string; readonly failure: OqeError }[] = [];
+  const failures: Failed[] = [];
   for (const model of models) {
     const run = () => work(model, inputsOf(model));
     const done = await report.stage(model.name, run).catch((error: unknown) => {
       const failure = asKnown(error);
-      failures.push({ name: model.name, failure });
-      report.warn(`${model.name}: ${failure.message}`);
+      const where = `${model.place} (${model.name})`;
+      failures.push({ where, failure });
+      report.warn(`${where}: ${failure.message}`);
       const [reason = ""] = failure.message.split("\n");
       return [`failed: ${inline(reason)} (${failure.code})`];
     });
@@ -32,13 +33,17 @@ export async function forEachModel(
   return { outputs: {}, summary, failure: failureOf(failures) };
 }
 
-function failureOf(
-  failures: readonly { readonly name: string; readonly failure: OqeError }[],
-): OqeError | null {
+/** A failure, and where its model is in the series file. */
+interface Failed {
+  readonly where: string;
+  readonly failure: OqeError;
+}
+
+function failureOf(failures: readonly Failed[]): OqeError | null {
   const [first, ...others] = failures;
   if (first === undefined) return null;
-  if (others.length === 0) return first.failure;
-  const words = failures.map(({ name, failure }) => `${name}: ${failure.message.split("\n")[0]}`);
-  const { code, hint } = first.failure;
+  const { code, hint, message } = first.failure;
+  if (others.length === 0) return new OqeError(code, `${first.where}: ${message}`, hint);
+  const words = failures.map(({ where, failure }) => `${where}: ${failure.message.split("\n")[0]}`);
   return new OqeError(code, `${failures.length} models failed: ${words.join("; ")}`, hint);
 }
