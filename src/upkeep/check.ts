@@ -44,7 +44,8 @@ function outputsOf({ task, pushCards }: Agenda, checked: readonly Checked[]) {
   const models = checked.flatMap(({ model, look }) => {
     const pending = pendingOf(look);
     // A release gives the tag to all repositories, also to those that have nothing pending.
-    if (!makes || (pending.length === 0 && task !== "release")) return [];
+    const isNeeded = pending.length > 0 || (look !== null && task === "release");
+    if (!makes || !isNeeded) return [];
     const { name, runner, timeoutMinutes: timeout, environment } = model;
     return [{ name, runner, timeout, environment, pending }];
   });
