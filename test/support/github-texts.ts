@@ -5,6 +5,7 @@ import { writeReceipt } from "../../src/receipt/receipt-file.ts";
 import type { SeriesResult } from "../../src/series/result-file.ts";
 import { releaseNotes } from "../../src/upkeep/release-notes.ts";
 import { verdictsOf } from "../../src/upkeep/verdicts.ts";
+import { cardBodies } from "./card-bodies.ts";
 import type { Place } from "./github-page.ts";
 import { measuredSeries } from "./measured-receipts.ts";
 import { sha256, tunedReceipt } from "./receipts.ts";
@@ -66,6 +67,7 @@ export async function githubTexts(): Promise<readonly GitHubText[]> {
   const conversation = (name: string, markdown: string, tables: number) => ({
     ...{ name, place: "conversation" as const, markdown, tables },
   });
+  const { fresh, moved } = await cardBodies();
   const notes = { models, mark: { weights: sha256("w") }, repository: "acme/series" };
   return [
     { name: "summary", place: "summary", markdown: await summary({}), tables: 4 },
@@ -79,6 +81,8 @@ export async function githubTexts(): Promise<readonly GitHubText[]> {
     },
     conversation("release", releaseNotes({ ...notes, unchangedSince: null }), 1),
     conversation("unchanged release", releaseNotes({ ...notes, unchangedSince: "v1.0.0" }), 1),
+    conversation("new cards", fresh, 4),
+    conversation("changed cards", moved, 1),
     conversation("failure", issue({ tiers: repositories }), 1),
     {
       ...conversation(
