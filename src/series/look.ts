@@ -78,7 +78,8 @@ export async function lookAtSeries(inputs: Inputs, request: LookRequest): Promis
     const target = { ...place, kernelSha256: kernel.sha256, ...sourceNames(sources) };
     const drafts = await draftTiers(base, inputs, rows, target);
     const { files: baseFiles, revision, id } = base.checkpoint.repository;
-    const states = await inspectAll(hub, drafts, { overwrite, baseFiles, report });
+    const looking = { overwrite, gates, proposes: inputs.hubPullRequest, baseFiles, report };
+    const states = await inspectAll(hub, drafts, looking);
     const plan = makePlan(base, inputs, null);
     const runs = planDrafts(drafts, { base, floors, plan, sensitivity: null });
     const tiers: TierLook[] = [];

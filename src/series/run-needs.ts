@@ -7,11 +7,11 @@ import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { tuningSettings } from "../quantize/tuning-settings.ts";
+import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
 import type { TierRun } from "./recipes.ts";
-import type { Calibration } from "./rows.ts";
+import { type Calibration, everyOf } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
@@ -92,7 +92,7 @@ export async function estimateEvaluation(
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, rounded: 1 },
+    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -151,18 +151,24 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
       tokens: tuning.rows.tokens,
       repaired:
         repair?.includes("router") === true && shape.experts !== null
-          ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples)
+          ? tuning.rows.length * gateRowsOf(tuningSettings, tuning.rows, shape.hidden)
           : 0,
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
+      sparse: sparseTokens(base, evaluation.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     ...{ makes: true, staged: staging !== null && tuning !== null },
     workers,
   };
+}
+
+/** Tokens of the rows that the runs beside the free ones pass. */
+function sparseTokens(base: Base, tokens: number): number {
+  return Math.ceil(tokens / everyOf(base));
 }
 
 function measuringOf(

@@ -48,7 +48,9 @@ function outputsOf(
   const makes = task === "make" || task === "release";
   const models = checked.flatMap(({ model, look }) => {
     const pending = pendingOf(look, isUnattended);
-    if (!makes || pending.length === 0) return [];
+    // A release gives the tag to all repositories, also to those that have nothing pending.
+    const isNeeded = pending.length > 0 || (look !== null && task === "release");
+    if (!makes || !isNeeded) return [];
     const { name, runner, timeoutMinutes: timeout, environment } = model;
     return [{ name, runner, timeout, environment, pending }];
   });
