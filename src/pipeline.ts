@@ -7,6 +7,8 @@ import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
+import { checkTags, finishSeries } from "./series/announce.ts";
+import type { Announcing, FinishedSeries } from "./series/announce-types.ts";
 import { receiptsOf, rehearseCard } from "./series/card-files.ts";
 import { whileLocked } from "./series/folder-lock.ts";
 import {
@@ -16,8 +18,6 @@ import {
   type PlaceInputs,
 } from "./series/folders.ts";
 import { gateFailure } from "./series/gate-failures.ts";
-import type { TierComparison } from "./series/kept-better.ts";
-import { type PublishedTier, publishTiers } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
@@ -50,6 +50,8 @@ export interface Dependencies {
   readonly openKernel: () => Promise<Kernel>;
   /** What started the run, for the commits: `tag v1.2.0 of acme/models`; empty: unknown. */
   readonly occasion: string;
+  /** What a published series gets besides its files; nothing if it is missing. */
+  readonly announcing?: Announcing;
   /** Whether a published tier stays if the new one is worse beyond its error. Default: no. */
   readonly keepsBetter?: boolean;
 }
@@ -60,19 +62,15 @@ interface Opened extends Dependencies {
   readonly kernel: Kernel;
 }
 
-export interface Published {
+/** `failure`: the entry reports the tiers first, then throws it. */
+export interface Published extends FinishedSeries {
   readonly plan: SeriesPlan;
-  readonly tiers: readonly PublishedTier[];
   /** Receipts of the tiers that had to be made. */
   readonly made: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
   readonly stopped: TimeIsUp | null;
-  /** New tiers against the published ones, if the run was to keep better ones. */
-  readonly comparisons: readonly TierComparison[];
-  /** The failure; null if there is none. The entry reports the tiers first, then throws it. */
-  readonly failure: unknown;
 }
 
 /** A series plan and its sources. */
@@ -152,8 +150,8 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
  */
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
-  const { private: isPrivate, until } = inputs;
-  const { report, occasion, keepsBetter = false } = dependencies;
+  const { private: isPrivate, until, hubPullRequest: proposes } = inputs;
+  const { report, occasion, announcing, keepsBetter = false } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
   const checkToken = () => checkRights(hub, { namespace }, report);
@@ -166,19 +164,20 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
     const { files: baseFiles } = base.checkpoint.repository;
-    const looking = { overwrite, baseFiles, report };
+    const looking = { overwrite, gates, proposes, baseFiles, report };
     const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
     if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
-    const how = { readsOnly, isPrivate, keepsBetter, report, occasion };
+    if (!dryRun) await checkTags({ hub, states }, pending, announcing?.tag ?? null);
+    const how = { proposes, readsOnly, isPrivate, keepsBetter, report, occasion };
     const publishing = { hub, drafts, states, pending, ...how };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
       const plans = published.map((receipt) => receipt!.plan);
       const plan = seriesPlan(base, policy, plans);
-      const done = await publishTiers({ ...publishing, made: [], reached: null });
+      const done = await finishSeries({ ...publishing, made: [], reached: null }, announcing);
       return { plan, made: [], expected: [], stopped: null, ...done };
     }
     if (!readsOnly) await checkStaging(hub, pending);
@@ -191,7 +190,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
       const reached = stopped === null && until !== "measured" ? staged : "unfinished";
-      const published = await publishTiers({ ...publishing, made, reached });
+      const published = await finishSeries({ ...publishing, made, reached }, announcing);
       return { ...run, made: receiptsOf(made), stopped, ...published };
     });
   });

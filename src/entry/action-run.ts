@@ -1,5 +1,5 @@
 import * as core from "@actions/core";
-import { describeOccasion, isUnattended, readOccasion } from "../github/occasion.ts";
+import { describeOccasion, isUnattended, readOccasion, tagOf } from "../github/occasion.ts";
 import { actionsReport } from "../ground/report.ts";
 import { isUpkeep, parseActionInputs } from "../inputs/action-inputs.ts";
 import type { InputName } from "../inputs/input-table.ts";
@@ -13,9 +13,10 @@ export async function runAction(): Promise<void> {
   const asked = parseActionInputs(read, process.env);
   for (const token of [asked.hubToken, asked.githubToken])
     if (token !== null) core.setSecret(token);
-  const occasion = describeOccasion(await readOccasion(), process.env.GITHUB_REPOSITORY);
+  const event = await readOccasion();
+  const occasion = describeOccasion(event, process.env.GITHUB_REPOSITORY);
   const run = {
-    ...{ asked, read, occasion, report: actionsReport() },
+    ...{ asked, read, occasion, tag: tagOf(event), report: actionsReport() },
     isUnattended: isUnattended(process.env),
   };
   const { command } = asked;

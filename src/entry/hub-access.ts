@@ -3,7 +3,13 @@ import type { HubOptions } from "../hub/client.ts";
 import type { ActionInputs } from "../inputs/action-inputs.ts";
 
 /** Commands that write to repositories of the Hub, or check that they may. */
-const writing: readonly ActionInputs["command"][] = ["publish", "tune", "seal", "access", "cards"];
+const writing: readonly ActionInputs["command"][] = [
+  "publish",
+  "tune",
+  "seal",
+  "access",
+  "push-cards",
+];
 
 /**
  * The Hub token. Without one, a command that writes to the Hub uses the identity of this workflow,

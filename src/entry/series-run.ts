@@ -29,6 +29,8 @@ export interface ActionRun {
   /** The inputs of the step. */
   readonly read: ReadInput;
   readonly occasion: string;
+  /** The tag that started the run; null: none did. */
+  readonly tag: string | null;
   /** Whether the run was started by a schedule or a webhook, so that nobody watches it. */
   readonly isUnattended: boolean;
   readonly report: Report;
@@ -40,11 +42,10 @@ export function runSeries(run: ActionRun): Promise<void> {
 }
 
 async function makeSeries({ asked, read: given, ...run }: ActionRun) {
-  const { report, occasion } = run;
-  const read = asked.series === null ? given : await readSeries(asked.series, asked, given);
+  const { report, occasion, tag } = run;
+  const model = asked.series === null ? null : await findSeries(asked.series, asked);
+  const read = model === null ? given : readModel(model, given);
   const inputs = parseInputs(read, process.env);
-  if (inputs.hubPullRequest)
-    throw new OqeError("BAD_INPUT", "hub-pull-request is not built yet", "Leave it out.");
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
   const numbered = numberStages(report, stagesOf("publish", inputs));
@@ -53,7 +54,9 @@ async function makeSeries({ asked, read: given, ...run }: ActionRun) {
     numbered,
     occasion,
   );
-  const making = { ...dependencies, keepsBetter: run.isUnattended };
+  const collection = model?.collection ? model.name : null;
+  const announcing = { tag, collection, isWhole: given("tiers").trim() === "" };
+  const making = { ...dependencies, keepsBetter: run.isUnattended, announcing };
   const published = await publishModel(inputs, making).finally(() =>
     report.info(runWords(costsSoFar(traffic))),
   );
@@ -63,8 +66,8 @@ async function makeSeries({ asked, read: given, ...run }: ActionRun) {
   return { ...published, isHub, failure: published.failure ?? unset };
 }
 
-async function readSeries(name: string, { seriesFile }: ActionInputs, read: ReadInput) {
-  return readModel(findModel(await readSeriesFile(seriesFile), name), read);
+async function findSeries(name: string, { seriesFile }: ActionInputs) {
+  return findModel(await readSeriesFile(seriesFile), name);
 }
 
 /**

@@ -56,6 +56,15 @@ export async function isNew(github: GitHub, wanted: BranchFiles): Promise<boolea
   });
 }
 
+/** The branch's head if people committed to it; null if it is missing, or ours alone. */
+export async function headOfPeople(
+  github: GitHub,
+  at: Pick<BranchFiles, "branch" | "base">,
+): Promise<Head | null> {
+  const { head, kept } = await findStart(github, at);
+  return kept === 0 ? null : head;
+}
+
 function checkPath(path: string): void {
   const fault =
     pathFault(path) ??
@@ -68,7 +77,8 @@ function checkPath(path: string): void {
   );
 }
 
-interface Head {
+/** The last commit of a branch. */
+export interface Head {
   readonly commit: string;
   readonly tree: string;
 }
@@ -85,7 +95,10 @@ interface Start {
   readonly leftOver: readonly string[];
 }
 
-async function findStart(github: GitHub, { branch, base }: BranchFiles): Promise<Start> {
+async function findStart(
+  github: GitHub,
+  { branch, base }: Pick<BranchFiles, "branch" | "base">,
+): Promise<Start> {
   const onto = await baseHead(github, base);
   const head = await readHead(github, branch);
   const fresh = { tree: onto.tree, parents: [onto.commit], kept: 0, leftOver: [] };
@@ -109,7 +122,8 @@ async function isStale(trees: TreeReader, start: Start, { files }: BranchFiles):
   return (await trees.differences(start.head.tree, files)).size > 0;
 }
 
-async function baseHead(github: GitHub, base: string): Promise<Head> {
+/** Throws NOT_FOUND if there is no such branch. */
+export async function baseHead(github: GitHub, base: string): Promise<Head> {
   const head = await readHead(github, base);
   if (head !== null) return head;
   throw new OqeError(

@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import { parse, readJson } from "../ground/schema.ts";
-import { checkRevision, isRepositoryId } from "../hub/names.ts";
+import { checkRevision, isRepositoryId, printable } from "../hub/names.ts";
 import type { GitHub } from "./client.ts";
 
 /** What started the run, as far as this program acts on it. All texts are checked. */
@@ -124,14 +124,29 @@ function readPush(push: Push, { GITHUB_REF, GITHUB_SHA }: Environment): GitHubEv
   const ref = push.ref ?? GITHUB_REF ?? "";
   const sha = push.after ?? GITHUB_SHA ?? "";
   const [, kind, name = ""] = /^refs\/(tags|heads)\/(.+)$/s.exec(ref) ?? [];
+  if (ref === "") throw new OqeError("BAD_INPUT", `${where} names no branch or tag`, hint);
   if (push.deleted || kind === undefined) return { kind: "other", name: "push" };
-  checkRevision(name);
+  checkName(name);
   if (!/^[0-9a-f]{40}$/.test(sha))
     throw new OqeError("BAD_INPUT", `${where} names no commit for ${name}`, hint);
   if (kind === "tags") return { kind: "tag", tag: name, sha, forced: push.forced && !push.created };
   const before = push.before === undefined || zeros.test(push.before) ? null : push.before;
   const isDefaultBranch = name === (push.repository?.default_branch ?? "main");
   return { kind: "push", branch: name, sha, before, isDefaultBranch };
+}
+
+/**
+ * git allows names that a shell or a workflow would take for something else, such as `$(id)`. A tag
+ * becomes a tag on the Hub and the name of a release, so it must be plain.
+ */
+function checkName(name: string): void {
+  checkRevision(name);
+  if (/^[\p{L}\p{N}._+@#=,/-]+$/u.test(name)) return;
+  throw new OqeError(
+    "BAD_INPUT",
+    `"${printable(name)}" cannot be the branch or tag of a run`,
+    "Letters, digits and . _ + @ # = , / - are allowed. Push a tag or branch with a plain name.",
+  );
 }
 
 /** Inputs of a run by hand: texts, numbers and truth values, each as a text. */

@@ -17,6 +17,11 @@ test("a tag push is described by its tag, another event by its commit", () => {
   expect(describeOccasion(null, "acme/models")).toBe("");
 });
 
+test("a hostile tag stays on one line", () => {
+  const push = { eventName: "push", ref: "refs/tags/v1\r\n::error::x", sha: "" };
+  expect(describeOccasion(push, "acme/models")).toBe("tag v1 ::error::x of acme/models");
+});
+
 test.each([
   [true, "schedule", "ada", "refs/heads/main"],
   [true, "repository_dispatch", "ada", "refs/heads/main"],

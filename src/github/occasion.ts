@@ -1,4 +1,5 @@
 import type { context } from "@actions/github";
+import { printable } from "../hub/names.ts";
 
 /** The part of GitHub's context that a commit on the Hub mentions. */
 export type Occasion = Pick<typeof context, "eventName" | "ref" | "sha">;
@@ -21,10 +22,15 @@ export async function readOccasion(): Promise<Occasion | null> {
  */
 export function describeOccasion(occasion: Occasion | null, repository = ""): string {
   if (!occasion?.eventName || repository === "") return "";
-  const { eventName, ref = "", sha = "" } = occasion;
-  const tag = /^refs\/tags\/(.+)$/.exec(ref);
-  if (tag !== null) return `tag ${tag[1]} of ${repository}`;
-  return `${eventName} of ${repository} at ${sha.slice(0, 12)}`;
+  const { eventName, sha = "" } = occasion;
+  const tag = tagOf(occasion);
+  if (tag !== null) return printable(`tag ${tag} of ${repository}`);
+  return printable(`${eventName} of ${repository} at ${sha.slice(0, 12)}`);
+}
+
+/** The tag that started this run; null: another event did. */
+export function tagOf(occasion: Occasion | null): string | null {
+  return /^refs\/tags\/(.+)$/s.exec(occasion?.ref ?? "")?.[1] ?? null;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

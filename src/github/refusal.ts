@@ -18,6 +18,7 @@ interface Refused {
     readonly headers?: Readonly<Record<string, string | number | undefined>>;
     readonly data?: unknown;
   };
+  readonly request?: { readonly method?: string };
   readonly cause?: unknown;
 }
 
@@ -25,10 +26,13 @@ function isRefused(error: unknown): error is Refused {
   return error instanceof Error && typeof (error as { status?: unknown }).status === "number";
 }
 
-/** Whether the state on GitHub may differ from what was read before the failed call. */
+/**
+ * Whether the state on GitHub may differ from what was read before the failed call. A failed read
+ * has been repeated already.
+ */
 export function isWorthAnother(error: unknown): boolean {
   if (!isRefused(error)) return false;
-  return error.status >= 500 || isMoved(error);
+  return isMoved(error) || (error.status >= 500 && error.request?.method !== "GET");
 }
 
 /** Someone else was faster: a ref moved, or what was to be made is there. */
@@ -163,8 +167,13 @@ function unavailable({ response, cause, message }: Refused): Reason {
     code: "NETWORK",
     reason:
       response === undefined
-        ? `no answer from GitHub: ${reasonOf(cause ?? new Error(message))}`
+        ? `no answer from GitHub: ${reasonOf(innermost(cause ?? new Error(message)))}`
         : "GitHub's servers fail",
     hint: "Look at https://www.githubstatus.com and run again. What is finished is kept.",
   };
+}
+
+/** What made a request fail is below the errors of the libraries in between. */
+function innermost(cause: unknown): unknown {
+  return cause instanceof Error && cause.cause instanceof Error ? innermost(cause.cause) : cause;
 }

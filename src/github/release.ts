@@ -173,12 +173,13 @@ async function openDraft(
 /** Uploads what a release lacks. An upload that broke off left an asset of the same name. */
 async function upload(github: GitHub, release: Release, { assets }: ReleaseText): Promise<void> {
   const { rest, at, request } = github;
+  const address = release.upload_url.replace(/\{.*$/, ""); // it ends with {?name,label}
   for (const asset of assets) {
     if (release.assets.some((there) => holds(there, asset))) continue;
     const broken = release.assets.find(({ name }) => name === asset.name);
     if (broken !== undefined) await rest.repos.deleteReleaseAsset({ ...at, asset_id: broken.id });
     await request({
-      ...{ method: "POST", url: release.upload_url, name: asset.name },
+      ...{ method: "POST", url: `${address}?name=${encodeURIComponent(asset.name)}` },
       ...{ data: asset.bytes, headers: { "content-type": asset.type } },
     });
   }

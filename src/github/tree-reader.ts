@@ -27,6 +27,15 @@ export class TreeReader {
     return found;
   }
 
+  /** The bytes of a file; null if there is none. */
+  async content(tree: string, path: string): Promise<Uint8Array | null> {
+    const file_sha = await this.#blobAt(tree, path.split("/"));
+    if (file_sha === null) return null;
+    const { rest, at } = this.#github;
+    const { data } = await rest.git.getBlob({ ...at, file_sha });
+    return Buffer.from(data.content, data.encoding === "base64" ? "base64" : "utf8");
+  }
+
   /** Hash of the file at a path of a tree; null if there is none. */
   async #blobAt(tree: string, [name = "", ...below]: readonly string[]): Promise<string | null> {
     const entry = (await this.#read(tree)).get(name);

@@ -1,7 +1,7 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { isLive } from "./live-line.ts";
-import { terminalReport } from "./report.ts";
+import { actionsReport, terminalReport } from "./report.ts";
 
 /** A report on a clock that a test moves. `columns`: of a terminal; null: a pipe. */
 function open(columns: number | null) {
@@ -200,4 +200,19 @@ test("colors are never written, so NO_COLOR changes nothing", async () => {
     report.warn("careful");
   });
   expect(written().replaceAll("\u001b[K", "")).not.toContain("\u001b");
+});
+
+test("in a job a line of text is no command of the runner", () => {
+  const written: string[] = [];
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    written.push(String(text));
+    return true;
+  });
+  const report = actionsReport();
+  for (const text of ["::error::a", "a\n ::add-mask::b", "a ##[error]b", "model::layer, C::"])
+    report.info(text);
+  write.mockRestore();
+  expect(written.join("")).toBe(
+    ": :error::a\na\n : :add-mask::b\na ## [error]b\nmodel::layer, C::\n",
+  );
 });

@@ -140,11 +140,19 @@ export function terminalReport(
   return plainReport(printer, tickInterval.terminal, surroundings);
 }
 
+/**
+ * A runner takes `::` at the start of a line, and `##[` anywhere, for a command. The toolkit
+ * escapes the commands that it prints itself, but not plain lines.
+ */
+function withoutCommands(text: string): string {
+  return text.replace(/^(\s*):(?=:)/gm, "$1: ").replace(/##(?=\[)/g, "## ");
+}
+
 /** Log groups, annotations and progress lines of a GitHub job. */
 export function actionsReport(surroundings: Surroundings = realSurroundings): Report {
   const printer: Omit<Report, "tick"> = {
     stage: (name, run) => core.group(name, run),
-    info: (line) => core.info(line),
+    info: (line) => core.info(withoutCommands(line)),
     warn: (line) => core.warning(line),
   };
   return plainReport(printer, tickInterval.actions, surroundings);

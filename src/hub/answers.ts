@@ -1,11 +1,24 @@
 import * as v from "valibot";
 import { OqeError } from "../ground/errors.ts";
-import { count, line, list, matching, object, parse, readJson, sha256 } from "../ground/schema.ts";
+import {
+  count,
+  flag,
+  line,
+  list,
+  matching,
+  object,
+  parse,
+  readJson,
+  sha256,
+} from "../ground/schema.ts";
 import { isRepositoryId, pathFault, printable } from "./names.ts";
 
 /** SHA-1 of a git object: a commit, or the blob of a file. */
 export const gitId = (what: string) =>
   matching(/^[0-9a-f]{40}$/, `${what} of 40 hexadecimal digits`);
+
+/** `<namespace>/<words>-<id>` of a collection. */
+const slug = matching(/^[\w.-]+\/[\w.-]+$/, "<namespace>/<name> of a collection");
 
 /** What a fine-grained token may do, by user, organization or repository. */
 const scoped = list(object({ entity: object({ name: line }), permissions: list(line) }));
@@ -52,6 +65,44 @@ export const answers = {
   uploadModes: object({ files: list(object({ path: v.string("a path"), uploadMode: line })) }),
   /** GET /api/models/…/commits/…: newest first. */
   commits: list(object({ title: line, authors: list(object({ user: line })) })),
+  /** GET /api/models/…/refs */
+  refs: object({ tags: list(object({ name: line })) }),
+  /** GET /api/models/…/discussions: without drafts of others, a page at a time. */
+  discussions: object({
+    count,
+    start: count,
+    discussions: list(
+      object({
+        num: count,
+        title: v.string("text"),
+        status: line,
+        isPullRequest: flag,
+        author: v.fallback(v.nullish(object({ name: line })), null),
+      }),
+    ),
+  }),
+  /** GET /api/collections: at most four items of each. */
+  collections: list(
+    object({
+      slug,
+      title: v.string("text"),
+      description: v.nullish(v.string("text"), ""),
+    }),
+  ),
+  /** POST /api/collections */
+  newCollection: object({ slug }),
+  /** GET /api/collections/… */
+  collection: object({
+    slug,
+    items: list(
+      object({
+        _id: matching(/^[0-9a-f]{1,64}$/, "an id of hexadecimal digits"),
+        type: line,
+        id: line,
+        note: v.nullish(object({ text: v.string("text") })),
+      }),
+    ),
+  }),
   /** POST /<id>.git/info/lfs/objects/batch: an object without `upload` is in the storage. */
   batch: object({
     transfer: v.optional(line, "basic"),

@@ -1,6 +1,7 @@
 import type { Report } from "../ground/report.ts";
 import { branchTarget, describeHead, readBranch, removeBranch } from "./branch.ts";
 import { checkWrite } from "./check-write.ts";
+import { refreshCollection } from "./collection.ts";
 import { openDatasetFile } from "./dataset.ts";
 import { createGuard } from "./guard.ts";
 import type { Hub } from "./hub-types.ts";
@@ -9,9 +10,11 @@ import { inspect } from "./inspect.ts";
 import { type Keyless, keylessTokens } from "./keyless.ts";
 import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./origin.ts";
 import { createPatience, type Patience } from "./patience.ts";
+import { inspectProposal } from "./proposal.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
-import { stageFiles } from "./staging.ts";
+import { amendMain, stageFiles } from "./staging.ts";
+import { readTag, tagRepository } from "./tag.ts";
 import { oneToken, type TokenSource } from "./token-source.ts";
 import { countRequests, newTraffic, type TrafficCount } from "./traffic.ts";
 import { createTransport } from "./transport.ts";
@@ -63,6 +66,9 @@ export function connectHub(options: HubOptions): Hub {
     openDatasetFile: guard.errors(async (dataset, path, revision) =>
       guard.repository(await openDatasetFile(transport, dataset, path, revision)),
     ),
+    inspectProposal: guard.errors((repository, title) =>
+      inspectProposal(at(repository), repository, title),
+    ),
     inspect: guard.errors((repository) => inspect(at(repository), repository)),
     checkWrite: guard.errors((repository) => checkWrite(at(repository), repository)),
     readBranch: guard.errors(async (repository, branch) => {
@@ -76,6 +82,10 @@ export function connectHub(options: HubOptions): Hub {
     removeBranch: guard.errors((repository, branch) =>
       removeBranch(at(repository), repository, branch),
     ),
+    readTag: guard.errors((repository, tag) => readTag(at(repository), repository, tag)),
+    tag: guard.errors((request) => tagRepository(at(request.repository), request)),
+    refreshCollection: guard.errors((request) => refreshCollection(transport, request)),
+    amend: guard.errors((request) => amendMain(at(request.repository), request)),
     push: guard.errors((request) => push(at(request.repository), request)),
     validateCard: guard.errors((text) => validateCard(transport, text)),
   };

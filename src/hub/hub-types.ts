@@ -72,6 +72,17 @@ export interface StageRequest {
   readonly parent: string | null;
 }
 
+/** A change of main that leaves all other files. */
+export interface AmendRequest {
+  readonly repository: string;
+  readonly files: readonly StagedFile[];
+  /** Paths to remove; those that main does not have are ignored. */
+  readonly deleted: readonly string[];
+  readonly title: string;
+  /** Main's head as the caller knows it. */
+  readonly parent: string;
+}
+
 export interface PushRequest {
   /** `<namespace>/<name>` */
   readonly repository: string;
@@ -90,11 +101,54 @@ export interface PushRequest {
   readonly private: boolean;
   readonly title: string;
   readonly description: string;
+  /**
+   * Whether a pull request takes the place of the commit to main. Ours is found again by account
+   * and title, and updated. One that somebody closed is not opened again for the same files.
+   */
+  readonly proposes?: boolean;
+}
+
+/** A pull request of ours, and its files. */
+export interface Proposal {
+  readonly url: string;
+  /** false: somebody closed it. */
+  readonly isOpen: boolean;
+  readonly state: RemoteState;
 }
 
 export type PushResult =
+  | { readonly outcome: "proposed"; readonly commit: string; readonly url: string }
   | { readonly outcome: "unchanged"; readonly commit: string; readonly url: string }
   | { readonly outcome: "published"; readonly commit: string; readonly url: string };
+
+/** A tag to put on a commit. */
+export interface TagRequest {
+  readonly repository: string;
+  readonly tag: string;
+  /** 40 hex digits. */
+  readonly commit: string;
+}
+
+/** The collection of a series. */
+export interface CollectionRequest {
+  /** User or organization that owns it. */
+  readonly namespace: string;
+  /** What the collection is found again by: one series of the namespace has one collection. */
+  readonly series: string;
+  /** Used when it is made. People may change both texts then. Too long ones are cut. */
+  readonly title: string;
+  readonly description: string;
+  readonly private: boolean;
+  /** Tiers of the series, in order. */
+  readonly items: readonly { readonly repository: string; readonly tier: string }[];
+  /** Whether these are all tiers: then others that we added are removed. */
+  readonly isWhole: boolean;
+}
+
+export interface CollectionResult {
+  readonly outcome: "created" | "updated" | "unchanged";
+  readonly url: string;
+}
 
 /** A connection to the Hub: endpoint, token and retries. No other code sees the token. */
 export interface Hub {
@@ -120,6 +174,8 @@ export interface Hub {
    */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
+  /** Our pull request with this title, open or closed by somebody; null if there is none. */
+  inspectProposal(repository: string, title: string): Promise<Proposal | null>;
   /**
    * Asks, without writing, whether the token may write to a repository that exists. Throws
    * UNAUTHORIZED, FORBIDDEN (also for one that the Hub has disabled), and NOT_FOUND for a Hub that
@@ -137,8 +193,25 @@ export interface Hub {
   stage(request: StageRequest): Promise<{ readonly commit: string }>;
   /** Removes a branch; nothing happens if it is missing. */
   removeBranch(repository: string, branch: string): Promise<void>;
+  /**
+   * Changes some files of main in one commit. A repeated call makes no second commit. Throws
+   * CONFLICT if main is not at `parent` any more.
+   */
+  amend(request: AmendRequest): Promise<{ readonly commit: string }>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
+  /** The commit of a tag; null if the repository has no such tag. */
+  readTag(repository: string, tag: string): Promise<string | null>;
+  /**
+   * Tags a commit. A repeated call changes nothing. Throws CONFLICT for a tag on another commit: it
+   * is a published version, and never moves.
+   */
+  tag(request: TagRequest): Promise<"tagged" | "unchanged">;
+  /**
+   * Makes or completes the collection of a series. A repeated call changes nothing. Throws
+   * FORBIDDEN if the token may not, as that of a keyless run never may.
+   */
+  refreshCollection(request: CollectionRequest): Promise<CollectionResult>;
   /**
    * Asks the Hub to check a card's front matter. Returns its errors as sentences; empty if there
    * are none.

@@ -7,9 +7,9 @@ import { isSameFile, type Main } from "./compare.ts";
 import { create, readNewMain } from "./create.ts";
 import { adopt } from "./failure.ts";
 import { hashBytes, hashFile, type LocalFile, largestBlob } from "./folder.ts";
-import type { StagedFile, StageRequest } from "./hub-types.ts";
+import type { AmendRequest, StagedFile, StageRequest } from "./hub-types.ts";
 import { readHead, readMain } from "./inspect.ts";
-import { pathFault, printable } from "./names.ts";
+import { checkRepositoryId, pathFault, printable } from "./names.ts";
 import { seal } from "./seal.ts";
 import { askForLarge, inSteps, stage, type UploadTarget } from "./stage.ts";
 import type { Transport } from "./transport.ts";
@@ -27,15 +27,35 @@ interface Staging {
  * Adds files to a branch beside main, in one commit. Makes the repository and the branch if they
  * are missing. A repeated call finds the commit of the first, and makes no second one.
  */
-export async function stageFiles(
+export function stageFiles(
   transport: Transport,
   request: StageRequest,
 ): Promise<{ readonly commit: string }> {
-  const target = branchTarget(request.repository, request.branch);
+  return addFiles(transport, branchTarget(request.repository, request.branch), request);
+}
+
+/**
+ * Changes some files of main in one commit, and leaves the others. A repeated call finds the commit
+ * of the first, and makes no second one. Throws CONFLICT if main is not at `parent` any more.
+ */
+export function amendMain(
+  transport: Transport,
+  request: AmendRequest,
+): Promise<{ readonly commit: string }> {
+  const id = checkRepositoryId(request.repository);
+  const target: UploadTarget = { id, branch: "main", right: "write" };
+  return addFiles(transport, target, { ...request, branch: "main", private: false });
+}
+
+async function addFiles(
+  transport: Transport,
+  target: UploadTarget,
+  request: StageRequest,
+): Promise<{ readonly commit: string }> {
   if (transport.access === "none") {
     throw new OqeError(
       "UNAUTHORIZED",
-      `Staging files in ${target.id} needs a token, and none was given`,
+      `Writing to ${target.id} needs a token, and none was given`,
       "Pass hub-token or HF_TOKEN.",
     );
   }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { namePictures } from "../card/pictures.ts";
 import type { RemoteState } from "../hub/hub-types.ts";
+import { sumsPath } from "../hub/sums.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { type Draft, draftOf, recipeOf } from "../receipt/recipe.ts";
 
@@ -15,18 +16,30 @@ export function isCurrent(
   published: Receipt,
   remote: Pick<RemoteState, "files" | "sums">,
 ): boolean {
-  const { files } = published;
   const made = recipeOf(published);
   const same = isDeepStrictEqual(draftOf(made), JSON.parse(JSON.stringify(draftOf(recipe))));
-  if (recipe.base.id === null || !same) return false;
-  const mayBe = (path: string) => Object.hasOwn(files, path) || !path.endsWith(".safetensors");
+  return recipe.base.id !== null && same && findOddFile(published, remote) === null;
+}
+
+/**
+ * The first file of main that is not as the receipt and SHA256SUMS list it: it is missing, has
+ * another hash, or is a weight of others. null: there is none.
+ */
+export function findOddFile(
+  published: Receipt,
+  { files, sums }: Pick<RemoteState, "files" | "sums">,
+): string | null {
   const shown = ["README.md", ...namePictures(published).map(({ path }) => path)];
-  if (!shown.every((path) => remote.files.has(path)) || ![...remote.files.keys()].every(mayBe))
-    return false;
-  const has = (path: string, sha256: string) => remote.files.get(path)?.sha256 === sha256;
-  return (
-    remote.sums !== null &&
-    [...remote.sums].every(([path, sha256]) => has(path, sha256)) &&
-    Object.entries(files).every(([path, { sha256 }]) => has(path, sha256))
+  const missing = shown.find((path) => !files.has(path));
+  if (missing !== undefined) return missing;
+  const mayBe = (path: string) =>
+    Object.hasOwn(published.files, path) || !path.endsWith(".safetensors");
+  const foreign = [...files.keys()].find((path) => !mayBe(path));
+  if (foreign !== undefined) return foreign;
+  if (sums === null) return sumsPath;
+  const listed = Object.entries(published.files).map(
+    ([path, { sha256 }]) => [path, sha256] as const,
   );
+  const odd = [...sums, ...listed].find(([path, sha256]) => files.get(path)?.sha256 !== sha256);
+  return odd?.[0] ?? null;
 }

@@ -5,7 +5,6 @@ import type { Report } from "../ground/report.ts";
 import type { Hub, Identity } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { rehearseCard } from "./card-files.ts";
-import type { RemoteStates } from "./published.ts";
 import type { TierRun } from "./recipes.ts";
 import { checkTierName, tierName } from "./tier-names.ts";
 
@@ -89,7 +88,9 @@ export async function checkRights(
  */
 export async function checkWrites(
   hub: Hub,
-  states: RemoteStates,
+  states: Iterable<
+    readonly [{ readonly recipe: { readonly repository: string } }, { readonly exists: boolean }]
+  >,
   { writable, report }: { readonly writable: Identity["writable"]; readonly report: Report },
 ): Promise<void> {
   const warn = ifAbsent(report, "does not tell whether a token may write to a repository");

@@ -115,7 +115,8 @@ export async function readResults(folder: string): Promise<FoundResults> {
   return { results, unreadable };
 }
 
-function parseResult(content: string, where: string): SeriesResult {
+/** Throws BAD_INPUT, naming the file `where` and the field. */
+export function parseResult(content: string, where: string): SeriesResult {
   const hint = "Another version of oqe-publisher wrote it. Run the jobs again with one version.";
   const document: Document = { where, code: "BAD_INPUT", hint };
   return parse(resultSchema, readJson(content, document), document);

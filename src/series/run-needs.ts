@@ -2,17 +2,17 @@ import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
 import { mostHeldOutside } from "../checkpoint/held-runs.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
-import { estimateLines, estimateRun, fitRun } from "../estimate/run-estimate.ts";
+import { estimateLines, estimateRun, fitRun, type RunEstimate } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { tuningSettings } from "../quantize/tuning-settings.ts";
+import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
 import { keptBytes } from "./kept-room.ts";
 import type { TierRun } from "./recipes.ts";
-import type { Calibration } from "./rows.ts";
+import { type Calibration, everyOf } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
@@ -53,6 +53,11 @@ export async function estimateSeries(request: SeriesRequest, outside: Outside): 
   return estimateWork(work, { ...place, kept: await keptBytes(runs, false) }, outside);
 }
 
+/** What the run will need on any machine with so many threads, without looking at this one. */
+export function foreseeSeries(request: SeriesRequest, workers: number): RunEstimate {
+  return estimateRun(workOf(request, workers));
+}
+
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
 export async function estimateMeasuring(
   { base, rows, sources }: Pick<SeriesRequest, "base" | "rows" | "sources">,
@@ -89,7 +94,7 @@ export async function estimateEvaluation(
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, rounded: 1 },
+    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -154,18 +159,24 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
       tokens: tuning.rows.tokens,
       repaired:
         repair?.includes("router") === true && shape.experts !== null
-          ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples)
+          ? tuning.rows.length * gateRowsOf(tuningSettings, tuning.rows, shape.hidden)
           : 0,
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
+      sparse: sparseTokens(base, evaluation.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     ...{ makes: true, staged: staging !== null && tuning !== null },
     workers,
   };
+}
+
+/** Tokens of the rows that the runs beside the free ones pass. */
+function sparseTokens(base: Base, tokens: number): number {
+  return Math.ceil(tokens / everyOf(base));
 }
 
 function measuringOf(

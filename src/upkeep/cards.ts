@@ -1,7 +1,52 @@
-import { OqeError } from "../ground/errors.ts";
+import { link } from "../card/markdown.ts";
+import { removeMerged } from "../github/merged-branch.ts";
+import { type PullRequestResult, proposeFiles } from "../github/pull-request.ts";
+import { cardsBranch, draftProposal } from "./card-proposal.ts";
+import { forEachModel } from "./each-model.ts";
+import { openRepository } from "./report.ts";
+import { readTier, type TierCards, tierPlaces } from "./tier-cards.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
-/** Keeps the cards in the GitHub repository and on the Hub up to date, from the receipts. */
-export async function refreshCards(_request: UpkeepRequest): Promise<UpkeepResult> {
-  throw new OqeError("BAD_INPUT", "command cards is not built yet");
+/**
+ * Makes the cards of every model again, from the receipts on the Hub, and proposes what differs
+ * from the default branch in the one pull request of the model. Nothing is written if nothing
+ * differs. A model that fails does not stop the others. Tests pass an `open` that keeps no pace.
+ */
+export async function refreshCards(
+  request: UpkeepRequest,
+  open = openRepository,
+): Promise<UpkeepResult> {
+  const { asked, environment, report } = request;
+  const hub = request.connect();
+  const github = await open(request);
+  return forEachModel(request, "Cards in this repository", async ({ name: series }, inputs) => {
+    const tiers: TierCards[] = [];
+    for (const place of tierPlaces(series, inputs)) {
+      const tier = await readTier(hub, place);
+      if (tier === null) report.info(`${place.repository} is not published yet`);
+      else tiers.push(tier);
+      for (const { failure } of tier?.pictures ?? [])
+        if (failure !== null)
+          report.warn(`${place.repository}: a picture was not drawn: ${failure}`);
+    }
+    if (tiers.length === 0) return ["no tier is published yet"];
+    const pages = { hub: hub.endpoint, github: environment.GITHUB_SERVER_URL };
+    if (!asked.dryRun) await removeMerged(github, cardsBranch(series));
+    const { changed, ...proposal } = await draftProposal(github, { series, tiers, pages });
+    if (asked.dryRun) return [`dry run; ${changed.length} cards differ from ${proposal.base}`];
+    return [resultWords(await proposeFiles(github, proposal))];
+  });
+}
+
+function resultWords({ outcome, number, url, kept }: PullRequestResult): string {
+  const pull = number === null || url === null ? "" : link(`#${number}`, url);
+  const words: Readonly<Record<PullRequestResult["outcome"], string>> = {
+    created: `opened ${pull}`,
+    updated: `updated ${pull}`,
+    unchanged: `${pull} has these cards already`,
+    declined: `a person closed ${pull} with these very cards, so it stays closed`,
+    theirs: `the branch has a pull request of a person, ${pull}; its text is left as it is`,
+    nothing: pull === "" ? "the cards are up to date" : `closed ${pull}: the cards are up to date`,
+  };
+  return words[outcome] + (kept === 0 ? "" : `; commits of people that are kept: ${kept}`);
 }

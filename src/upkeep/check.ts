@@ -1,7 +1,90 @@
+import { code } from "../card/markdown.ts";
+import { changedPaths, type GitHubEvent, readEvent } from "../github/event.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { SeriesLook } from "../series/look.ts";
+import { type Agenda, agendaOf } from "./agenda.ts";
+import { type Checked, checkModels } from "./check-models.ts";
+import { stateTable } from "./check-tables.ts";
+import { commentPlan } from "./plan-comment.ts";
+import { openRepository } from "./report.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
-/** Finds what is to be made, from the event, the series file and the receipts on the Hub. */
-export async function checkSeries(_request: UpkeepRequest): Promise<UpkeepResult> {
-  throw new OqeError("BAD_INPUT", "command check is not built yet");
+/**
+ * Finds what is to be made, from the event, the series file, and headers and receipts on the Hub.
+ * Writes nothing to the Hub, and to GitHub one comment on a pull request. A model that cannot be
+ * looked at is told and left out. It fails the command only on a pull request, where nothing is
+ * made, and if no model is left.
+ */
+export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult> {
+  const { file, report, environment } = request;
+  const event = await readEvent(environment);
+  const paths = await changesOf(event, request);
+  const agenda = agendaOf(event, { file, paths }, report);
+  const checked = await checkModels(agenda.models, request);
+  const outputs = outputsOf(agenda, checked);
+  if (event.kind === "pull_request" && agenda.task === "comment")
+    await commentPlan(event, { file: file.name, checked }, request);
+  const summary = `## Check of ${code(file.name)}\n\n${stateTable(checked) || nothing}`;
+  return { outputs, summary, failure: failureOf(agenda, checked) };
+}
+
+const nothing = "This event asks for nothing.\n";
+
+/** Paths that the event changed, for the events that ask for different things by them. */
+async function changesOf(
+  event: GitHubEvent,
+  request: UpkeepRequest,
+): Promise<readonly string[] | null> {
+  const matters = event.kind === "pull_request" || (event.kind === "push" && event.isDefaultBranch);
+  return matters ? changedPaths(await openRepository(request), event) : null;
+}
+
+function outputsOf({ task, pushCards }: Agenda, checked: readonly Checked[]) {
+  const makes = task === "make" || task === "release";
+  const models = checked.flatMap(({ model, look }) => {
+    const pending = pendingOf(look);
+    // A release gives the tag to all repositories, also to those that have nothing pending.
+    const isNeeded = pending.length > 0 || (look !== null && task === "release");
+    if (!makes || !isNeeded) return [];
+    const { name, runner, timeoutMinutes: timeout, environment } = model;
+    return [{ name, runner, timeout, environment, pending }];
+  });
+  const cards = checked.filter(needsCards).map(({ model }) => model.name);
+  const lists = { models, cards: makes ? cards : [], pushCards };
+  return {
+    mode: modeOf(task, lists),
+    models: JSON.stringify(lists.models),
+    cards: JSON.stringify(lists.cards),
+    "push-cards": JSON.stringify(lists.pushCards),
+  };
+}
+
+const pendingOf = (look: SeriesLook | null) =>
+  (look?.tiers ?? []).filter(({ pending }) => pending.length > 0).map(({ tier }) => tier);
+
+/** New receipts give new cards, so a model that is made counts too. */
+function needsCards({ look, hasOldCards }: Checked): boolean {
+  const isStale = look?.tiers.some((tier) => tier.isCardStale) === true;
+  return hasOldCards || isStale || pendingOf(look).length > 0;
+}
+
+type Lists = Readonly<Record<"models" | "cards" | "pushCards", readonly unknown[]>>;
+
+function modeOf(task: Agenda["task"], { models, cards, pushCards }: Lists): string {
+  if (task === "release" || task === "comment") return task;
+  if (models.length > 0) return "requantize";
+  if (pushCards.length > 0) return "push-cards";
+  return cards.length > 0 ? "cards" : "none";
+}
+
+/** What fails the command. */
+function failureOf({ task }: Agenda, checked: readonly Checked[]): OqeError | null {
+  const failed = checked.filter(({ failure }) => failure !== null);
+  const [first] = failed;
+  if (first === undefined) return null;
+  if (task !== "comment" && failed.length < checked.length) return null;
+  const words = failed.map(
+    ({ model, failure }) => `${model.place} (${model.name}): ${failure!.message}`,
+  );
+  return new OqeError(first.failure!.code, words.join("; "), first.failure!.hint);
 }

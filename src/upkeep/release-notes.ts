@@ -117,8 +117,9 @@ export function releaseNotes({ models, mark, repository, unchangedSince }: Notes
   return [
     ...news,
     matrix(models),
-    "Attached: the receipt and the pictures of every tier, and `SHA256SUMS` of all weights. On public",
-    "repositories GitHub attests receipts and weights:",
+    // One line: GitHub shows the end of a line in a release as a line break.
+    "Attached: the receipt and the pictures of every tier, and `SHA256SUMS` of all weights. " +
+      "On public repositories GitHub attests receipts and weights:",
     "",
     "```sh",
     `gh attestation verify <file> --repo ${repository}`,

@@ -30,6 +30,11 @@ test("a model is green if its last job says so, and red if it failed or says not
   expect(stateOf([result("a", { failure, command: "access" })])).toEqual(["red", "green"]);
 });
 
+test("a model that the check could not look at is red, although nothing was to be made", () => {
+  expect(stateOf([result("b", { failure, command: "check" })], ["a"])).toEqual(["red", "red"]);
+  expect(stateOf([result("b", { failure, command: "check" })], [])).toEqual(["green", "red"]);
+});
+
 test("a model that stopped at its time limit is neither", () => {
   expect(stateOf([result("a", { complete: false })])).toEqual(["stopped", "green"]);
 });

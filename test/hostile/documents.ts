@@ -195,6 +195,20 @@ const soundAnswers: Readonly<Record<keyof typeof answers, unknown>> = {
     objects: [{ oid: one, actions: { upload: { href: "x" } }, error: null }],
   },
   exchange: { access_token: "hf_jwt_x", expires_in: 3600 },
+  refs: { tags: [{ name: "v1" }] },
+  discussions: {
+    count: 1,
+    start: 0,
+    discussions: [
+      { num: 1, title: "Publish", status: "open", isPullRequest: true, author: { name: "me" } },
+    ],
+  },
+  collections: [{ slug: "acme/tiny-0a", title: "Tiny", description: "Tiers" }],
+  newCollection: { slug: "acme/tiny-0a" },
+  collection: {
+    slug: "acme/tiny-0a",
+    items: [{ _id: "0a", type: "model", id: "acme/Tiny-oQ4e", note: { text: "oQ4e" } }],
+  },
   commit: { commitOid: oid },
 };
 

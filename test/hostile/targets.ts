@@ -1,5 +1,6 @@
 import { makeSensitivity } from "../support/sensitivities.ts";
 import { baseFileTargets } from "./base-files.ts";
+import { cardTargets } from "./cards.ts";
 import { documentTargets } from "./documents.ts";
 import { seriesFile } from "./series.ts";
 import type { Target } from "./target.ts";
@@ -13,6 +14,7 @@ export async function allTargets(): Promise<readonly Target[]> {
   const sensitivity = JSON.stringify(makeSensitivity(base.tensors));
   return [
     seriesFile,
+    ...cardTargets,
     ...(await documentTargets(sensitivity)),
     ...(await baseFileTargets(sensitivity, base)),
     ...(await workTargets(tier)),

@@ -1,0 +1,90 @@
+import { mkdir } from "node:fs/promises";
+import { inRepository } from "../card/facts.ts";
+import { cutCard, isBroken } from "../card/notes.ts";
+import { renderCard } from "../card/render.ts";
+import { asKnown, type OqeError } from "../ground/errors.ts";
+import type { Receipt } from "../receipt/receipt.ts";
+import { lookAtSeries, type SeriesLook } from "../series/look.ts";
+import { resultOf, writeResult } from "../series/result-file.ts";
+import type { SeriesModel } from "../series-file/series-types.ts";
+import { readCheckedOut } from "./checked-out.ts";
+import { cardsFolder } from "./tier-cards.ts";
+import type { UpkeepRequest } from "./upkeep-types.ts";
+
+/** A model as the check found it. */
+export interface Checked {
+  readonly model: SeriesModel;
+  /** null: `failure` says why. */
+  readonly look: SeriesLook | null;
+  readonly failure: OqeError | null;
+  /** Whether a card in the GitHub repository is missing, or not as its receipt gives it today. */
+  readonly hasOldCards: boolean;
+}
+
+/** Threads that hours are given for: macos-latest has three cores. */
+export const assumedThreads = 3;
+
+/**
+ * Looks at the models one after another. One that fails does not stop the others; its result file
+ * in the work folder tells the command `report`.
+ */
+export async function checkModels(
+  models: readonly SeriesModel[],
+  request: UpkeepRequest,
+): Promise<readonly Checked[]> {
+  if (models.length === 0) return [];
+  const { connect, inputsOf, report } = request;
+  const kernel = await request.openKernel();
+  const looking = { connect, kernel, report, workers: assumedThreads };
+  const checked: Checked[] = [];
+  try {
+    for (const model of models) {
+      const look = () => lookAtSeries(inputsOf(model), looking);
+      const found = await report
+        .stage(`Look at ${model.name}`, look)
+        .catch((error: unknown) => asKnown(error));
+      if ("code" in found) checked.push(await fail(model, found, request));
+      else
+        checked.push({
+          model,
+          look: found,
+          failure: null,
+          ...(await cardsOf(model, found, request)),
+        });
+    }
+  } finally {
+    await kernel.close();
+  }
+  return checked;
+}
+
+async function fail(
+  model: SeriesModel,
+  failure: OqeError,
+  { report, asked }: UpkeepRequest,
+): Promise<Checked> {
+  report.warn(`${model.place} (${model.name}): ${failure.message}`);
+  const series = { series: model.name, command: "check", isHub: true };
+  const end = { plan: null, tiers: [], comparisons: [], stopped: null, failure };
+  await mkdir(asked.workDir, { recursive: true });
+  await writeResult(asked.workDir, resultOf(series, end));
+  return { model, look: null, failure, hasOldCards: false };
+}
+
+async function cardsOf({ name }: SeriesModel, { tiers }: SeriesLook, request: UpkeepRequest) {
+  const root = request.environment.GITHUB_WORKSPACE || ".";
+  for (const { tier, published } of tiers) {
+    if (published === null) continue;
+    const text = await readCheckedOut(root, `${cardsFolder(name)}/${tier}.md`).catch(() => null);
+    if (await isOldCopy(text ?? "", published)) return { hasOldCards: true };
+  }
+  return { hasOldCards: false };
+}
+
+/** A copy with broken markers is old: the command `cards` tells what is wrong. */
+async function isOldCopy(text: string, receipt: Receipt): Promise<boolean> {
+  const cut = cutCard(text);
+  if (cut === null || isBroken(cut)) return true;
+  const place = inRepository(receipt);
+  return text !== (await renderCard(receipt, { place, notes: cut.notes }));
+}

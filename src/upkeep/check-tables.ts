@@ -1,0 +1,88 @@
+import { code, inline, link, prose } from "../card/markdown.ts";
+import { secondsOf } from "../estimate/run-estimate.ts";
+import { byteSize, duration } from "../ground/digits.ts";
+import { sum, total } from "../ground/sum.ts";
+import type { SeriesLook, TierLook } from "../series/look.ts";
+import { assumedThreads, type Checked } from "./check-models.ts";
+
+/**
+ * Operations a second of a thread, for hours that are the same in every run: what the machine of
+ * docs/benchmarks.md makes.
+ */
+const assumedSpeed = 45e9;
+
+/**
+ * Everything that was found, for the job summary: a line for each model, a row for each tier. Of a
+ * failed model the reason.
+ */
+export function stateTable(checked: readonly Checked[]): string {
+  return tableOf(checked, () => true);
+}
+
+/** The same without tiers that stay as they are, for a comment; and how many those are. */
+export function planTable(checked: readonly Checked[]): string {
+  const tiers = checked.flatMap(({ look }) => look?.tiers ?? []);
+  const current = tiers.filter((tier) => !isChanged(tier)).length;
+  const others = current === 0 ? "" : `${count(current, "tier")} would stay as they are.\n`;
+  return [tableOf(checked, isChanged), others].filter((part) => part !== "").join("\n");
+}
+
+const isChanged = ({ pending, isCardStale }: TierLook) => pending.length > 0 || isCardStale;
+
+function tableOf(checked: readonly Checked[], shows: (tier: TierLook) => boolean): string {
+  const rows = checked.flatMap(({ model: { name, place }, look, failure }) => {
+    if (look === null) {
+      const why = `${prose(failure?.message ?? "")} (${inline(place)})`;
+      return [[inline(name), "", "", "", "**failed**", why]];
+    }
+    return look.tiers.filter(shows).map((tier) => [inline(name), ...cellsOf(tier)]);
+  });
+  const lines = checked.flatMap(({ model, look }) =>
+    look === null || look.needs === null ? [] : [needsLine(model.name, look, look.needs)],
+  );
+  const table =
+    rows.length === 0
+      ? []
+      : [
+          [
+            ["Model", "Tier", "Size", "bpw", "State", "Why"],
+            ["---", "---", "---:", "---:", "---", "---"],
+            ...rows,
+          ]
+            .map((cells) => `| ${cells.join(" | ")} |`)
+            .join("\n"),
+        ];
+  const parts = [...table, lines.join("\n")].filter((part) => part !== "");
+  return parts.length === 0 ? "" : `${parts.join("\n\n")}\n`;
+}
+
+function cellsOf({ tier, repository, plan, pending, isStaged, isCardStale }: TierLook): string[] {
+  const name = `${inline(tier)}<br>${code(repository)}`;
+  const why = pending.map((reason) => prose(reason)).join("<br>");
+  const size = [name, byteSize(plan.bytes), plan.bpw.toFixed(2)];
+  if (pending.length > 0) return [...size, isStaged ? "to be finished" : "to be made", why];
+  if (isCardStale) return [...size, "card only", "the card's template or pictures changed"];
+  return [...size, "current", ""];
+}
+
+/** What making the pending tiers of a model needs. */
+function needsLine(
+  name: string,
+  { base, tiers }: SeriesLook,
+  { reads, writes, onDisk, stages }: NonNullable<SeriesLook["needs"]>,
+): string {
+  const pending = tiers.filter((tier) => tier.pending.length > 0).length;
+  const seconds = sum(stages, (stage) => secondsOf(stage, assumedThreads * assumedSpeed));
+  const read = byteSize(sum(reads, ({ bytes }) => bytes));
+  const page = link(inline(base.id), `https://huggingface.co/${base.id}`);
+  return (
+    `- **${inline(name)}**: ${page} at ${code(base.revision.slice(0, 12))}, ` +
+    `${count(pending, "tier")} of ${tiers.length}. Reads ${read}, writes ${byteSize(writes)}, ` +
+    `${byteSize(total(onDisk))} on the disk at once, about ${duration(seconds)} of arithmetic on ` +
+    `${assumedThreads} threads`
+  );
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

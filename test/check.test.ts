@@ -1,0 +1,169 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { engine } from "../src/ground/engine.ts";
+import type { InputName } from "../src/inputs/input-table.ts";
+import { checkSeries } from "../src/upkeep/check.ts";
+import { type EventFile, schedule, upkeepScene } from "./support/upkeep-scene.ts";
+
+const scene = upkeepScene();
+
+const options = "method: rounded, policy: oq, evaluation-samples: 4";
+const tiny = `
+defaults: { namespace: acme, ${options} }
+models:
+  - base-model: base/tiny
+    tiers: [oQ8e, oQ4e]
+    environment: hub
+    runner: ubuntu-24.04-arm
+`;
+const repositories = ["acme/tiny-oQ8e", "acme/tiny-oQ4e"];
+
+type Given = Partial<Record<InputName, string>>;
+
+/** The outputs of the command, parsed; it must write nothing. */
+async function check(text: string, event: EventFile = schedule, given: Given = {}) {
+  const request = await scene.request(text, event, given);
+  const { outputs, summary, failure } = await checkSeries(request);
+  expect(scene.writes()).toEqual([]);
+  const { mode, ...lists } = outputs;
+  const values = Object.entries(lists).map(([name, list]) => [name, JSON.parse(list)]);
+  return { mode, ...Object.fromEntries(values), summary, failure, workDir: request.asked.workDir };
+}
+
+const nothing = { mode: "none", models: [], cards: [], "push-cards": [], failure: null };
+
+/** Makes what is pending, merges the cards, and checks that the next run has nothing to do. */
+async function settle(text = tiny, tiers = repositories) {
+  await scene.publish(text);
+  await scene.mergeCards("tiny", tiers);
+  expect(await check(text)).toMatchObject(nothing);
+}
+
+describe("a scheduled check", () => {
+  test("of the first run lists every tier; that of the second nothing", async () => {
+    const { summary, ...found } = await check(tiny);
+    expect(found).toMatchObject({
+      ...{ mode: "requantize", cards: ["tiny"], "push-cards": [], failure: null },
+      models: [
+        {
+          ...{ name: "tiny", runner: "ubuntu-24.04-arm", timeout: 350, environment: "hub" },
+          pending: ["oQ8e", "oQ4e"],
+        },
+      ],
+    });
+    expect(summary).toMatch(
+      /\| tiny \| oQ8e<br>`acme\/tiny-oQ8e` \| [\d.]+ kB \| 8\.\d\d \| to be made \| not published yet \|/,
+    );
+    expect(summary).toMatch(
+      /- \*\*tiny\*\*: \[base\/tiny\]\(.*\) at `[0-9a-f]{12}`, 2 tiers of 2\./,
+    );
+    await settle();
+    expect((await check(tiny)).summary).toMatch(/`acme\/tiny-oQ4e` \| .* \| current \| {2}\|/);
+  });
+
+  test("reads no weights", async () => {
+    await check(tiny);
+    // One request for each file of weights, which takes header and length together.
+    const ranges = scene.seen
+      .filter(({ url }) => /resolve.*\.safetensors$/.test(url))
+      .map(({ headers }) => headers.range);
+    expect(ranges).toEqual(["bytes=0-65535"]);
+  });
+
+  test("finds a base that moved", async () => {
+    const before = scene.hub.head("base/tiny")!.slice(0, 12);
+    await scene.put("base/tiny", { "notice.txt": "a new commit" });
+    const after = scene.hub.head("base/tiny")!.slice(0, 12);
+    const found = await check(tiny);
+    expect(found).toMatchObject({ mode: "requantize", models: [{ pending: ["oQ8e", "oQ4e"] }] });
+    expect(found.summary).toContain(`| base moved ${before} → ${after} |`);
+    await settle();
+  });
+
+  test("finds another recipe version, and not another version of the package", async () => {
+    const receiptOf = async (change: (engine: Record<string, unknown>) => object) => {
+      const receipt = JSON.parse(await scene.read(repositories[1]!, "oqe-receipt.json"));
+      const changed = { ...receipt, engine: { ...receipt.engine, ...change(receipt.engine) } };
+      return { "oqe-receipt.json": `${JSON.stringify(changed, null, 2)}\n` };
+    };
+    const other = { version: "0.0.9", kernelSha256: "0".repeat(64) };
+    await scene.put(repositories[1]!, await receiptOf(() => other));
+    expect((await check(tiny)).models).toEqual([]);
+    await scene.put(repositories[1]!, await receiptOf(() => ({ recipe: engine.recipe - 1 })));
+    const found = await check(tiny);
+    expect(found).toMatchObject({ mode: "requantize", models: [{ pending: ["oQ4e"] }] });
+    expect(found.summary).toContain(`| recipe version ${engine.recipe - 1} → ${engine.recipe} |`);
+    await settle();
+  });
+
+  test("finds what series.yml changed, and names it", async () => {
+    const samples = tiny.replace("evaluation-samples: 4", "evaluation-samples: 5");
+    expect((await check(samples)).summary).toContain("| evaluation samples 4 → 5 |");
+    const rounding = tiny.replace("policy: oq", "policy: oq, rounding: mlx");
+    expect((await check(rounding)).summary).toContain("| rounding stored → mlx |");
+    const gate = tiny.replace("policy: oq", "policy: oq, max-kl: 0");
+    expect((await check(gate)).summary).toMatch(/mean KL is .*; gate max-kl requires at most 0 \|/);
+    const more = tiny.replace("[oQ8e, oQ4e]", "[oQ8e, oQ5e]");
+    expect(await check(more)).toMatchObject({ models: [{ pending: ["oQ5e"] }] });
+    await settle(samples);
+    await settle(tiny);
+  });
+
+  test("finds a card that its template gives otherwise today, and nothing else to do", async () => {
+    const [repository] = repositories;
+    const card = await scene.read(repository!, "README.md");
+    await scene.put(repository!, { "README.md": card.replace("# tiny-oQ8e", "# An old title") });
+    const found = await check(tiny);
+    expect(found).toMatchObject({ mode: "cards", models: [], cards: ["tiny"] });
+    expect(found.summary).toMatch(/`acme\/tiny-oQ8e` \| .* \| card only \|/);
+    // What people wrote between the markers is no reason.
+    const noted = card.replace("<!-- oqe:notes -->\n", "<!-- oqe:notes -->\nOurs.\n");
+    expect(noted).not.toBe(card);
+    await scene.put(repository!, { "README.md": noted });
+    expect(await check(tiny)).toMatchObject(nothing);
+    await scene.put(repository!, { "README.md": card });
+  });
+
+  test("finds cards that the GitHub repository lacks", async () => {
+    await rm(join(scene.workspace, "cards"), { recursive: true });
+    expect(await check(tiny)).toMatchObject({ mode: "cards", models: [], cards: ["tiny"] });
+    await scene.mergeCards("tiny", repositories);
+    expect(await check(tiny)).toMatchObject(nothing);
+  });
+
+  test("finds a tier that an earlier run left on its staging branch", async () => {
+    const tuned = tiny
+      .replace("method: rounded", "calibration-samples: 4, calibration-length: 32")
+      .replace("[oQ8e, oQ4e]", "[oQ6e]");
+    await scene.publish(tuned, { command: "tune" });
+    const found = await check(tuned);
+    expect(found).toMatchObject({ models: [{ pending: ["oQ6e"] }] });
+    expect(found.summary).toMatch(/`acme\/tiny-oQ6e` \| .* \| to be finished \| not published yet/);
+    await settle(tuned, ["acme/tiny-oQ6e"]);
+  });
+
+  test("of a model that fails goes on with the others, and leaves a result for the report", async () => {
+    const three = `${tiny}  - base-model: base/gone\n  - base-model: base/other\n    tiers: oQ8e\n`;
+    const found = await check(three);
+    expect(found).toMatchObject({ mode: "requantize", models: [{ name: "other" }], failure: null });
+    expect(found.summary).toMatch(
+      /\| gone \| {2}\| {2}\| {2}\| \*\*failed\*\* \| .*base\/gone.* \(series\.yml:8\) \|/,
+    );
+    expect(scene.lines).toContainEqual(
+      expect.stringMatching(/^series\.yml:8 \(gone\): .*base\/gone/),
+    );
+    const path = join(found.workDir, "oqe-result-gone.json");
+    expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({
+      ...{ series: "gone", command: "check", failure: { code: "UNAUTHORIZED" } },
+    });
+    const alone = tiny.replace("base/tiny", "base/gone");
+    expect(await check(alone)).toMatchObject({
+      models: [],
+      failure: {
+        code: "UNAUTHORIZED",
+        message: expect.stringMatching(/^series\.yml:4 \(gone\): /),
+      },
+    });
+  });
+});

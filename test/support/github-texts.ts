@@ -1,0 +1,96 @@
+import { drawPictures } from "../../src/card/pictures.ts";
+import { renderSummary } from "../../src/card/render.ts";
+import { newTraffic } from "../../src/hub/traffic.ts";
+import { writeReceipt } from "../../src/receipt/receipt-file.ts";
+import type { SeriesResult } from "../../src/series/result-file.ts";
+import { releaseNotes } from "../../src/upkeep/release-notes.ts";
+import { verdictsOf } from "../../src/upkeep/verdicts.ts";
+import { cardBodies } from "./card-bodies.ts";
+import type { Place } from "./github-page.ts";
+import { measuredSeries } from "./measured-receipts.ts";
+import { sha256, tunedReceipt } from "./receipts.ts";
+
+/** A text that this project writes on GitHub, with the data of a real series. */
+export interface GitHubText {
+  readonly name: string;
+  readonly place: Place;
+  readonly markdown: string;
+  readonly tables: number;
+  /** A text of strangers that has to be seen as it is. */
+  readonly literal?: string;
+}
+
+const commit = "b".repeat(40);
+const repositories = measuredSeries.map(({ repository, plan }) => ({
+  ...{ repository, outcome: "published" as const, commit, tier: plan.tier },
+  url: `https://huggingface.co/${repository}`,
+}));
+const run = { seconds: 41_000, peakBytes: 3.21e9, traffic: newTraffic(), action: "a/b@v1" };
+
+const summary = (more: object) =>
+  renderSummary({
+    ...{ base: measuredSeries[0]!.base, series: measuredSeries[0]!.series, repositories },
+    ...{ made: measuredSeries, dryRun: false, private: false, warnings: [] },
+    ...{ run: { ...run, expected: ["disk: 3 GB", "time: 11 h"] } },
+    ...more,
+  });
+
+const models = [
+  {
+    name: "nano",
+    tiers: measuredSeries.map((receipt, k) => ({
+      ...{ repository: receipt.repository, url: repositories[k]!.url, receipt },
+      ...{ receiptText: writeReceipt(receipt), sums: new Map([["README.md", sha256("a")]]) },
+    })),
+  },
+];
+
+const result = (more: Partial<SeriesResult>): SeriesResult => ({
+  ...{ format: 1, series: "nano", command: "seal", complete: true, tables: [], tiers: [] },
+  ...{ base: { id: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B", revision: commit } },
+  failure: { code: "GATE", message: "the new proof of `oQ4e` is worse", hint: "Nothing changed." },
+  ...more,
+});
+const issue = (more: Partial<SeriesResult>) =>
+  verdictsOf({ models: ["nano"], expected: ["nano"], results: [result(more)] })[0]!.report;
+
+/** What people and servers may put into a message. */
+const hostileMessage =
+  "it has `a|b` | <img src=x onerror=alert(1)> **bold** [link](javascript:x) @everyone <!-- -->";
+
+/** Pictures by the end of their address. */
+export const pictures: ReadonlyMap<string, string> = new Map(
+  drawPictures(measuredSeries.at(-1)!).map(({ path, svg }) => [`/${path}`, svg]),
+);
+
+export async function githubTexts(): Promise<readonly GitHubText[]> {
+  const conversation = (name: string, markdown: string, tables: number) => ({
+    ...{ name, place: "conversation" as const, markdown, tables },
+  });
+  const { fresh, moved } = await cardBodies();
+  const notes = { models, mark: { weights: sha256("w") }, repository: "acme/series" };
+  return [
+    { name: "summary", place: "summary", markdown: await summary({}), tables: 4 },
+    {
+      ...{ name: "summary with warnings", place: "summary", tables: 3 },
+      markdown: await summary({
+        made: [tunedReceipt("oQ4e", { warnings: ["`lm_head`: no finite activation, rounded"] })],
+        ...{ dryRun: true, warnings: [hostileMessage] },
+      }),
+      literal: hostileMessage,
+    },
+    conversation("release", releaseNotes({ ...notes, unchangedSince: null }), 1),
+    conversation("unchanged release", releaseNotes({ ...notes, unchangedSince: "v1.0.0" }), 1),
+    conversation("new cards", fresh, 4),
+    conversation("changed cards", moved, 1),
+    conversation("failure", issue({ tiers: repositories }), 1),
+    {
+      ...conversation(
+        "hostile failure",
+        issue({ failure: { code: "NETWORK", message: hostileMessage, hint: "" } }),
+        0,
+      ),
+      literal: hostileMessage,
+    },
+  ];
+}
