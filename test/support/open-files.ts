@@ -4,8 +4,8 @@ import { runInNewContext } from "node:vm";
 import { afterAll, expect } from "vitest";
 
 /**
- * Fails a test file that leaves a file open: Node closes such a file when it collects garbage, warns
- * of it, and will throw in later versions.
+ * Fails a test file that leaves a file open: Node closes such a file when it collects garbage,
+ * warns of it, and will throw in later versions.
  */
 const key = Symbol.for("oqe.files-left-open");
 const shared = globalThis as unknown as Record<symbol, string[] | undefined>;
