@@ -9,7 +9,8 @@ if (isWorker()) {
   } catch (error) {
     const debug = core.isDebug() || process.env.OQE_DEBUG !== undefined;
     const failure = describeFailure(error, debug);
-    core.setFailed(textOf(failure));
+    core.error(textOf(failure), placeOf(failure));
+    process.exitCode = core.ExitCode.Failure;
     if (failure.details !== "") core.info(failure.details);
   }
 } else {
@@ -17,6 +18,12 @@ if (isWorker()) {
   const escaped = (text: string) =>
     text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   supervise((failure) => process.stdout.write(`::error::${escaped(textOf(failure))}\n`));
+}
+
+/** Where GitHub shows the error: at the line of a series file that its message begins with. */
+function placeOf({ message }: Failure) {
+  const [, file, line] = /^(\S+\.ya?ml):(\d+)(?: \([^)]*\))?: /.exec(message) ?? [];
+  return file === undefined ? {} : { file, startLine: Number(line) };
 }
 
 function textOf({ message, hint }: Failure): string {

@@ -10,6 +10,7 @@ import { inspect } from "./inspect.ts";
 import { type Keyless, keylessTokens } from "./keyless.ts";
 import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./origin.ts";
 import { createPatience, type Patience } from "./patience.ts";
+import { inspectProposal } from "./proposal.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
 import { amendMain, stageFiles } from "./staging.ts";
@@ -64,6 +65,9 @@ export function connectHub(options: HubOptions): Hub {
     ),
     openDatasetFile: guard.errors(async (dataset, path, revision) =>
       guard.repository(await openDatasetFile(transport, dataset, path, revision)),
+    ),
+    inspectProposal: guard.errors((repository, title) =>
+      inspectProposal(at(repository), repository, title),
     ),
     inspect: guard.errors((repository) => inspect(at(repository), repository)),
     checkWrite: guard.errors((repository) => checkWrite(at(repository), repository)),

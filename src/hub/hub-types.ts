@@ -101,9 +101,23 @@ export interface PushRequest {
   readonly private: boolean;
   readonly title: string;
   readonly description: string;
+  /**
+   * Whether a pull request takes the place of the commit to main. Ours is found again by account
+   * and title, and updated. One that somebody closed is not opened again for the same files.
+   */
+  readonly proposes?: boolean;
+}
+
+/** A pull request of ours, and its files. */
+export interface Proposal {
+  readonly url: string;
+  /** false: somebody closed it. */
+  readonly isOpen: boolean;
+  readonly state: RemoteState;
 }
 
 export type PushResult =
+  | { readonly outcome: "proposed"; readonly commit: string; readonly url: string }
   | { readonly outcome: "unchanged"; readonly commit: string; readonly url: string }
   | { readonly outcome: "published"; readonly commit: string; readonly url: string };
 
@@ -160,6 +174,8 @@ export interface Hub {
    */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
+  /** Our pull request with this title, open or closed by somebody; null if there is none. */
+  inspectProposal(repository: string, title: string): Promise<Proposal | null>;
   /**
    * Asks, without writing, whether the token may write to a repository that exists. Throws
    * UNAUTHORIZED, FORBIDDEN (also for one that the Hub has disabled), and NOT_FOUND for a Hub that

@@ -6,6 +6,7 @@ import { withReadAhead } from "../models/read-ahead.ts";
 import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
 import { headRole, type Model, outerRole, plainContext, type WeightSource } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
+import { fewHeadPositions, thin } from "../quantize/head-groups.ts";
 import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
@@ -109,7 +110,7 @@ interface BlocksRequest {
 
 /**
  * Takes the rows `x` and the probes through all blocks, from where an earlier run stopped. Gives
- * the head's input of these rows.
+ * the head's input at some positions of these rows.
  */
 async function walkBlocks(
   measuring: Measuring,
@@ -142,7 +143,8 @@ async function walkBlocks(
     const found = { losses: losses.save(), probes: values };
     await log?.save({ layer, values: found, states: [x, ...states] });
   }
-  return architecture.forward.finish(plainContext(model, null, { length }), x);
+  const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
+  return thin(last, fewHeadPositions);
 }
 
 interface BlockRequest {
