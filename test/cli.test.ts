@@ -103,6 +103,7 @@ describe("oqe", () => {
     [["plan", embedded, "--workers", "-4"], /--workers has no value.*\n.*--workers=-1/],
     [["card", ""], /oqe card needs a folder, got ""/],
     [["hub", ""], /oqe hub needs a folder, got ""/],
+    [["init", ""], /oqe init needs a folder, got ""/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line with its exit code", async (args, says) => {
     const { code, stdout, stderr } = await runCli(args);

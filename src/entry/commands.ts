@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { costsSoFar, runWords } from "../card/run-words.ts";
 import { decorate } from "../ground/decoration.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
@@ -36,6 +36,7 @@ import {
   seeHelp,
 } from "./flags.ts";
 import { commandHelp, overview } from "./help.ts";
+import { nextSteps, writeFirstFiles } from "./init.ts";
 import { formatExplanation, formatPlan, formatUnquantized } from "./plan-table.ts";
 import { numberStages, stagesOf } from "./stages.ts";
 
@@ -62,6 +63,7 @@ const runs: Readonly<Record<CommandName, (call: Call) => Promise<void>>> = {
   publish,
   verify: verifyTarget,
   card,
+  init,
   hub,
 };
 
@@ -75,19 +77,20 @@ export async function runCommand(
   write: (text: string) => void,
 ): Promise<void> {
   const { flags, positionals } = parseFlags(argv);
-  const [name, target, ...more] = positionals;
+  const [name, given, ...more] = positionals;
   if (flags.version === true) return write(`${engine.version}\n`);
   if (name === undefined || name === "help") return write(overview());
   const command = commandTable.find((row) => row.name === name);
   if (command === undefined)
     throw new OqeError("BAD_INPUT", `"${name}" is not a command`, nearCommand(name) + seeHelp());
   if (flags.help === true) return write(commandHelp(command));
+  const target = given ?? command.usual;
   if (target === undefined || more.length > 0) {
     const got = target === undefined ? "none" : [target, ...more].join(" ");
     throw new OqeError("BAD_INPUT", `oqe ${name} takes one argument, got ${got}`, seeHelp(name));
   }
   refuseStrayFlags(command, flags);
-  if (target === "" && (command.name === "card" || command.name === "hub"))
+  if (target === "" && ["card", "hub", "init"].includes(command.name))
     throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
   const call = openCall(target, flags, { command: command.name, environment, write });
   await runs[command.name](call).finally(call.sayCosts);
@@ -246,6 +249,13 @@ async function verifyTarget({ target, inputs, flags, dependencies, print }: Call
 async function card({ target, print, report }: Call) {
   const path = await rewriteCard(resolve(target), report);
   return print({ card: path }, () => path);
+}
+
+async function init({ target, flags, print }: Call) {
+  const folder = resolve(target);
+  const files = await writeFirstFiles(folder, flags);
+  const lines = files.map(({ path, outcome }) => `${outcome.padEnd(9)}  ${join(folder, path)}`);
+  return print({ folder, files }, () => `${lines.join("\n")}\n\n${nextSteps}`);
 }
 
 async function hub({ target, flags, print }: Call) {

@@ -12,13 +12,15 @@ export interface FlagRow {
   readonly doc: string;
 }
 
-export type CommandName = InputCommand | "card" | "hub";
+export type CommandName = InputCommand | "card" | "hub" | "init";
 
 /** A command: its help text, and its flags that are not inputs. */
 export interface CommandRow {
   readonly name: CommandName;
   /** The one argument, as the help shows it: `<model>`. */
   readonly argument: string;
+  /** Used without one; undefined: it has to be given. */
+  readonly usual?: string;
   readonly doc: string;
   readonly flags: readonly FlagRow[];
 }
@@ -71,6 +73,20 @@ export const commandTable: readonly CommandRow[] = [
     argument: "<folder>",
     doc: "Renders the card of a finished folder from its receipt",
     flags: [],
+  },
+  {
+    name: "init",
+    argument: "[folder]",
+    usual: ".",
+    doc: "Writes a series file, and the GitHub workflow that publishes its series",
+    flags: [
+      {
+        name: "uses",
+        hint: "<owner>/oqe-publisher@<commit>",
+        doc: "The Action that the workflow uses. Empty means the one that oqe was installed from",
+      },
+      { name: "overwrite", hint: "", doc: "Replace files that are there" },
+    ],
   },
   {
     name: "hub",
