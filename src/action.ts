@@ -9,13 +9,21 @@ if (isWorker()) {
   } catch (error) {
     const debug = core.isDebug() || process.env.OQE_DEBUG !== undefined;
     const failure = describeFailure(error, debug);
-    core.setFailed(textOf(failure));
+    core.error(textOf(failure), placeOf(failure));
+    process.exitCode = core.ExitCode.Failure;
     if (failure.details !== "") core.info(failure.details);
   }
 } else {
   // A command of the runner is one line.
-  const escaped = (text: string) => text.replaceAll("%", "%25").replaceAll("\n", "%0A");
+  const escaped = (text: string) =>
+    text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   supervise((failure) => process.stdout.write(`::error::${escaped(textOf(failure))}\n`));
+}
+
+/** Where GitHub shows the error: at the line of a series file that its message begins with. */
+function placeOf({ message }: Failure) {
+  const [, file, line] = /^(\S+\.ya?ml):(\d+)(?: \([^)]*\))?: /.exec(message) ?? [];
+  return file === undefined ? {} : { file, startLine: Number(line) };
 }
 
 function textOf({ message, hint }: Failure): string {

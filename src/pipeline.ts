@@ -150,7 +150,7 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
  */
 export async function publishModel(inputs: Inputs, dependencies: Dependencies): Promise<Published> {
   const { baseModel, namespace, tiers, policy, workDir, gates, overwrite, dryRun } = inputs;
-  const { private: isPrivate, until } = inputs;
+  const { private: isPrivate, until, hubPullRequest: proposes } = inputs;
   const { report, occasion, announcing, keepsBetter = false } = dependencies;
   const hub = dependencies.connect();
   checkNames({ baseModel, namespace, tiers });
@@ -164,14 +164,14 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
     const { files: baseFiles } = base.checkpoint.repository;
-    const looking = { overwrite, baseFiles, report };
+    const looking = { overwrite, gates, proposes, baseFiles, report };
     const inspect = () => inspectAll(hub, drafts, looking);
     const states = await report.stage("Look at the tier repositories", inspect);
     if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
     if (!dryRun) await checkTags({ hub, states }, pending, announcing?.tag ?? null);
-    const how = { readsOnly, isPrivate, keepsBetter, report, occasion };
+    const how = { proposes, readsOnly, isPrivate, keepsBetter, report, occasion };
     const publishing = { hub, drafts, states, pending, ...how };
     if (pending.length === 0) {
       await sources.proxy?.close?.();

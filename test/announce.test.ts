@@ -158,3 +158,27 @@ test("a job that only measures needs no token", async () => {
   expect(left.map(({ outcome }) => outcome)).toEqual(["unfinished", "unfinished"]);
   expect(writesIn(seen)).toEqual([]);
 });
+
+test("with hub-pull-request a series is proposed once, and tagged after it is merged", async () => {
+  const { hub, seen, publish } = await start();
+  const given = { "hub-pull-request": "true" };
+  const first = await publish(given, announcing);
+  expect(first.failure).toBeNull();
+  expect(first.tiers).toMatchObject(
+    tiers.map((id) => ({ outcome: "proposed", url: `${hub.url}/${id}/discussions/1` })),
+  );
+  expect(first.announced).toBeNull();
+  expect(tiers.map((id) => [...hub.files(id).keys()])).toEqual([
+    [".gitattributes"],
+    [".gitattributes"],
+  ]);
+  seen.length = 0;
+  const second = await publish(given, announcing);
+  expect(second.made).toEqual([]);
+  expect(second.tiers).toEqual(first.tiers.map((tier) => ({ ...tier, folder: null })));
+  expect(writesIn(seen)).toEqual([]);
+  for (const id of tiers) await call(hub, `POST /api/models/${id}/discussions/1/merge`);
+  const third = await publish(given, announcing);
+  expect(third.tiers.map(({ outcome }) => outcome)).toEqual(["unchanged", "unchanged"]);
+  expect(tiers.map((id) => hub.head(id, "v1"))).toEqual(tiers.map((id) => hub.head(id)));
+});

@@ -1,9 +1,6 @@
 import { cp } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Base, readBase } from "../src/base/base.ts";
-import { bundledCorpus } from "../src/calibration/corpus.ts";
-import { drawRows } from "../src/calibration/rows.ts";
-import { openTokenizer } from "../src/calibration/tokenizer.ts";
+import { readBase } from "../src/base/base.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import { type EvaluationRows, evaluateTiers } from "../src/evaluation/evaluate.ts";
 import type { Evaluation } from "../src/evaluation/evaluation-types.ts";
@@ -12,6 +9,7 @@ import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
+import { evaluationRows, secondRows } from "./support/evaluation-rows.ts";
 import { type Outcome, openBase, run } from "./support/forward-run.ts";
 import {
   byArchitecture,
@@ -33,30 +31,15 @@ afterAll(async () => {
   await removeFolder(folder);
 });
 
-async function rowsFor(base: Base): Promise<EvaluationRows> {
-  const tokenizer = await openTokenizer(base.checkpoint.repository);
-  const corpus = await bundledCorpus("evaluation");
-  const rows = drawRows({
-    tokenizer,
-    corpus,
-    samples,
-    length,
-    seed: 3,
-    vocabularySize: Number(base.config.vocab_size),
-  });
-  const { sha256, tokens, domains } = rows;
-  return { rows, record: { source: corpus.name, sha256, samples, length, tokens, domains } };
-}
-
 /** A tier's evaluation, and the rows that it used. */
 async function evaluationOf(
   model: string,
   tier: string,
-  workers = 2,
+  { workers = 2, of = (rows: EvaluationRows) => rows } = {},
 ): Promise<{ evaluation: Evaluation; drawn: EvaluationRows }> {
   const own = await openKernel({ workers });
   const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
-  const drawn = await rowsFor(base);
+  const drawn = of(await evaluationRows(base, samples, length));
   const finished = await openFinished(await openFolder(tier), own);
   const limits = { "max-kl": 1e-9, "min-same-top": 0, "min-router-agreement": 0 };
   try {
@@ -249,9 +232,27 @@ describe.each([
     expect(evaluation.rounded!.perplexityRatio).toBe(evaluation.perplexityRatio);
   });
 
+  test("takes the runs beside the free one over every second row, if asked to", async () => {
+    const { evaluation: sparse } = await evaluationOf(model, at, {
+      of: (rows) => ({ ...rows, every: 2 }),
+    });
+    const { evaluation: half } = await evaluationOf(model, at, { of: secondRows });
+    const hasRouters = name !== "llama";
+    expect(sparse).toEqual({
+      ...evaluation,
+      ...(hasRouters && {
+        forcedPositions: half.positions,
+        forcedMeanKl: half.forcedMeanKl,
+        forcedMeanKlError: half.forcedMeanKlError,
+      }),
+      rounded: half.rounded,
+    });
+    expect(half.positions).toBe(6 * length);
+  });
+
   test("is the same with 1, 2 and 3 workers", async () => {
-    expect((await evaluationOf(model, at, 1)).evaluation).toEqual(evaluation);
-    expect((await evaluationOf(model, at, 3)).evaluation).toEqual(evaluation);
+    expect((await evaluationOf(model, at, { workers: 1 })).evaluation).toEqual(evaluation);
+    expect((await evaluationOf(model, at, { workers: 3 })).evaluation).toEqual(evaluation);
   });
 
   test("has a gate that failed", () => {

@@ -73,7 +73,7 @@ async function tune(name: string, { base: of, calibration: rows }: Scene, how: H
     calibration: rows,
     propagation,
     repair,
-    settings: tuningSettings,
+    settings: { ...tuningSettings, gateRows: samples },
   };
   const common = { licences: [], rounding: "stored", kernel: by, report: silentReport } as const;
   const [tier] = await writeTiers({ base: of, plans, folders: [place], tuning, ...common });

@@ -1,6 +1,6 @@
-import { shapeOf } from "../../src/estimate/model-shape.ts";
+import { nearShare, shapeOf } from "../../src/estimate/model-shape.ts";
 import { probesOf } from "../../src/estimate/operations.ts";
-import { tuningSettings } from "../../src/quantize/tuning-settings.ts";
+import { total } from "../../src/ground/sum.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
 import { classOf, fixedSecondsOf, type JobKind, secondsOf } from "./job-kind.ts";
@@ -16,9 +16,16 @@ export interface RunRows {
 /**
  * The defaults: 128 rows of 256 tokens to tune on; above 4 B parameters 64 rows of 128 to evaluate.
  */
-const wanted = { calibration: 32_768, repair: 256 * tuningSettings.gateRows, evaluation: 8_192 };
-/** Tokens of the sensitivity walk: at most 64 calibration rows, and 9 probe rows of 64 tokens. */
-const [measuredRows, probeRows] = [16_384, 576];
+const wanted = {
+  calibration: 32_768,
+  /** Its 2,688 columns are too many for the rows of a repair (tuning-settings.ts). */
+  repair: 0,
+  evaluation: 8_192,
+  /** With forced routes, and of plain rounding. */
+  sparse: 4_096,
+};
+/** Tokens of the sensitivity walk: at most 48 calibration rows, and 9 probe rows of 64 tokens. */
+const [measuredRows, probeRows] = [12_288, 576];
 
 const letters = { mamba: "M", moe: "E", attention: "*" } as const;
 const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
@@ -27,9 +34,13 @@ export const benchPattern = "ME*";
 
 /** Tokens that go through each block of a kind in a whole tuning walk, all riders together. */
 function rowsOfTuning({ tiers }: RunRows): number {
-  // The base and the router repair of each tier; then base, free, forced, and the smallest rounded.
-  const { calibration, repair, evaluation } = wanted;
-  return calibration + repair * tiers + evaluation * (2 + 2 * tiers);
+  const { calibration, repair } = wanted;
+  return calibration + repair * tiers + rowsToCompare(tiers);
+}
+
+/** Tokens of the evaluation's runs: base and free ones; forced ones, and the smallest rounded. */
+function rowsToCompare(tiers: number): number {
+  return (wanted.evaluation + wanted.sparse) * (1 + tiers);
 }
 
 /** Tokens that go through the blocks of a kind in a whole sensitivity walk, summed over them. */
@@ -99,7 +110,7 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
   // The main thread, collecting garbage and the network, in proportion to the kernel's work.
   const others = 1 + (cpu - computed) / counted;
   const line = (block: string, jobs: string, factor: number, arithmetic: string): Line => {
-    const some = kinds.filter((kind) => kind.block === block && classOf(kind.routine) === jobs);
+    const some = kinds.filter((kind) => kind.block === block && jobsOf(kind) === jobs);
     const seconds = some.reduce((sum, kind) => sum + secondsOf(kind), 0) * others;
     const once = stage === "tune" ? some.filter(isOnceAnExpert) : [];
     const fixed = {
@@ -112,7 +123,11 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
   const more = calibration / run.calibration;
   const blocks = Object.entries(letters).flatMap(([block, letter]) => {
     const count = pattern.filter((own) => own === letter).length;
-    const rows = stage === "tune" ? count * rowsOfTuning(run) : rowsOfMeasuring(letter);
+    const own = stage === "tune" ? count * rowsOfTuning(run) : rowsOfMeasuring(letter);
+    // Near tokens pass the first matrices of experts too, as many of them as calibration rows do.
+    const near = stage === "tune" && block === "moe" ? nearTokens : 0;
+    const rows = Math.round(own + count * near * calibration);
+    const passedRows = Math.round((passed[block] ?? 1) + near * run.calibration);
     return [
       line(block, "a matrix", count, `${count} blocks`),
       line(
@@ -121,22 +136,31 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
         count * more,
         `${count} blocks × ${calibration} / ${run.calibration} rows`,
       ),
-      line(block, "a row", rows / (passed[block] ?? 1), `${rows} / ${passed[block]} rows`),
+      line(block, "a row", rows / passedRows, `${rows} / ${passedRows} rows`),
     ];
   });
-  const judged =
-    stage === "tune"
-      ? {
-          factor: wanted.evaluation / run.evaluation,
-          arithmetic: `${wanted.evaluation} / ${run.evaluation} rows`,
-        }
-      : comparedProbes();
+  const judged = stage === "tune" ? comparedRows(run) : comparedProbes();
   return [
     ...blocks,
     line("outer", "a matrix", 1, "once"),
     line("outer", "calibration", more, `${calibration} / ${run.calibration} rows`),
     line("outer", "a row", judged.factor, judged.arithmetic),
   ];
+}
+
+/** What the near tokens of a calibration token take, as a share of what a token takes. */
+const nearTokens = (() => {
+  const { blocks } = shapeOf(shapedBase(nemotron30b));
+  const { matrices, operations } = blocks.find(({ kind }) => kind.mlp === "moe")!;
+  const first = matrices.filter(({ tensor: { role } }) => role.routed && !role.residual);
+  const products = first.map(({ rows, columns, perToken }) => 2 * rows * columns * perToken);
+  return (nearShare * total(products)) / operations;
+})();
+
+/** What a kind's jobs grow with. The head's logits are of calibration rows, or comparisons. */
+function jobsOf({ block, routine }: JobKind): ReturnType<typeof classOf> {
+  const own = classOf(routine);
+  return block === "outer" && own === "a row" && routine !== "compare" ? "calibration" : own;
 }
 
 /**
@@ -146,6 +170,12 @@ function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): 
 function isOnceAnExpert({ block, routine, asked }: JobKind): boolean {
   const experts = nemotron30b.n_routed_experts as number;
   return block === "moe" && routine === "linear" && asked >= experts;
+}
+
+/** Rows of logits in the series' comparisons by those of the bench, where all runs are rounded. */
+function comparedRows({ evaluation, tiers }: RunRows): Pick<Line, "factor" | "arithmetic"> {
+  const [all, own] = [rowsToCompare(tiers), evaluation * (1 + 3 * tiers)];
+  return { factor: all / own, arithmetic: `${all} / ${own} rows of logits` };
 }
 
 /** The head's passes of the whole model by those of the bench. */

@@ -27,6 +27,7 @@ export function evaluationFacts(receipt: Receipt) {
     sha256: code(evaluation?.rows.sha256 ?? ""),
     figures: figureRows(evaluation),
     ...routingFacts(evaluation),
+    ...sparseFacts(evaluation),
     domains: domainRows(evaluation),
     layers: layerRows(evaluation),
     predictions: predictionRows(evaluation),
@@ -68,7 +69,8 @@ function figureRows(evaluation: Evaluation | null) {
     row(
       `Perplexity (base: ${evaluation.basePerplexity.toFixed(3)})`,
       evaluation.perplexity.toFixed(3),
-      (of) => of.perplexity.toFixed(3),
+      // That of other rows says nothing beside it.
+      (of) => (of.positions === evaluation.positions ? of.perplexity.toFixed(3) : null),
     ),
     row(
       "Perplexity ratio, tier / base",
@@ -109,6 +111,21 @@ function routingFacts(evaluation: Evaluation | null) {
     forcedShare: percentage(meanKl - flipped, meanKl),
     flippedShare: percentage(flipped, meanKl),
     flipsCost: flipped > 0,
+  };
+}
+
+/** Whether some figures are of fewer rows than the others, and of how many positions. */
+function sparseFacts(evaluation: Evaluation | null) {
+  const [all, forced, rounded] = [
+    evaluation?.positions ?? 0,
+    evaluation?.forcedPositions ?? 0,
+    evaluation?.rounded?.positions ?? 0,
+  ];
+  return {
+    forcedIsSparse: forced < all,
+    forcedPositions: grouped(forced),
+    roundedIsSparse: rounded > 0 && rounded < all,
+    roundedPositions: grouped(rounded),
   };
 }
 

@@ -57,10 +57,26 @@ describe("the card of a measured and evaluated tier", () => {
     expect(row(section(card, "Evidence"), label).slice(1)).toEqual([own, rounded]);
   });
 
+  test("says which figures are of fewer rows, and leaves out what other rows cannot say", async () => {
+    const line = "Plain rounding ran over every second row, 16,384 positions.";
+    expect(section(card, "Evidence")).toContain(`\n\n${line}\n`);
+    expect(row(section(card, "Evidence"), "Perplexity (base").at(-1)).toBe("–");
+    const { positions, rounded } = evaluation;
+    const whole = {
+      ...evaluation,
+      forcedPositions: positions,
+      rounded: { ...rounded!, positions },
+    };
+    const other = await renderCard({ ...receipt, evaluation: whole });
+    expect(other).not.toContain("every second row");
+    expect(row(section(other, "Evidence"), "Perplexity (base").at(-1)).toMatch(/^\d+\.\d{3}$/);
+  });
+
   test("states which part of the loss comes from flips", () => {
     const text = section(card, "Arithmetic errors and routing flips");
     expect(text).toContain(
-      "the mean KL is 0.00806 ± 0.00014, 56.0 % of the whole. This part comes from arithmetic errors.",
+      "the mean KL is 0.00806 ± 0.00014 on every second row, 16,384 positions, 56.0 % of the whole. " +
+        "This part comes from arithmetic errors.",
     );
     expect(text).toContain("The other 44.0 %, 0.00634 nats, comes from flips");
     expect(row(text, "45").slice(1)).toEqual(["93.52 %", "80.56 %"]);
@@ -215,6 +231,7 @@ describe("the card follows the measurements", () => {
       evaluation: {
         ...evaluation,
         ...noRouters,
+        forcedPositions: evaluation.positions,
         byLayer: [],
         rounded: { ...evaluation.rounded!, ...noRouters },
         gates: evaluation.gates.slice(0, 2),

@@ -41,6 +41,7 @@ export interface SummaryFacts {
 const outcomes = {
   published: "published",
   unchanged: "unchanged: the repository held exactly this already",
+  proposed: "proposed: a pull request on the Hub has it; main is unchanged",
   "dry-run": "dry run: not published",
   staged: "finished on its staging branch; main is unchanged",
   unfinished: "not finished: the next run goes on with it",

@@ -57,15 +57,17 @@ function predictionOf({ kl, forcedKl }: NonNullable<Evaluation["predicted"]>): s
 }
 
 /** How the routers chose, layer by layer; nothing for a model without experts. */
-function formatRoutes({ byLayer, forcedMeanKl, forcedMeanKlError }: Evaluation): string[] {
+function formatRoutes(evaluation: Evaluation): string[] {
+  const { byLayer, forcedMeanKl, forcedMeanKlError, forcedPositions, positions } = evaluation;
   if (byLayer.length === 0) return [];
+  const some = forcedPositions < positions ? `, on ${forcedPositions} positions` : "";
   const layers = byLayer.map(({ layer, routerAgreement, exactRoutes }) => [
     `layer ${layer}`,
     share(routerAgreement),
     share(exactRoutes),
   ]);
   return [
-    `KL with the base's routes forced: ${estimate(forcedMeanKl, forcedMeanKlError)}`,
+    `KL with the base's routes forced${some}: ${estimate(forcedMeanKl, forcedMeanKlError)}`,
     aligned([["", "router agreement", "exact routes"], ...layers]),
   ];
 }

@@ -46,8 +46,6 @@ async function makeSeries({ asked, read: given, ...run }: ActionRun) {
   const model = asked.series === null ? null : await findSeries(asked.series, asked);
   const read = model === null ? given : readModel(model, given);
   const inputs = parseInputs(read, process.env);
-  if (inputs.hubPullRequest)
-    throw new OqeError("BAD_INPUT", "hub-pull-request is not built yet", "Leave it out.");
   const warnings = unusedInputs(read, inputs);
   for (const line of warnings) report.warn(line);
   const numbered = numberStages(report, stagesOf("publish", inputs));

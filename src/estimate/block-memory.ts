@@ -2,12 +2,10 @@ import { total } from "../ground/sum.ts";
 import { mostMade } from "../models/lazy-rows.ts";
 import { batchesAtOnce, batchTokens } from "../models/ops.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
+import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
 
 /** Spare buffers of Hessians. */
 const spare = 8;
-/** Tokens that nearly visit an expert, for one that does. */
-const nearShare = 2;
 
 /** The riders on one model, by their tokens. */
 export interface Riding {

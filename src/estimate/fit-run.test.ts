@@ -99,7 +99,7 @@ describe("a run on a machine", () => {
     expect(() => fitRun(tight, plans, own)).toThrow(
       refusal(
         "DISK",
-        /, 4139778048 of them for what does not fit in memory, 101000000000/,
+        /, 3567255552 of them for what does not fit in memory, 101000000000/,
         /runner/,
       ),
     );
@@ -118,16 +118,16 @@ describe("a run on a machine", () => {
     const outside = { speed: 100e9, workers: 3, tiers: 4 };
     expect(estimateLines(estimate, fit({}), outside)).toEqual([
       "reads 126.3 GB (measuring 63.2 GB, tuning 63.2 GB), writes 100.4 GB (4 tiers)",
-      "memory: about 5.1 GB at most (measuring, blocks), limit 20.0 GB; " +
-        "1.6 GB of hidden states between blocks",
+      "memory: about 4.3 GB at most (measuring, blocks), limit 20.0 GB; " +
+        "1.0 GB of hidden states between blocks",
       "disk: 100.4 GB",
-      "time: about 8.4 h of arithmetic on 3 threads " +
-        "(measuring 64 min, tuning 5.7 h, evaluation 1.6 h), 100 GF/s",
+      "time: about 6.8 h of arithmetic on 3 threads " +
+        "(measuring 55 min, tuning 4.7 h, evaluation 74 min), 100 GF/s",
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(
-      "memory: about 3.1 GB at most (tuning, blocks), limit 3.1 GB; " +
-        "1.6 GB of hidden states between blocks, 1.6 GB of them in files",
+      "memory: about 3.0 GB at most (tuning, blocks), limit 3.0 GB; " +
+        "1.0 GB of hidden states between blocks, 1.0 GB of them in files",
     );
     const verified = estimateRun({ ...alone, tuning: null, makes: false });
     const lines = estimateLines(verified, fit({ given: least }), outside);

@@ -2,7 +2,7 @@ import { total } from "../ground/sum.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
 import { tokensTogether } from "../sensitivity/probes.ts";
-import type { BlockShape, MatrixShape, ModelShape } from "./model-shape.ts";
+import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
 import { headsOf, probesOf, togetherOf, triedMixes } from "./operations.ts";
 import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
 
@@ -10,8 +10,6 @@ import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
 const headShare = 1 / 4;
 /** Positions whose logits are in memory at once, twice. */
 const positionsAtOnce = 512;
-/** Tokens that nearly visit an expert, for one that does. */
-const nearShare = 2;
 /** Spare buffers of Hessians (hessian.ts). */
 const spare = 8;
 /** Tokens of a batch for each worker, and batches at once (ops.ts). */

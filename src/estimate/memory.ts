@@ -91,10 +91,9 @@ function hashing({ bytes }: ModelShape): number {
 /** Bytes of hidden states that riders keep between two blocks. */
 export function heldBytes(work: RunWork): number {
   const { shape, plans, tuning, evaluation } = work;
-  const runs = 1 + comparedRuns(work).all;
   const tuned = tuning === null ? 0 : tuning.tokens * (tuning.residual ? 2 : 1);
   const own = tuning === null ? 0 : tuned + tuning.repaired * plans.length;
-  return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) * runs);
+  return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) + comparedRuns(work).tokens);
 }
 
 function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
@@ -103,14 +102,14 @@ function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
   const { hidden, blocks, headBytes, experts } = shape;
   const { perTier, rounded } = comparedRuns(work);
   const evaluated = evaluation?.tokens ?? 0;
-  const runs: number[] = Array(1 + rounded).fill(evaluated);
+  const runs = [evaluated, ...rounded];
   const onBase = inTurn
     ? [
         { tuned: tuning.tokens, others: [] },
         { tuned: 0, others: [evaluated] },
       ]
     : [{ tuned: tuning.tokens, others: runs }];
-  const onTier = { tuned: 0, others: [tuning.repaired, ...Array(perTier).fill(evaluated)] };
+  const onTier = { tuned: 0, others: [tuning.repaired, ...perTier] };
   // The base's router is freed when all tiers have passed. If the table is tied, they pass last.
   const routers = shape.isTied ? blocks.length : 1;
   const recorded =
@@ -134,18 +133,17 @@ function evaluationStages(work: RunWork): StageMemory[] {
   const { shape, plans, evaluation, tuning, workers } = work;
   if (evaluation === null) return [];
   const { hidden, vocabulary, blocks, headBytes } = shape;
-  const { all, perTier, rounded } = comparedRuns(work);
+  const { count, tokens, perTier, rounded } = comparedRuns(work);
   const inBlocks = blocks.flatMap((block) =>
-    [1 + rounded, perTier].map((count) => {
-      const riders = { tuned: 0, others: Array(count).fill(evaluation.tokens) };
-      return passingMemory(shape, block, riders, workers);
-    }),
+    [[evaluation.tokens, ...rounded], perTier].map((others) =>
+      passingMemory(shape, block, { tuned: 0, others }, workers),
+    ),
   );
   // Some positions of all runs are in memory, a part of each model's head, and all results.
-  const compared = Math.min(evaluation.tokens, comparedAtOnce(hidden, all));
-  const parts = 4 * Math.min(mostOfHead, vocabulary * hidden) * (1 + plans.length + rounded);
-  const rows = 4 * hidden * compared * (1 + all);
-  const results = 8 * comparisonColumns * evaluation.tokens * all;
+  const compared = Math.min(evaluation.tokens, comparedAtOnce(hidden, count));
+  const parts = 4 * Math.min(mostOfHead, vocabulary * hidden) * (1 + plans.length + rounded.length);
+  const rows = 4 * hidden * compared * (1 + count);
+  const results = 8 * comparisonColumns * tokens;
   const kept = tuning === null && shape.isTied ? keptTable(shape) : headBytes;
   return [
     // On a tuning walk these runs pass the blocks with those of the tuning.

@@ -5,6 +5,7 @@ import { elements } from "../mlx/format.ts";
 import { type PlannedTensor, sublayers } from "../models/architecture.ts";
 import { integer } from "../models/config-fields.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
+import { ranksOf } from "../models/routing.ts";
 import { headRole, isTiedTable } from "../models/run.ts";
 
 /** The parts of a base that its shapes follow from. */
@@ -24,6 +25,9 @@ export interface MatrixShape {
   /** How many of them a token is multiplied with. */
   readonly perToken: number;
 }
+
+/** Tokens that nearly visit an expert, for one that does (routing.ts). */
+export const nearShare = 1;
 
 export interface BlockShape {
   readonly kind: LayerKind;
@@ -73,10 +77,9 @@ export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelSha
     table: tensors.find(({ role }) => role.kind === "embeddings")!,
     head,
     isTied: isTiedTable({ architecture, config }),
-    // Three times the experts that are visited are ranked (Routing.candidates).
     experts: experts && {
       routed: experts.routed,
-      ranked: Math.min(3 * experts.perToken, experts.routed),
+      ranked: ranksOf(experts),
     },
     bytes: tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
     headBytes: bytesOf(head),

@@ -2,17 +2,16 @@ import { sum } from "../ground/sum.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
+import { contextPositions, fewContexts } from "../quantize/head-groups.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { partsOf } from "../sensitivity/block-parts.ts";
 import { probedLayers, sampledLayers } from "../sensitivity/probe-shares.ts";
 import { aloneShare } from "../sensitivity/probe-walk.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
 import { isExpertMeasured } from "../sensitivity/sampling.ts";
-import type { MatrixShape, ModelShape } from "./model-shape.ts";
+import { type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
 import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 
-/** Groups of the head's rows that have a Hessian each, and positions that they are found on. */
-const [headGroups, groupPositions] = [32, 8192];
 /** Mixes of the Hessians of a tied table that are tried. */
 export const triedMixes = 3;
 /**
@@ -114,13 +113,13 @@ function measuringOperations(work: RunWork): number {
   );
   const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
   const logits = 2 * shape.hidden * shape.vocabulary * compared;
-  const head = headOperations(shape, others, measuredHead);
+  const head = headOperations(shape, [others, fewContexts], measuredHead);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }
 
 /** What a tied table adds (tied-table.ts): the head's mix is tuned at one width. */
-function tiedOperations({ shape, measuring }: RunWork): number {
-  return groupOperations(shape, measuring!.others, 1).tuned;
+function tiedOperations({ shape }: RunWork): number {
+  return groupOperations(shape, 0, 1).tuned;
 }
 
 /** Share of a stack's experts that are tuned when sensitivity is measured. */
@@ -154,7 +153,8 @@ function tuningOperations({ shape, plans, tuning }: RunWork): number {
     : tuneOperations(outer(shape.table), tokens) * outerWidths(shape.table);
   const walks = sequential ? plans.length : 1;
   const repair = perToken * repaired * (plans.length + (sequential ? 1 : 0));
-  const head = headOperations(shape, tokens, outerWidths(shape.head));
+  const positions = [tokens, contextPositions] as const;
+  const head = headOperations(shape, positions, outerWidths(shape.head));
   return walks * (passes + hessians) + tuned + table + head + repair;
 }
 
@@ -177,8 +177,8 @@ function evaluationOperations(work: RunWork): number {
   const weights = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, ({ rows, columns, count }) => rows * columns * count),
   );
-  const rounding = roundingOperations * weights * runs.rounded;
-  return perToken * evaluation.tokens * (1 + runs.all) + rounding;
+  const rounding = roundingOperations * weights * runs.rounded.length;
+  return perToken * (evaluation.tokens + runs.tokens) + rounding;
 }
 
 /** Hessians of a block's inputs, each once, and the product of experts' `near` tokens. */
@@ -192,16 +192,17 @@ function hessianOperations(
   const grams = sum([...inputs.values()], (matrix) => {
     const { columns, count, tensor } = matrix;
     const isRouted = tensor.role.routed === true;
-    // An expert adds the tokens that nearly visit it: twice as many as do.
-    const seen = tokens * (isRouted ? 3 * matrix.perToken * share(matrix) : 1);
-    const pooled = isRouted ? tokens : 0;
+    // The input of an expert's last matrix has the tokens that nearly visit it too.
+    const near = tensor.role.residual === true ? 1 + nearShare : 1;
+    const seen = tokens * (isRouted ? near * matrix.perToken * share(matrix) : 1);
+    const pooled = isRouted && tensor.role.residual !== true ? tokens : 0;
     return (seen + pooled) * columns ** 2 + count * share(matrix) * columns ** 3;
   });
   const near = sum(
     matrices.filter(({ tensor: { role } }) => role.routed === true && role.residual !== true),
-    (matrix) => 4 * matrix.rows * matrix.columns * matrix.perToken * share(matrix) * tokens,
+    (matrix) => 2 * matrix.rows * matrix.columns * matrix.perToken * share(matrix),
   );
-  return grams + near;
+  return grams + nearShare * tokens * near;
 }
 
 /** Tuning one matrix at one width, from `tokens` calibration tokens. */
@@ -221,17 +222,21 @@ function triedOperations(matrix: MatrixShape, tokens: number): number {
 }
 
 /** Groups, Fisher weights and Hessians of the head, and tuning its rows. */
-function headOperations(shape: ModelShape, tokens: number, widths: number): number {
+function headOperations(
+  shape: ModelShape,
+  [positions, contexts]: readonly [positions: number, contexts: number],
+  widths: number,
+): number {
   if (widths === 0) return 0;
   const { vocabulary, hidden } = shape;
-  const logits = 2 * vocabulary * hidden * (tokens + Math.min(tokens, groupPositions));
-  const { hessians, tuned } = groupOperations(shape, tokens, widths);
+  const logits = 2 * vocabulary * hidden * (positions + Math.min(positions, contexts));
+  const { hessians, tuned } = groupOperations(shape, positions, widths);
   return logits + hessians + tuned;
 }
 
 /** Hessians of the groups of a head's rows, and tuning these. */
-function groupOperations({ vocabulary, hidden }: ModelShape, tokens: number, widths: number) {
-  const hessians = headGroups * (tokens * hidden ** 2 + hidden ** 3);
+function groupOperations({ vocabulary, hidden }: ModelShape, positions: number, widths: number) {
+  const hessians = tuningSettings.headGroups * (positions * hidden ** 2 + hidden ** 3);
   return { hessians, tuned: descended * vocabulary * hidden ** 2 * widths };
 }
 

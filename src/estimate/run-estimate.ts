@@ -62,9 +62,9 @@ function readsOf(work: RunWork): RunEstimate["reads"] {
   }
   if (evaluation !== null && tuning === null) {
     // It is read as a head by the base and the rounding.
-    const { all, rounded } = comparedRuns(work);
-    const times = Math.ceil(evaluation.tokens / comparedAtOnce(hidden, all));
-    const again = isApart ? times * (rounded > 0 ? 2 : 1) * headBytes : 0;
+    const { count, rounded } = comparedRuns(work);
+    const times = Math.ceil(evaluation.tokens / comparedAtOnce(hidden, count));
+    const again = isApart ? times * (rounded.length > 0 ? 2 : 1) * headBytes : 0;
     const finished = makes ? 0 : sum(plans, (plan) => plan.bytes);
     reads.push({ name: "evaluation", bytes: bytes + again + finished });
   }
@@ -94,7 +94,7 @@ export interface Machine {
   readonly memory: number;
   /** Where tiers and files go. */
   readonly folder: string;
-  /** Free bytes there; null: unknown. */
+  /** Bytes there that are free, or of work that the run goes on with; null: unknown. */
   readonly free: number | null;
 }
 

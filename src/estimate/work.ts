@@ -1,3 +1,4 @@
+import { total } from "../ground/sum.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { ModelShape } from "./model-shape.ts";
 
@@ -37,6 +38,8 @@ export interface RunWork {
   /** null: nothing is evaluated. */
   readonly evaluation: {
     readonly tokens: number;
+    /** Of them those that the runs beside the free ones pass (EvaluationRows.every). */
+    readonly sparse: number;
     /** Tiers beside which plain rounding is evaluated. */
     readonly rounded: number;
   } | null;
@@ -55,14 +58,24 @@ export interface StageMemory {
   readonly holds: boolean;
 }
 
-/** Runs of the evaluation beside the base's: free and, with routers, forced; plain rounding. */
+/** Runs of the evaluation beside the base's, each by its tokens. */
 export function comparedRuns({ shape, plans, evaluation }: RunWork): {
-  readonly perTier: number;
-  readonly rounded: number;
-  readonly all: number;
+  /** Of each tier: free and, with routers, forced. */
+  readonly perTier: readonly number[];
+  /** Plain rounding. */
+  readonly rounded: readonly number[];
+  /** How many. */
+  readonly count: number;
+  /** Tokens of all. */
+  readonly tokens: number;
 } {
-  if (evaluation === null) return { perTier: 0, rounded: 0, all: 0 };
-  const perTier = shape.experts === null ? 1 : 2;
-  const { rounded } = evaluation;
-  return { perTier, rounded, all: perTier * plans.length + rounded };
+  if (evaluation === null) return { perTier: [], rounded: [], count: 0, tokens: 0 };
+  const { tokens, sparse, rounded: beside } = evaluation;
+  const perTier = shape.experts === null ? [tokens] : [tokens, sparse];
+  const rounded: number[] = Array(beside).fill(sparse);
+  return {
+    ...{ perTier, rounded },
+    count: perTier.length * plans.length + beside,
+    tokens: total(perTier) * plans.length + total(rounded),
+  };
 }

@@ -73,3 +73,20 @@ test("all models are compared over a vocabulary in parts, and each head is read 
     }
   }
 });
+
+test("a model may have the first positions alone", async () => {
+  const kernel = kernels[0]!;
+  const nextTokens = sharedIntegers(positions);
+  nextTokens.set(next);
+  const firstStates = values(positions, hidden, 1);
+  const shorter = models.map((model, i): Predictions => {
+    return i % 2 === 0 ? model : { ...model, hidden: rowsOf(firstStates, 0, 256) };
+  });
+  const same = models.map((model, i) => (i % 2 === 0 ? model : { ...model, hidden: firstStates }));
+  const expected = await compareHidden(kernel, { base, models: same, next: nextTokens });
+  const found = await compareHidden(kernel, { base, models: shorter, next: nextTokens });
+  for (const [i, results] of found.entries()) {
+    const rows = i % 2 === 0 ? positions : 256;
+    expect(results).toEqual(expected[i]!.subarray(0, comparisonColumns * rows));
+  }
+});

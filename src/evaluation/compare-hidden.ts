@@ -20,6 +20,7 @@ export interface Predictions {
 
 export interface Comparison {
   readonly base: Predictions;
+  /** Compared over their own positions: all of the base's, or the first ones. */
   readonly models: readonly Predictions[];
   /** The token that follows each position. */
   readonly next: Uint32Array<SharedArrayBuffer>;
@@ -27,7 +28,7 @@ export interface Comparison {
 
 /**
  * Compares the next-token distributions of some models with the base's. Returns for each model
- * `[positions, comparisonColumns]` as in CompareJob. Positions whose hidden states fit
+ * `[its positions, comparisonColumns]` as in CompareJob. Positions whose hidden states fit
  * `mostHidden` pass a part of the head before the next part is read. So heads are read once, or a
  * few times, and never wholly in memory.
  */
@@ -35,25 +36,38 @@ export async function compareHidden(
   kernel: Kernel,
   { base, models, next }: Comparison,
 ): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
-  const { rows } = base.hidden;
-  const results = models.map(() => sharedDoubles(comparisonColumns * rows));
-  const size = comparedAtOnce(base.head.hidden, models.length);
-  for (const [start, end] of pieces(rows, size)) {
+  const results = models.map(({ hidden }) => sharedDoubles(comparisonColumns * hidden.rows));
+  for (const [start, end] of partsOf(base, models)) {
     const [from, to] = [comparisonColumns * start, comparisonColumns * end];
     const part = async ({ hidden, head }: Predictions) => {
       const inMemory = "data" in hidden;
       return { head, x: inMemory ? rowsOf(hidden, start, end) : await hidden.range(start, end) };
     };
     const some: HiddenPart[] = [];
-    for (const model of models) some.push(await part(model));
+    const present = [...models.keys()].filter((i) => models[i]!.hidden.rows > start);
+    for (const i of present) some.push(await part(models[i]!));
     await comparePart(kernel, {
       base: await part(base),
       models: some,
       next: next.subarray(start, end),
-      out: results.map((result) => result.subarray(from, to)),
+      out: present.map((i) => results[i]!.subarray(from, to)),
     });
   }
   return results;
+}
+
+/** Ranges of positions that are compared together. In each, a model has all or none of them. */
+function partsOf(
+  base: Predictions,
+  models: readonly Predictions[],
+): readonly (readonly [start: number, end: number])[] {
+  const ends = [...new Set(models.map(({ hidden }) => hidden.rows))].sort((a, b) => a - b);
+  return ends.flatMap((end, i) => {
+    const start = i === 0 ? 0 : ends[i - 1]!;
+    const present = models.filter(({ hidden }) => hidden.rows > start).length;
+    const size = comparedAtOnce(base.head.hidden, present);
+    return pieces(end - start, size).map(([from, to]) => [start + from, start + to] as const);
+  });
 }
 
 /** Positions that are compared before the heads are read again. */

@@ -9,11 +9,11 @@ import {
   rideAll,
   TextRider,
 } from "../models/rider.ts";
-import type { Routing } from "../models/routing.ts";
+import { firstTokens, type Routing } from "../models/routing.ts";
 import { type Head, type Model, openHead, type WeightSource } from "../models/run.ts";
 import { compareHidden, type Predictions } from "./compare-hidden.ts";
 
-/** How a model differs from its base, by position, in the order of the rows. */
+/** How a model differs from its base, by position, in the order of the rows that it was run on. */
 export interface Divergence {
   /** KL(base ‖ model) `[positions]` in nats, over the full vocabulary in float64. */
   readonly divergence: Float64Array;
@@ -99,29 +99,38 @@ export class BaseRun implements Run, Rider {
 export interface ComparedOptions {
   /** Whether it follows the base's choice of experts, with weights of its own router. */
   readonly forced: boolean;
+  /** Of the base's rows it passes so many, the first ones. Default: all. */
+  readonly samples?: number;
   readonly keep?: KeepStates | undefined;
   /** Its weights, made from those of the model that it rides on. Default: the same. */
   readonly weights?: (model: WeightSource) => WeightSource;
 }
 
-/** A model's pass over the rows of the base. At each router it waits for the base's choice. */
+/** A model's pass over rows of the base. At each router it waits for the base's choice. */
 export class ComparedRun implements Run {
+  readonly rows: CalibrationIds;
   readonly rider: TextRider;
   readonly routerAgreement = new Map<number, number>();
   readonly exactRoutes = new Map<number, number>();
 
-  constructor(base: BaseRun, { forced, keep, weights }: ComparedOptions) {
+  constructor(base: BaseRun, { forced, samples, keep, weights }: ComparedOptions) {
     base.follow();
+    this.rows = firstRows(base.rows, samples ?? base.rows.samples);
+    const tokens = this.rows.ids.length;
     const routes = async (layer: number, own: Routing) => {
-      const theirs = await base.routes(layer);
+      const theirs = firstTokens(await base.routes(layer), tokens);
       const { same, exact } = agreement(theirs, own);
       this.routerAgreement.set(layer, same);
       this.exactRoutes.set(layer, exact);
       return forced ? theirs : own;
     };
     const given = { ...(keep && { keep }), ...(weights && { weights }) };
-    this.rider = new TextRider({ ...base.rows, routes, ...given });
+    this.rider = new TextRider({ ...this.rows, routes, ...given });
   }
+}
+
+function firstRows({ ids, length }: CalibrationIds, samples: number): CalibrationIds {
+  return { ids: ids.subarray(0, samples * length), samples, length };
 }
 
 /** A run at the end of its last block, and the model that it rode on. */
@@ -139,24 +148,23 @@ export async function divergences(
   const next = new Uint32Array(new SharedArrayBuffer(4 * rows.ids.length));
   next.set(rows.ids.subarray(1));
   const heads = new Map<Model, Head>();
-  const finish = async ({ run, model }: Finished<Run>) => {
+  const finish = async ({ run, model }: Finished<BaseRun | ComparedRun>) => {
     const own = run.rider.own(model);
     const head = heads.get(own) ?? (await openHead(own));
     heads.set(own, head);
     const range = (start: number, end: number) => run.rider.finish(model, start, end);
-    return { hidden: { rows: rows.ids.length, range }, head };
+    return { hidden: { rows: run.rows.ids.length, range }, head };
   };
   const reference = await finish(base);
   const models: Predictions[] = [];
   for (const one of compared) models.push(await finish(one));
   const all = await compareHidden(base.model.ops.kernel, { base: reference, models, next });
-  return compared.map(({ run }, i) => divergenceOf(run, all[i]!, rows));
+  return compared.map(({ run }, i) => divergenceOf(run, all[i]!));
 }
 
 function divergenceOf(
-  { routerAgreement, exactRoutes }: ComparedRun,
+  { rows: { ids, length }, routerAgreement, exactRoutes }: ComparedRun,
   results: Float64Array,
-  { ids, length }: CalibrationIds,
 ): Divergence {
   const column = (i: number) =>
     Float64Array.from(ids, (_, t) => results[comparisonColumns * t + i]!);

@@ -5,6 +5,7 @@ import type { Rows } from "../calibration/rows.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import { sharedIntegers } from "../kernel/matrix.ts";
 import type { FinishedModel, FinishedTensor } from "../mlx/mlx-weights.ts";
 import { keepWeights } from "../models/kept-weights.ts";
 import { Ops } from "../models/ops.ts";
@@ -22,6 +23,8 @@ import { mean, quantile } from "./statistics.ts";
 export interface EvaluationRows {
   readonly rows: Rows;
   readonly record: CalibrationRecord;
+  /** The runs beside the free ones, forced and rounded, pass every so many-th row: 1 for all. */
+  readonly every: number;
 }
 
 /** What is evaluated of a tier, beside its free run. */
@@ -65,15 +68,17 @@ export class EvaluationRide {
   readonly #runs: readonly TierRuns[];
 
   constructor({ rows, rounded, hasRouters, kernel, keep }: RideOptions) {
-    this.#rows = rows;
-    const base = new BaseRun(rows.rows, keep);
+    const { every } = rows;
+    this.#rows = { ...rows, rows: sparseFirst(rows.rows, every) };
+    const base = new BaseRun(this.#rows.rows, keep);
+    const beside = { samples: Math.ceil(rows.rows.samples / every), keep };
     this.#base = base;
     this.#runs = rounded.map((plan) => {
       const weights = (own: WeightSource) => roundedWeights(own, plan!, kernel);
       return {
         free: new ComparedRun(base, { forced: false, keep }),
-        forced: hasRouters ? new ComparedRun(base, { forced: true, keep }) : null,
-        rounded: plan && new ComparedRun(base, { forced: false, keep, weights }),
+        forced: hasRouters ? new ComparedRun(base, { forced: true, ...beside }) : null,
+        rounded: plan && new ComparedRun(base, { forced: false, weights, ...beside }),
       };
     });
     const roundedRuns = this.#runs.flatMap((runs) => runs.rounded ?? []);
@@ -116,12 +121,14 @@ export class EvaluationRide {
     const { rows, record } = this.#rows;
     const { length, samples } = rows;
     const all = [...Array(samples).keys()];
-    const forcedKl = rowMeans(forced.divergence, all, length);
+    const forcedRows = all.slice(0, forced.divergence.length / length);
+    const forcedKl = rowMeans(forced.divergence, forcedRows, length);
     const figures = { ...figuresOf(free, all, length), ...routersOf(free) };
     return {
       rows: { source: record.source, sha256: rows.sha256, samples, length },
       ...figures,
       ...quantilesOf(free),
+      forcedPositions: forced.divergence.length,
       forcedMeanKl: shorten(mean(forcedKl)),
       forcedMeanKlError: errorOverRows(forcedKl),
       byDomain: rowsByDomain(rows).map(([domain, ofDomain]) => ({
@@ -130,7 +137,7 @@ export class EvaluationRide {
       })),
       byLayer: layersOf(free),
       predicted: predicted && { forcedKl: shorten(predicted.forcedKl), kl: shorten(predicted.kl) },
-      rounded: roundedFigures(rounded, all, length),
+      rounded: roundedFigures(rounded, length),
       gates: judge(figures, limits),
     };
   }
@@ -143,13 +150,25 @@ interface TierDivergences {
 }
 
 /** Figures of plain rounding at the tier's plan; null if they are not finite. */
-function roundedFigures(
-  found: Divergence | null,
-  rows: readonly number[],
-  length: number,
-): Evaluation["rounded"] {
+function roundedFigures(found: Divergence | null, length: number): Evaluation["rounded"] {
   if (found === null || !isSound(found)) return null;
+  const rows = [...Array(found.divergence.length / length).keys()];
   return { ...figuresOf(found, rows, length), ...routersOf(found) };
+}
+
+/** The rows with every so many-th one first, so that these are a part of the memory of all. */
+function sparseFirst(rows: Rows, every: number): Rows {
+  if (every === 1) return rows;
+  const { length, samples } = rows;
+  const numbers = [...Array(samples).keys()];
+  const order = [
+    ...numbers.filter((row) => row % every === 0),
+    ...numbers.filter((row) => row % every !== 0),
+  ];
+  const ids = sharedIntegers(rows.ids.length);
+  for (const [i, row] of order.entries())
+    ids.set(rows.ids.subarray(row * length, (row + 1) * length), i * length);
+  return { ...rows, ids, rows: order.map((row) => rows.rows[row]!) };
 }
 
 export interface EvaluateRequest {
@@ -194,12 +213,12 @@ function quantilesOf({ divergence }: Divergence) {
   return { medianKl: at(0.5), p99Kl: at(0.99), p999Kl: at(0.999), maxKl: at(1) };
 }
 
-/** Row numbers of each domain, in the order in which the domains appear. */
-function rowsByDomain({ rows }: Rows): [domain: string, rows: number[]][] {
-  const found = new Map<string, number[]>();
-  for (const [row, { domain }] of rows.entries())
-    found.set(domain, [...(found.get(domain) ?? []), row]);
-  return [...found];
+/** Row numbers of each domain. */
+function rowsByDomain({ rows, domains }: Rows): [domain: string, rows: number[]][] {
+  return Object.keys(domains).map((domain) => [
+    domain,
+    [...rows.keys()].filter((row) => rows[row]!.domain === domain),
+  ]);
 }
 
 /** Sets negative KLs to 0: they are float errors of distributions that are nearly equal. */

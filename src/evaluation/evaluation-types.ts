@@ -72,6 +72,8 @@ export const evaluationSchema = v.pipe(
      * arithmetic part of the KL. Equals meanKl without routers.
      */
     forcedMeanKl: amount,
+    /** Positions that it is the mean of: of a large model every second row. */
+    forcedPositions: count,
     forcedMeanKlError: standardError,
     ...meanRouterFigures,
     byDomain: list(object({ domain: domainName, ...figures }), most.domains),
@@ -80,8 +82,8 @@ export const evaluationSchema = v.pipe(
     /** The plan's prediction; null for a plan by fixed rules. */
     predicted: v.nullable(predictedLoss),
     /**
-     * Plain rounding (`mx.quantize`) at the same plan, on the same rows; null where it was not
-     * measured.
+     * Plain rounding (`mx.quantize`) at the same plan, on the same rows as with forced routes; null
+     * where it was not measured.
      */
     rounded: v.nullable(object({ ...figures, ...meanRouterFigures })),
     /** The tier's gates; a tier that fails one is held back. */

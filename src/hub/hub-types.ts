@@ -81,6 +81,14 @@ export interface AmendRequest {
   readonly title: string;
   /** Main's head as the caller knows it. */
   readonly parent: string;
+  /** Whether a pull request takes the place of the commit, as in `PushRequest`. */
+  readonly proposes?: boolean;
+}
+
+export interface Amended {
+  readonly commit: string;
+  /** Page of the pull request; null: the commit is on main. */
+  readonly pull: string | null;
 }
 
 export interface PushRequest {
@@ -101,9 +109,23 @@ export interface PushRequest {
   readonly private: boolean;
   readonly title: string;
   readonly description: string;
+  /**
+   * Whether a pull request takes the place of the commit to main. Ours is found again by account
+   * and title, and updated. One that somebody closed is not opened again for the same files.
+   */
+  readonly proposes?: boolean;
+}
+
+/** A pull request of ours, and its files. */
+export interface Proposal {
+  readonly url: string;
+  /** false: somebody closed it. */
+  readonly isOpen: boolean;
+  readonly state: RemoteState;
 }
 
 export type PushResult =
+  | { readonly outcome: "proposed"; readonly commit: string; readonly url: string }
   | { readonly outcome: "unchanged"; readonly commit: string; readonly url: string }
   | { readonly outcome: "published"; readonly commit: string; readonly url: string };
 
@@ -160,6 +182,8 @@ export interface Hub {
    */
   openDatasetFile(dataset: string, path: string, revision?: string): Promise<Repository>;
   inspect(repository: string): Promise<RemoteState>;
+  /** Our pull request with this title, open or closed by somebody; null if there is none. */
+  inspectProposal(repository: string, title: string): Promise<Proposal | null>;
   /**
    * Asks, without writing, whether the token may write to a repository that exists. Throws
    * UNAUTHORIZED, FORBIDDEN (also for one that the Hub has disabled), and NOT_FOUND for a Hub that
@@ -181,7 +205,7 @@ export interface Hub {
    * Changes some files of main in one commit. A repeated call makes no second commit. Throws
    * CONFLICT if main is not at `parent` any more.
    */
-  amend(request: AmendRequest): Promise<{ readonly commit: string }>;
+  amend(request: AmendRequest): Promise<Amended>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
   /** The commit of a tag; null if the repository has no such tag. */

@@ -53,6 +53,15 @@ export async function inspect(transport: Transport, repository: string): Promise
   const main = await readMain(transport, repository, "read");
   if (main === null)
     return { exists: false, head: null, files: new Map(), sums: null, ...unmarked };
+  return readState(transport, repository, main);
+}
+
+/** The same of any commit. */
+export async function readState(
+  transport: Transport,
+  repository: string,
+  main: Main,
+): Promise<RemoteState> {
   const remote = remoteRepository(transport, repository, main.head, main.tree);
   const read = (path: string) =>
     main.tree.has(path) ? readText(remote, path, largestRead) : Promise.resolve(null);

@@ -1,35 +1,15 @@
 import { OqeError } from "../ground/errors.ts";
-import {
-  firstDifference,
-  isBlank,
-  isSame,
-  isSameFile,
-  type Main,
-  type WantedFiles,
-} from "./compare.ts";
+import { isBlank, isSame, type Main } from "./compare.ts";
 import { create, readNewMain } from "./create.ts";
 import { adopt } from "./failure.ts";
-import { type HashedFile, type LocalFile, readFolder, requireUnchanged } from "./folder.ts";
+import { type HashedFile, type LocalFile, readFolder } from "./folder.ts";
 import type { PushRequest, PushResult } from "./hub-types.ts";
 import { readMain } from "./inspect.ts";
 import { checkRepositoryId, printable } from "./names.ts";
-import { Transient } from "./patience.ts";
-import { retry } from "./retry.ts";
-import { seal } from "./seal.ts";
-import { askForLarge, inSteps, stage, type UploadTarget } from "./stage.ts";
-import { checkStored } from "./stored.ts";
+import { propose } from "./propose.ts";
+import { confirm, type Publication, publish } from "./publication.ts";
+import type { UploadTarget } from "./stage.ts";
 import type { Transport } from "./transport.ts";
-
-/** One push: its files and their target. */
-interface Publication extends WantedFiles {
-  readonly transport: Transport;
-  readonly target: UploadTarget;
-  readonly request: PushRequest;
-  /** Files of the folder. */
-  readonly local: readonly LocalFile[];
-  /** Files that the storage has already. */
-  readonly staged: readonly HashedFile[];
-}
 
 /**
  * Publishes a folder. Hashes the files, compares them with main, and creates the repository if it
@@ -76,6 +56,7 @@ export async function push(transport: Transport, request: PushRequest): Promise<
         "Look at the repository, then run again.",
       );
     }
+    if (request.proposes) return await propose(publication, main);
     const commit = await publish(publication, main);
     await confirm(publication, { parent: main.head, commit });
     return { outcome: "published", commit, url };
@@ -120,70 +101,6 @@ function checkExpected(request: PushRequest, files: readonly HashedFile[]): void
   );
 }
 
-/** Uploads the large files, then commits all changes to main. Returns the commit. */
-async function publish(publication: Publication, main: Main): Promise<string> {
-  const { transport, target, request, files, keep } = publication;
-  const isNew = (file: HashedFile) => !isSameFile(main.tree.get(file.path), file);
-  const changed = publication.local.filter(isNew);
-  const staged = publication.staged.filter(isNew);
-  const paths = new Set([...files.map((file) => file.path), ...keep, ".gitattributes"]);
-  await checkStored(transport, target, staged);
-  const large = await askForLarge(transport, target, changed);
-  const sent = changed.filter((file) => large.has(file.path));
-  const tick = inSteps((done, total) =>
-    transport.patience.report.tick(done, total, "bytes uploaded"),
-  );
-  await stage(transport, target, sent, tick).finally(() => requireUnchanged(sent));
-  const change = {
-    title: request.title,
-    description: request.description,
-    parent: main.head,
-    staged: [...sent, ...staged],
-    inline: changed.filter((file) => !large.has(file.path)),
-    deleted: [...main.tree.keys()].filter((path) => !paths.has(path)),
-  };
-  try {
-    return await seal(transport, target, change);
-  } catch (failure) {
-    return findLanded(publication, main, adopt(transport, target, failure));
-  }
-}
-
-/**
- * The commit after a failed request for it. The commit may have been made and only its answer lost;
- * a repeated request then fails because main has moved (412). Returns the head of main if main has
- * exactly our files, else throws the failure.
- */
-async function findLanded(
-  publication: Publication,
-  parent: Main,
-  failure: unknown,
-): Promise<string> {
-  const { transport, target } = publication;
-  if (!(failure instanceof OqeError) || (failure.code !== "CONFLICT" && failure.code !== "NETWORK"))
-    throw failure;
-  const main = await readMain(transport, target.id, "write").catch(() => null);
-  if (main === null) {
-    throw new OqeError(
-      failure.code,
-      failure.message,
-      `Whether ${target.id} has the commit is not known. Run again: the next run finds out.`,
-    );
-  }
-  if (main.head !== parent.head && isSame(main, publication)) {
-    const why = "the answer to the commit was lost, or another run made it";
-    transport.patience.report.info(`${target.id}: ${why}; main has these files: ${main.head}`);
-    return main.head;
-  }
-  if (main.head === parent.head) throw failure;
-  throw new OqeError(
-    "CONFLICT",
-    `Somebody else committed to ${target.id} during the upload: ` +
-      `main was at ${parent.head} and is at ${main.head}`,
-    "Look at that commit, then run again; finished uploads are not sent twice.",
-  );
-}
-
 function checkStill(target: UploadTarget, request: PushRequest, now: Main | null): void {
   if (now !== null && now.head === request.state.head) return;
   const change = now === null ? "gone" : `at ${now.head}`;
@@ -191,31 +108,6 @@ function checkStill(target: UploadTarget, request: PushRequest, now: Main | null
     "CONFLICT",
     `${target.id} changed since this run read it: ` +
       `main was at ${request.state.head} and is ${change}`,
-    "Look at its history, then run again.",
-  );
-}
-
-/** Compares main with the folder, file by file, once main shows the commit. */
-async function confirm(
-  publication: Publication,
-  { parent, commit }: { readonly parent: string; readonly commit: string },
-): Promise<void> {
-  const { transport, target } = publication;
-  const main = await retry(transport.patience, `Reading ${target.id}@main`, async () => {
-    const seen = await readMain(transport, target.id, "write");
-    if (seen === null || seen.head === parent)
-      throw new Transient("main does not show the commit yet");
-    return seen;
-  });
-  const wrong = firstDifference(main, publication);
-  if (wrong === null) return;
-  const [code, who] =
-    main.head === commit
-      ? (["NETWORK", "The Hub has"] as const)
-      : (["CONFLICT", `Somebody else committed ${main.head} after`] as const);
-  throw new OqeError(
-    code,
-    `${who} ${target.id}@${commit}, but main differs from what was sent: ${wrong}`,
     "Look at its history, then run again.",
   );
 }

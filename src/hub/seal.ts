@@ -15,6 +15,11 @@ export interface Change {
   /** Small files, sent inside the commit. */
   readonly inline: readonly LocalFile[];
   readonly deleted: readonly string[];
+  /**
+   * Whether the commit opens a pull request in place of moving the branch. Then the request is sent
+   * once only: a second one would open a second pull request.
+   */
+  readonly opens?: boolean;
 }
 
 /**
@@ -51,13 +56,17 @@ export async function seal(
     })),
     ...change.deleted.map((path) => ({ key: "deletedFile", value: { path } })),
   ];
+  const { opens = false } = change;
+  const text = lines.map((line) => JSON.stringify(line)).join("\n");
+  const at = `${transport.endpoint}/api/models/${target.id}/commit`;
   const response = await strictFetch(transport, target)(
-    `${transport.endpoint}/api/models/${target.id}/commit/${encodeURIComponent(target.branch)}`,
+    `${at}/${encodeURIComponent(target.branch)}${opens ? "?create_pr=1" : ""}`,
     {
       method: "POST",
       headers: { "Content-Type": "application/x-ndjson", ...authorization(transport) },
-      body: lines.map((line) => JSON.stringify(line)).join("\n"),
-    },
+      // A stream is not sent again (`isReplayable`).
+      ...(opens ? { body: new Blob([text]).stream(), duplex: "half" } : { body: text }),
+    } as RequestInit,
   );
   return (await readAnswer(answers.commit, response, `the commit to ${target.id}`)).commitOid;
 }

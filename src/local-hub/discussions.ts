@@ -31,13 +31,28 @@ function summary(repo: StoredRepo, { num, title, author, status, isPullRequest }
   };
 }
 
-/** `GET /api/models/<id>/discussions` */
-export async function listDiscussions(context: RepoContext): Promise<Reply> {
-  const { discussions } = context.repo.state;
-  const start =
-    context.query.get("p") === null || context.query.get("p") === "0" ? 0 : discussions.length;
-  const shown = discussions.slice(start).map((discussion) => summary(context.repo, discussion));
-  return json({ discussions: shown, count: discussions.length, start });
+/** Discussions on a page of the listing. */
+const pageLength = 50;
+
+/**
+ * `GET /api/models/<id>/discussions?p&type&status&author`, newest first. `status`: `open`, `closed`
+ * (also merged), or `all`.
+ */
+export async function listDiscussions({ repo, query }: RepoContext): Promise<Reply> {
+  const [type, status, author] = ["type", "status", "author"].map((name) => query.get(name));
+  const found = repo.state.discussions.filter((one) => {
+    const isOpen = one.status === "open" || one.status === "draft";
+    return (
+      (type !== "pull_request" || one.isPullRequest) &&
+      (type !== "discussion" || !one.isPullRequest) &&
+      (status !== "open" || isOpen) &&
+      (status !== "closed" || !isOpen) &&
+      (author === null || one.author === author)
+    );
+  });
+  const start = Math.max(0, Number(query.get("p")) || 0) * pageLength;
+  const shown = found.reverse().slice(start, start + pageLength);
+  return json({ discussions: shown.map((one) => summary(repo, one)), count: found.length, start });
 }
 
 /** `GET /api/models/<id>/discussions/<num>` */

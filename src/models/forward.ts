@@ -60,7 +60,7 @@ export interface BlockContext extends WalkContext {
    * visits those experts, with weights computed from its own scores.
    */
   routes(own: Routing): Routing | Promise<Routing>;
-  /** Whether an expert's `near` is used. It costs the products of three times as many tokens. */
+  /** Whether an expert's `near` is used. It costs the products of twice as many tokens. */
   wantsNear(expert: number): boolean;
 }
 

@@ -18,6 +18,7 @@ import {
 import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import type { LazyRows } from "./lazy-rows.ts";
+import { ranksOf } from "./routing.ts";
 
 /** Largest step. Softplus never reaches it; every JSON reader knows it, unlike Infinity. */
 const endlessStep = 1e6;
@@ -98,7 +99,7 @@ async function rulesOf(at: BlockContext): Promise<RouterRules> {
     score: "sigmoid",
     routed,
     visited,
-    candidates: Math.min(3 * visited, routed),
+    candidates: ranksOf({ perToken: visited, routed }),
     groups: integer(c, "n_group"),
     openGroups: integer(c, "topk_group"),
     correction: await tensor(at, "router.bias"),

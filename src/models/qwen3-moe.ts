@@ -13,6 +13,7 @@ import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { headNorms, qwen3 } from "./qwen3.ts";
 import { rolesUnder } from "./roles.ts";
+import { ranksOf } from "./routing.ts";
 import { windowIfUsed } from "./sliding-window.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
@@ -100,7 +101,7 @@ function moe(at: BlockContext, x: NormedRows): Promise<Matrix> {
     score: "softmax",
     routed: experts(c),
     visited: perToken(c),
-    candidates: Math.min(3 * perToken(c), experts(c)),
+    candidates: ranksOf({ perToken: perToken(c), routed: experts(c) }),
     groups: 1,
     openGroups: 1,
     correction: null,

@@ -10,7 +10,7 @@ export interface Routing {
   /** Routed experts of the layer. */
   readonly routed: number;
   readonly perToken: number;
-  /** Ranks that are recorded for each token: 3 · perToken, at most all experts. */
+  /** Ranks that are recorded for each token (`ranksOf`). */
   readonly candidates: number;
   /** `[tokens, candidates]` */
   readonly experts: Uint32Array<SharedArrayBuffer>;
@@ -23,6 +23,11 @@ export interface Routing {
   readonly weights: Float32Array<SharedArrayBuffer>;
   /** `[tokens, routed]`: sigmoid or softmax of the router's logits, without the correction bias. */
   readonly scores: Float32Array<SharedArrayBuffer>;
+}
+
+/** How many ranks are recorded: twice the experts that a token visits, at most all. */
+export function ranksOf({ perToken, routed }: { perToken: number; routed: number }): number {
+  return Math.min(2 * perToken, routed);
 }
 
 /** The routing of the first tokens: the same memory. */

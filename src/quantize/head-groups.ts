@@ -12,7 +12,7 @@ import type { Ops } from "../models/ops.ts";
 /** Positions whose logits are in memory at once. */
 export const positionsAtOnce = 256;
 /** Positions used to find where a token is likely. They are enough to distinguish contexts. */
-const contextPositions = 8192;
+export const contextPositions = 8192;
 /** The same where only the head's cost is wanted: the groups have to be alike, not the same. */
 export const fewContexts = 2048;
 /** Directions that contexts are compared in. Random signs preserve angles (Achlioptas 2003). */

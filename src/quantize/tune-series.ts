@@ -21,6 +21,7 @@ import type { TuneSeriesRequest, TuneWalk } from "./tune-types.ts";
 import type { TunedTier } from "./tuned-tier.ts";
 import { TuningLedger } from "./tuning-ledger.ts";
 import { TuningRider } from "./tuning-rider.ts";
+import { gateRowsOf } from "./tuning-settings.ts";
 import { openTools, type TuningTools } from "./tuning-tools.ts";
 
 /** Values that all walks of a series share. */
@@ -93,7 +94,8 @@ function openSeries(request: TuneSeriesRequest, weights: WeightSource): Series {
   const { base, plans, kernel, settings, report, sinks, logs } = request;
   const { architecture, config, storage } = base;
   const tools = openTools({ kernel, settings, storage });
-  const repaired = hasRoutersToRepair(request);
+  const gateRows = rowsOfRepair(request, tools);
+  const repaired = gateRows > 0;
   // Gates that are repaired are written beside the walk, and not counted.
   const counted = base.tensors.filter(({ role }) => !repaired || role.kind !== "router");
   const total = plans.length * sum(counted, bytesOf);
@@ -108,7 +110,7 @@ function openSeries(request: TuneSeriesRequest, weights: WeightSource): Series {
     model: { architecture, config, ops: tools.ops, weights },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]!, log: logs?.[i] ?? noLog })),
     routers: repaired
-      ? new BaseRouters(tools.ops, request.calibration, plans.length, tools.settings.gateRows)
+      ? new BaseRouters(tools.ops, request.calibration, plans.length, gateRows)
       : null,
   };
 }
@@ -127,8 +129,20 @@ export function weightsToTune(base: Base, kernel: Kernel): KeptWeights {
   return keepWeights({ ...base, weights });
 }
 
-function hasRoutersToRepair({ repair, base }: TuneSeriesRequest): boolean {
-  return repair.includes("router") && base.tensors.some(({ role }) => role.kind === "router");
+/** How many rows router gates are fitted on; 0: they stay as they are. */
+function rowsOfRepair(
+  { repair, base, calibration, report }: TuneSeriesRequest,
+  { settings }: TuningTools,
+): number {
+  const router = base.tensors.find(({ role }) => role.kind === "router");
+  if (!repair.includes("router") || router === undefined) return 0;
+  const columns = router.shape.at(-1)!;
+  const rows = gateRowsOf(settings, calibration, columns);
+  if (rows === 0)
+    report.info(
+      `router gates stay as they are: ${settings.gateRows} rows are too few for ${columns} columns`,
+    );
+  return rows;
 }
 
 /** The repair of a tier's routers; null if there is nothing to repair. */

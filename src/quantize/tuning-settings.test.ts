@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
-import { treatmentOf, tuningSettings } from "./tuning-settings.ts";
+import { gateRowsOf, treatmentOf, tuningSettings } from "./tuning-settings.ts";
 
 const { tensors } = shapedBase(nemotron30b);
 const expert = tensors.find(({ role }) => role.routed === true)!;
@@ -28,4 +28,15 @@ test("a setting leaves the directions of routers out there, and nowhere else", (
     true,
     true,
   ]);
+});
+
+test("router gates are fitted where their columns are few for the text", () => {
+  const rows = (samples: number, length: number, columns: number) =>
+    gateRowsOf(tuningSettings, { samples, length }, columns);
+  expect(rows(128, 256, 192)).toBe(32);
+  expect(rows(128, 256, 1024)).toBe(32);
+  expect(rows(128, 256, 1025)).toBe(0);
+  expect(rows(128, 256, 2688)).toBe(0);
+  expect(rows(6, 256, 192)).toBe(6);
+  expect(rows(5, 256, 192)).toBe(0);
 });

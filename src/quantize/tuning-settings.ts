@@ -1,3 +1,4 @@
+import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import type { Width } from "../kernel/width.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 
@@ -53,6 +54,8 @@ export interface TuningSettings {
   readonly fewTokenDirections: boolean;
   /** Most rows that router gates are fitted on. Every tier is run on them. */
   readonly gateRows: number;
+  /** Least tokens of these rows for each column of a gate. With fewer, no gate becomes better. */
+  readonly gateTokens: number;
 }
 
 export const tuningSettings: TuningSettings = {
@@ -60,7 +63,7 @@ export const tuningSettings: TuningSettings = {
   experts: "own",
   pooledStrength: 2,
   diagonalStrength: 2,
-  nearWeight: 0.25,
+  nearWeight: 0.6,
   denseStrength: 1,
   denseEnough: 8,
   headGroups: 32,
@@ -71,7 +74,18 @@ export const tuningSettings: TuningSettings = {
   fewTokenWindow: 512,
   fewTokenDirections: true,
   gateRows: 32,
+  gateTokens: 8,
 };
+
+/** How many rows router gates `[routed, columns]` are fitted on. 0: there is too little text. */
+export function gateRowsOf(
+  { gateRows, gateTokens }: TuningSettings,
+  { samples, length }: Pick<CalibrationIds, "samples" | "length">,
+  columns: number,
+): number {
+  const rows = Math.min(gateRows, samples);
+  return rows * length < gateTokens * columns ? 0 : rows;
+}
 
 /** How a matrix is tuned: the sweeps of descent by width, their window, and for which loss. */
 export interface Treatment {

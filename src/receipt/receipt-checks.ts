@@ -75,12 +75,17 @@ function* ofEvaluation({ evaluation, evaluationRows, model }: Receipt) {
   if (evaluation.positions !== evaluation.rows.samples * evaluation.rows.length)
     yield { at: ["evaluation", "positions"], expected: "samples × length" };
   const hasRouters = model.experts !== null;
-  const { routerAgreement, byLayer } = evaluation;
+  const { routerAgreement, byLayer, forcedPositions, positions, rows } = evaluation;
   if ((routerAgreement !== null) !== hasRouters || byLayer.length > 0 !== hasRouters) {
     const expected = hasRouters
       ? "a share, with figures byLayer, for the model has routers"
       : "null, without figures byLayer, for the model has no routers";
     yield { at: ["evaluation", "routerAgreement"], expected };
+  }
+  const isSparse = forcedPositions < positions && forcedPositions % rows.length === 0;
+  if (forcedPositions !== positions && !(hasRouters && isSparse)) {
+    const expected = hasRouters ? "those of some rows" : "all, for the model has no routers";
+    yield { at: ["evaluation", "forcedPositions"], expected };
   }
 }
 

@@ -107,7 +107,8 @@ export function blankEvaluation({
   return {
     rows: { source, sha256, samples, length },
     ...figures(samples),
-    ...{ medianKl: 0, p99Kl: 0, p999Kl: 0, maxKl: 0, forcedMeanKl: 0, forcedMeanKlError: 0 },
+    ...{ medianKl: 0, p99Kl: 0, p999Kl: 0, maxKl: 0 },
+    ...{ forcedPositions: samples * length, forcedMeanKl: 0, forcedMeanKlError: 0 },
     ...routers,
     byDomain: Object.entries(domains).map(([domain, rows]) => ({ domain, ...figures(rows) })),
     byLayer: model.experts === null ? [] : [{ layer: 0, ...router }],

@@ -14,8 +14,8 @@ export interface ProbeRows {
   /** Tokens of more rows, on which all tensors are changed together (joint-probes.ts). */
   readonly more: Uint32Array<SharedArrayBuffer>;
   /**
-   * Tokens of other rows, whole, at most `mostOthers` rows. If there are fewer of these than probe
-   * rows: tokens of all rows.
+   * Tokens of other rows, whole, at most `ProbeSize.others` rows. If there are fewer of these than
+   * probe rows: tokens of all rows.
    */
   readonly others: Uint32Array<SharedArrayBuffer>;
   readonly domains: readonly string[];
@@ -36,9 +36,6 @@ export interface ProbeRows {
  * vocabulary are expensive.
  */
 const comparedEvery = 4;
-/** Most rows that Hessians are made of, spread evenly: costs need fewer than tuning does. */
-const mostOthers = 64;
-
 /** How large the probe rows are. */
 export interface ProbeSize {
   /** How many rows, evenly spread over the domains. */
@@ -50,6 +47,8 @@ export interface ProbeSize {
    * others are for Hessians. Default: none.
    */
   readonly more?: number;
+  /** Most rows that Hessians are made of, evenly spaced. Default: all that are left. */
+  readonly others?: number;
 }
 
 /**
@@ -58,7 +57,7 @@ export interface ProbeSize {
  */
 export function probeRowsOf(
   rows: Rows,
-  { samples, longest, more = 0 }: ProbeSize,
+  { samples, longest, more = 0, others: most = Infinity }: ProbeSize,
   weights: Readonly<Record<string, number>>,
 ): ProbeRows {
   const domains = Object.keys(rows.domains);
@@ -68,6 +67,7 @@ export function probeRowsOf(
   const left = without(all, chosen);
   const added = spread(left, count, Math.floor(Math.min(more, left.length / 3) / count));
   const others = without(left, added).map(({ row }) => row);
+  const some = others.length >= chosen.length ? thin(others, most) : null;
   const length = Math.min(rows.length, longest);
   const tokensIn = (some: readonly RowOfDomain[]) =>
     tokensOf(
@@ -94,7 +94,7 @@ export function probeRowsOf(
     length,
     ids,
     more: tokensIn(added),
-    others: others.length >= chosen.length ? tokensOf(rows, thin(others), rows.length) : rows.ids,
+    others: some === null ? rows.ids : tokensOf(rows, some, rows.length),
     domains,
     domainWeights,
     domainOf,
@@ -130,9 +130,9 @@ function without(
   return rows.filter((row) => !some.includes(row));
 }
 
-/** At most `mostOthers` of the rows, evenly spaced. */
-function thin(rows: readonly number[]): readonly number[] {
-  const count = Math.min(mostOthers, rows.length);
+/** At most `most` of the rows, evenly spaced. */
+function thin(rows: readonly number[], most: number): readonly number[] {
+  const count = Math.min(most, rows.length);
   return Array.from({ length: count }, (_, i) => rows[Math.floor((i * rows.length) / count)]!);
 }
 

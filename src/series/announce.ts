@@ -39,7 +39,9 @@ export async function finishSeries(
 ): Promise<FinishedSeries> {
   const { drafts, readsOnly, reached, isPrivate, report } = publishing;
   const published = await publishTiers(publishing);
-  const isDone = published.failure === null && reached === null && !readsOnly;
+  // What is proposed becomes a version when somebody merges it: the next run tags it.
+  const isProposed = published.tiers.some(({ outcome }) => outcome === "proposed");
+  const isDone = published.failure === null && reached === null && !readsOnly && !isProposed;
   if (announcing === undefined || !isDone) return { ...published, announced: null };
   const series = { ...announcing, name: drafts[0]!.recipe.base.name, isPrivate };
   return report

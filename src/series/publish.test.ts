@@ -17,6 +17,7 @@ const empty: TierState = {
   receipt: null,
   card: null,
   kept: [],
+  proposal: null,
   notes: "\n",
 };
 
@@ -48,6 +49,7 @@ const hub: Hub = {
   describeBranch: unused,
   stage: unused,
   removeBranch: async () => {},
+  inspectProposal: unused,
   readTag: unused,
   tag: unused,
   refreshCollection: unused,
@@ -67,7 +69,7 @@ function publishingOf(drafts: readonly TierDraft[], push: Hub["push"], occasion 
       receipt: { ...nemotronReceipt(), name },
       sums: new Map([["config.json", "f00d"]]),
     })),
-    ...{ isPrivate: false, readsOnly: false, keepsBetter: false },
+    ...{ isPrivate: false, readsOnly: false, proposes: false, keepsBetter: false },
     reached: null,
     report: silentReport,
     occasion,

@@ -2,6 +2,7 @@ import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
 import { draftDigestOf } from "../receipt/recipe.ts";
 import { type MadeTier, receiptsOf } from "./card-files.ts";
+import { describeCommit } from "./commit-words.ts";
 import { stagedFiles } from "./finished-tier.ts";
 import { gateFailure } from "./gate-failures.ts";
 import { compareWithPublished, keptFailure, type TierComparison } from "./kept-better.ts";
@@ -36,6 +37,8 @@ export interface Publishing {
   readonly made: readonly MadeTier[];
   /** Whether a published tier stays if the new one is worse beyond its error. */
   readonly keepsBetter: boolean;
+  /** Whether pull requests on the Hub take the place of commits to main. */
+  readonly proposes: boolean;
   /** Whether nothing is written to the Hub. */
   readonly readsOnly: boolean;
   /** Whether new repositories are private. */
@@ -112,21 +115,25 @@ async function publishTier(
   draft: TierDraft,
   isPending: boolean,
 ): Promise<PublishedTier> {
-  const { hub, states, made, readsOnly, isPrivate, reached, occasion } = publishing;
+  const { hub, states, made, proposes, readsOnly, isPrivate, reached, occasion } = publishing;
   const { tier, place } = draft;
   const { repository } = draft.recipe;
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) {
     if (!readsOnly) await removeLeftover(hub, draft);
-    return { ...row, outcome: "unchanged", commit: state.head, folder: null };
+    if (state.proposal === null)
+      return { ...row, outcome: "unchanged", commit: state.head, folder: null };
+    const { url, state: proposed } = state.proposal;
+    return { ...row, outcome: "proposed", commit: proposed.head, url, folder: null };
   }
   if (reached === "unfinished" || (reached !== null && !readsOnly))
     return { ...row, outcome: reached, commit: state.head, folder: null };
   if (readsOnly) return { ...row, outcome: "dry-run", commit: state.head, folder: place };
   // The folder may be another one by now, so its receipt is not read.
   const { receipt, sums } = made.find((one) => one.receipt.name === draft.recipe.name)!;
-  const { outcome, commit } = await hub.push({
+  const { outcome, commit, url } = await hub.push({
+    proposes,
     repository,
     folder: place,
     state,
@@ -137,7 +144,7 @@ async function publishTier(
     ...describeCommit(draft, occasion),
   });
   await hub.removeBranch(repository, stagingBranch);
-  return { ...row, outcome, commit, folder: place };
+  return { ...row, outcome, commit, url, folder: place };
 }
 
 /**
@@ -149,23 +156,6 @@ async function removeLeftover(hub: Hub, { recipe }: TierDraft): Promise<void> {
   const left = await hub.readBranch(repository, stagingBranch);
   if (left !== null && (await findLiveClaim(left, draftDigestOf(recipe))) === null)
     await hub.removeBranch(repository, stagingBranch);
-}
-
-/** In characters. Names on the Hub have at most 96. */
-const longestTitle = 200;
-
-/** Title and description of the commit on the Hub. Names from outside become one short line. */
-function describeCommit({ tier, recipe: { base, engine } }: TierDraft, occasion: string) {
-  const source = `${base.id ?? base.name} at ${base.revision}, by ${engine.name} ${engine.version}`;
-  return {
-    title: oneLine(`Publish ${tier} of ${base.name}`, longestTitle),
-    description: oneLine(occasion === "" ? source : `${source}, for ${occasion}`, 500),
-  };
-}
-
-function oneLine(text: string, longest: number): string {
-  const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ");
-  return line.length > longest ? `${line.slice(0, longest - 1)}…` : line;
 }
 
 /**

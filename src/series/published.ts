@@ -4,10 +4,11 @@ import { renderCard } from "../card/render.ts";
 import { judge, limitsOf } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import { cardPath, type Hub, type RemoteState } from "../hub/hub-types.ts";
+import { cardPath, type Hub, type Proposal, type RemoteState } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
+import { describeCommit } from "./commit-words.ts";
 import { isCurrent } from "./current.ts";
 import { type ForeignWork, findForeignWork, listPaths, refuseForeignWork } from "./foreign-work.ts";
 import type { TierDraft } from "./recipes.ts";
@@ -16,6 +17,11 @@ import type { TierDraft } from "./recipes.ts";
 export interface TierState extends RemoteState {
   /** Files of others that stay as they are. */
   readonly kept: readonly string[];
+  /**
+   * Our pull request, where such take the place of commits and main is not what the run makes.
+   * null: there is none.
+   */
+  readonly proposal: Proposal | null;
   /** What people wrote in the card on main, which a new card keeps. */
   readonly notes: string;
 }
@@ -23,7 +29,9 @@ export interface TierState extends RemoteState {
 /** The repositories of a run's tiers. */
 export type RemoteStates = ReadonlyMap<TierDraft, TierState>;
 
-interface InspectRequest extends Pick<Inputs, "overwrite"> {
+interface InspectRequest extends Pick<Inputs, "overwrite" | "gates"> {
+  /** Whether pull requests take the place of commits to main. */
+  readonly proposes: boolean;
   /** Files of the base: a tier has copies of some. */
   readonly baseFiles: ReadonlyMap<string, unknown>;
   readonly report: Pick<Report, "info" | "warn">;
@@ -37,7 +45,7 @@ interface InspectRequest extends Pick<Inputs, "overwrite"> {
 export async function inspectAll(
   hub: Hub,
   drafts: readonly TierDraft[],
-  { overwrite, baseFiles, report }: InspectRequest,
+  { overwrite, gates, proposes, baseFiles, report }: InspectRequest,
 ): Promise<RemoteStates> {
   const states = new Map<TierDraft, TierState>();
   for (const draft of drafts) {
@@ -55,7 +63,10 @@ export async function inspectAll(
       report.warn(error.message);
       return noNotes;
     });
-    states.set(draft, { ...state, kept, notes });
+    const isOnMain = !proposes || receiptIn(draft, state, gates) !== null;
+    const { title } = describeCommit(draft, "");
+    const proposal = isOnMain ? null : await hub.inspectProposal(repository, title);
+    states.set(draft, { ...state, kept, notes, proposal });
   }
   return states;
 }
@@ -113,10 +124,19 @@ function readBaseId(receipt: string, repository: string): string | null {
 }
 
 /**
- * The receipt on main if main already has what the draft would make, and passes today's gates;
- * otherwise null. An unreadable receipt counts as another recipe.
+ * The receipt on main, or in our pull request, if it already has what the draft would make, and
+ * passes today's gates; otherwise null. An unreadable receipt counts as another recipe.
  */
 export function findPublished(
+  draft: TierDraft,
+  { proposal, ...main }: TierState,
+  gates: Inputs["gates"],
+): Receipt | null {
+  const found = receiptIn(draft, main, gates);
+  return found ?? (proposal && receiptIn(draft, proposal.state, gates));
+}
+
+function receiptIn(
   { recipe }: TierDraft,
   state: RemoteState,
   gates: Inputs["gates"],

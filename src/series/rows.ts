@@ -26,6 +26,9 @@ export interface Calibration {
   readonly evaluation: DrawnRows | null;
 }
 
+/** Of the rows of a large model, those that the runs beside the free ones pass: every second. */
+const sparse = 2;
+
 /** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed = 1;
 /** Parameters above which an evaluation row has fewer tokens by default. */
@@ -85,8 +88,13 @@ export async function rowDrawer(base: Base): Promise<DrawRows> {
   const vocabularySize = integer(base.config, "vocab_size");
   return (corpus, samples, length) => {
     const rows = drawRows({ tokenizer, corpus, samples, length, seed, vocabularySize });
-    return { rows, record: describe(corpus, rows), text: corpus.sha256 };
+    return { rows, record: describe(corpus, rows), text: corpus.sha256, every: everyOf(base) };
   };
+}
+
+/** Every how many-th evaluation row a model's tiers pass with forced routes (EvaluationRows). */
+export function everyOf({ parameters }: Pick<Base, "parameters">): number {
+  return parameters > fewParameters ? sparse : 1;
 }
 
 /** Rows and tokens per row to evaluate a model of this size on: as given, else by default. */

@@ -7,11 +7,12 @@ import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { tuningSettings } from "../quantize/tuning-settings.ts";
+import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
+import { keptBytes } from "./kept-room.ts";
 import type { TierRun } from "./recipes.ts";
-import type { Calibration } from "./rows.ts";
+import { type Calibration, everyOf } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
@@ -48,7 +49,8 @@ export async function estimateSeries(request: SeriesRequest, outside: Outside): 
   const { runs, memoryLimit, workDir } = request;
   const work = workOf(request, outside.kernel.workers);
   const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
-  return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit, saved }, outside);
+  const place = { folder: dirname(runs[0]!.place), memoryLimit, saved };
+  return estimateWork(work, { ...place, kept: await keptBytes(runs, false) }, outside);
 }
 
 /** What the run will need on any machine with so many threads, without looking at this one. */
@@ -92,7 +94,7 @@ export async function estimateEvaluation(
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, rounded: 1 },
+    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -105,24 +107,30 @@ interface RunPlace {
   readonly folder: string;
   /** What a measurement saves, perhaps on another disk; null: nothing. */
   readonly saved: DiskNeed | null;
+  /** Bytes of tiers that are there already. Default: none. */
+  readonly kept?: number;
   /** In bytes; null: not given. */
   readonly memoryLimit: number | null;
 }
 
 async function estimateWork(
   work: RunWork,
-  { folder, saved, memoryLimit: given }: RunPlace,
+  { folder, saved, memoryLimit: given, kept = 0 }: RunPlace,
   { kernel, report }: Outside,
 ): Promise<RunNeeds> {
   const estimate = estimateRun(work);
-  const free = await freeBytes(folder);
+  const found = await freeBytes(folder);
+  const free = found === null ? null : found + kept;
   const fit = fitRun(estimate, work.plans, {
     given,
     usual: usualMemory(),
     memory: machineMemory(),
     ...{ folder, free },
   });
-  const needs = [{ folder, bytes: fit.disk }, ...(saved === null ? [] : [saved])];
+  const needs = [
+    { folder, bytes: Math.max(0, fit.disk - kept) },
+    ...(saved === null ? [] : [saved]),
+  ];
   await requireRoom(needs);
   for (const need of needs) if (need.bytes > 0) await tryFolder(need.folder);
   const mostWaiting = Math.min(mostHeldOutside, (free ?? Infinity) - fit.disk);
@@ -151,18 +159,24 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
       tokens: tuning.rows.tokens,
       repaired:
         repair?.includes("router") === true && shape.experts !== null
-          ? tuning.rows.length * Math.min(tuningSettings.gateRows, tuning.rows.samples)
+          ? tuning.rows.length * gateRowsOf(tuningSettings, tuning.rows, shape.hidden)
           : 0,
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
+      sparse: sparseTokens(base, evaluation.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length,
     },
     ...{ makes: true, staged: staging !== null && tuning !== null },
     workers,
   };
+}
+
+/** Tokens of the rows that the runs beside the free ones pass. */
+function sparseTokens(base: Base, tokens: number): number {
+  return Math.ceil(tokens / everyOf(base));
 }
 
 function measuringOf(

@@ -24,6 +24,7 @@ import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-f
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { writeAside } from "./atomic-folder.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
+import { fewParameters } from "./rows.ts";
 import { StagedMeasurement } from "./staged-measurement.ts";
 import { isUnreachable, type StagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
@@ -41,16 +42,19 @@ const moreSamples = 18;
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** Parameters up to which a measurement takes less. */
 const fewToProbe = 1e8;
+/** Most rows that Hessians are made of: costs need fewer than tuning. Of a large model fewer. */
+const [usualOthers, othersOfLarge] = [64, 48];
 
 /** The rows that a base's probes run on. */
 export function probeSizeOf({
   parameters,
   architecture,
   config,
-}: Pick<Base, "parameters" | "architecture" | "config">): ProbeSize {
+}: Pick<Base, "parameters" | "architecture" | "config">): Required<ProbeSize> {
   const longest = parameters > fewToProbe ? tokensOfLarge : usualTokens;
   const more = architecture.experts(config) === null ? 0 : moreSamples;
-  return { samples: probeSamples, longest, more };
+  const others = parameters > fewParameters ? othersOfLarge : usualOthers;
+  return { samples: probeSamples, longest, more, others };
 }
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;

@@ -1,6 +1,7 @@
 import { code } from "../card/markdown.ts";
 import { findEarlierRun } from "../github/earlier-run.ts";
 import { changedPaths, type GitHubEvent, readEvent } from "../github/event.ts";
+import { isUnattended } from "../github/occasion.ts";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import type { SeriesLook } from "../series/look.ts";
@@ -26,7 +27,9 @@ export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult>
   const isTag = environment.GITHUB_REF?.startsWith("refs/tags/") === true;
   const agenda: Agenda = asked.task === "make" && isTag ? { ...asked, task: "release" } : asked;
   const checked = await checkModels(agenda.models, request);
-  const outputs = outputsOf(agenda, checked, await earlierRuns(checked, request));
+  const unattended = isUnattended(environment);
+  const earlier = await earlierRuns(checked, unattended, request);
+  const outputs = outputsOf(agenda, checked, { isUnattended: unattended, earlier });
   if (event.kind === "pull_request" && agenda.task === "comment")
     await commentPlan(event, { file: file.name, checked }, request);
   const summary = `## Check of ${code(file.name)}\n\n${stateTable(checked) || nothing}`;
@@ -47,13 +50,14 @@ async function changesOf(
 /** Runs that left a sensitivity of a model that is to be made, by its name. Without one it is made. */
 async function earlierRuns(
   checked: readonly Checked[],
+  isUnattended: boolean,
   request: UpkeepRequest,
 ): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>();
   if (request.asked.githubToken === null) return found;
   const github = await openRepository(request);
   for (const { model, look } of checked) {
-    if (pendingOf(look).length === 0) continue;
+    if (pendingOf(look, isUnattended).length === 0) continue;
     const run = await findEarlierRun(github, `oqe-sensitivity-${model.name}`).catch((error) => {
       request.report.info(`${model.name} is measured anew: ${reasonOf(error)}`);
       return null;
@@ -63,16 +67,23 @@ async function earlierRuns(
   return found;
 }
 
-/** A release needs every model: its repositories are tagged, also if nothing is to be made. */
+interface Circumstances {
+  readonly isUnattended: boolean;
+  /** Runs that left a sensitivity, by the model's name. */
+  readonly earlier: ReadonlyMap<string, number>;
+}
+
 function outputsOf(
   { task, pushCards }: Agenda,
   checked: readonly Checked[],
-  earlier: ReadonlyMap<string, number>,
+  { isUnattended, earlier }: Circumstances,
 ) {
   const makes = task === "make" || task === "release";
   const models = checked.flatMap(({ model, look }) => {
-    const pending = pendingOf(look);
-    if (look === null || !makes || (task === "make" && pending.length === 0)) return [];
+    const pending = pendingOf(look, isUnattended);
+    // A release gives the tag to all repositories, also to those that have nothing pending.
+    const isNeeded = pending.length > 0 || (look !== null && task === "release");
+    if (!makes || !isNeeded) return [];
     const { name, runner, timeoutMinutes: timeout, environment } = model;
     const run = earlier.get(name);
     return [{ name, runner, timeout, environment, pending, ...(run && { earlier: run }) }];
@@ -87,8 +98,13 @@ function outputsOf(
   };
 }
 
-const pendingOf = (look: SeriesLook | null) =>
-  (look?.tiers ?? []).filter(({ pending }) => pending.length > 0).map(({ tier }) => tier);
+/** Tiers to be made. A run that nobody watches made those already that it holds back. */
+function pendingOf(look: SeriesLook | null, isUnattended = false): readonly string[] {
+  const tiers = (look?.tiers ?? []).filter(
+    ({ pending, isHeldBack }) => pending.length > 0 && !(isUnattended && isHeldBack),
+  );
+  return tiers.map(({ tier }) => tier);
+}
 
 /** New receipts give new cards, so a model that is made counts too. */
 function needsCards({ look, hasOldCards }: Checked): boolean {

@@ -191,7 +191,7 @@ export function evaluatedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}):
       rows,
       ...figures(128, 1),
       ...{ medianKl: kl / 2, p99Kl: 12 * kl, p999Kl: 40 * kl, maxKl: 100 * kl },
-      ...{ forcedMeanKl: 0.56 * kl, forcedMeanKlError: 0.01 * kl },
+      ...{ forcedPositions: 16_384, forcedMeanKl: 0.56 * kl, forcedMeanKlError: 0.01 * kl },
       ...routers(1),
       byDomain: Object.entries(domainsOfEvaluation).map(([domain, count], at) => ({
         domain,
@@ -202,7 +202,7 @@ export function evaluatedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}):
         ...routers(0.5 + at / 22),
       })),
       predicted: { forcedKl: 0.6 * kl, kl: 1.1 * kl },
-      rounded: { ...figures(128, 2), ...routers(2) },
+      rounded: { ...figures(64, 2), ...routers(2) },
       gates: [
         { gate: "max-kl", limit: 0.3, value: kl, passed: true },
         { gate: "min-same-top", limit: 0.75, value: sixDigits(1 - 6 * kl), passed: true },

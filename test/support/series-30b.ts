@@ -15,9 +15,9 @@ const probed = { probe: 9 * 64, more: 18 * 64, positions: 9 * 16 };
 export const series: RunWork = {
   shape,
   plans,
-  measuring: { bytes: shape.bytes, others: 64 * 256, ...probed },
-  tuning: { tokens: 128 * 256, repaired: 32 * 256, sequential: false, residual: false },
-  evaluation: { tokens: 64 * 128, rounded: 1 },
+  measuring: { bytes: shape.bytes, others: 48 * 256, ...probed },
+  tuning: { tokens: 128 * 256, repaired: 0, sequential: false, residual: false },
+  evaluation: { tokens: 64 * 128, sparse: 32 * 128, rounded: 1 },
   staged: false,
   makes: true,
   workers: 3,

@@ -1,0 +1,110 @@
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, inject, test } from "vitest";
+import { runEntry } from "./action/run.ts";
+import { upkeepScene } from "./support/upkeep-scene.ts";
+
+/** The commands of the series file, as a runner runs the Action. */
+const scene = upkeepScene();
+const secret = "hf_tokenOfThisTestOnly";
+const series = `models:
+  - base-model: base/tiny
+    namespace: acme
+    method: rounded
+    policy: oq
+    verify: false
+    tiers: oQ8e
+`;
+
+beforeAll(async () => {
+  await mkdir(join(scene.folder, "action"), { recursive: true });
+  await symlink(inject("bundle"), join(scene.folder, "action/dist"));
+  await mkdir(scene.workspace, { recursive: true });
+});
+
+async function run(text: string, inputs: Record<string, string>) {
+  await writeFile(join(scene.workspace, "series.yml"), text);
+  scene.seen = [];
+  return runEntry(join(scene.folder, "action"), scene.folder, inputs, {
+    ...{ HF_ENDPOINT: scene.hub.url, GITHUB_WORKSPACE: scene.workspace },
+    ...{ GITHUB_EVENT_NAME: "schedule", GITHUB_REF: "refs/heads/main" },
+  });
+}
+
+describe("the Action with a series file", () => {
+  test("checks it, sets its outputs and writes a summary", async () => {
+    const { code, output, outputs, summary } = await run(series, { command: "check" });
+    expect({ code, output }).toMatchObject({ code: 0 });
+    const model = { name: "tiny", runner: "macos-latest", timeout: 350, environment: "" };
+    expect({ ...outputs, models: JSON.parse(outputs.models!) }).toMatchObject({
+      ...{ mode: "requantize", cards: '["tiny"]', "push-cards": "[]" },
+      models: [{ ...model, pending: ["oQ8e"] }],
+    });
+    expect(summary).toContain("## Check of `series.yml`");
+    expect(scene.writes()).toEqual([]);
+  });
+
+  test("checks the rights, and never shows the token after it masked it", async () => {
+    const inputs = { command: "access", "hub-token": secret, "github-token": "ghs_another" };
+    const { code, output } = await run(series, inputs);
+    expect({ code, output }).toMatchObject({ code: 0 });
+    const rest = output
+      .replace(`::add-mask::${secret}\n`, "")
+      .replace("::add-mask::ghs_another\n", "");
+    expect(rest).not.toMatch(/hf_tokenOf|ghs_another/);
+    expect(rest.length).toBe(output.length - secret.length - 2 * "::add-mask::\n".length - 11);
+  });
+
+  test("publishes one model of it, and then finds nothing to do", async () => {
+    const inputs = { command: "publish", series: "tiny", "hub-token": secret };
+    const { code, output, outputs } = await run(series, inputs);
+    expect({ code, output }).toMatchObject({ code: 0 });
+    expect(outputs).toMatchObject({ changed: "true" });
+    expect((await run(series, { command: "check" })).outputs.models).toBe("[]");
+  });
+
+  test.each<[string, string, Record<string, string>, RegExp]>([
+    [
+      "an unknown key",
+      series.replace("tiers", "teirs"),
+      { command: "check" },
+      /^::error file=series\.yml,line=7::series\.yml:7: models\[0\]\.teirs: is not a key here \[BAD_INPUT\]%0ADid you mean tiers\?/m,
+    ],
+    [
+      "an unknown model",
+      series,
+      { command: "measure", series: "tny" },
+      /^::error::series\.yml has no model "tny" \[BAD_INPUT\]%0ADid you mean tiny\?/m,
+    ],
+    [
+      "an input beside a model",
+      series,
+      { command: "measure", series: "tiny", method: "tuned", floors: "none" },
+      /^::error::floors is given beside series "tiny", whose inputs are at series\.yml:2/m,
+    ],
+    [
+      "an unknown command",
+      series,
+      { command: "checks" },
+      /^::error::command: "checks" is not one of publish, .*%0ADid you mean check\?/m,
+    ],
+    [
+      "another series file",
+      series,
+      { command: "check", "series-file": "gone.yml" },
+      /^::error::gone\.yml: .*%0A`oqe init` writes a first one/m,
+    ],
+    [
+      "no right to write",
+      series,
+      { command: "access", "hub-token": "hf_reader" },
+      /^::error file=series\.yml,line=2::series\.yml:2 \(tiny\): the token of reader may read but not write/m,
+    ],
+  ])("%s is one annotation", async (_, text, inputs, message) => {
+    const { code, output } = await run(text, inputs);
+    expect({ code, output }).toEqual({ code: 1, output: expect.stringMatching(message) });
+    expect(output.match(/^::error/gm)).toHaveLength(1);
+    expect(output).not.toMatch(/^\s+at /m);
+    expect(scene.writes()).toEqual([]);
+  });
+});
