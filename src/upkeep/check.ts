@@ -47,7 +47,7 @@ async function changesOf(
   return matters ? changedPaths(await openRepository(request), event) : null;
 }
 
-/** Runs that left a sensitivity of a model that is to be made, by its name. Without one it is made. */
+/** Runs that left a sensitivity of a model that is to be made, by the model's name. */
 async function earlierRuns(
   checked: readonly Checked[],
   isUnattended: boolean,

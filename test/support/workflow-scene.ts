@@ -68,8 +68,8 @@ export interface Told extends Run {
 }
 
 /**
- * A repository `acme/series` with the files that `oqe init` writes, the local Hub, GitHub's API, and
- * act. Before act runs them, what it does not know is taken out of the shipped workflows:
+ * A repository `acme/series` with the files that `oqe init` writes, the local Hub, GitHub's API,
+ * and act. Before act runs them, what it does not know is taken out of the shipped workflows:
  * `queue: max` of concurrency groups. And act looks for a workflow that a called one calls in the
  * caller's repository (its issue 1875), so a copy is there.
  */
