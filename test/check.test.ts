@@ -97,6 +97,30 @@ describe("a scheduled check", () => {
     await settle();
   });
 
+  test("makes a tier no second time that it held back, unless a person asks for it", async () => {
+    await scene.put("base/tiny", { "notice.txt": "another commit" });
+    const second = repositories[1]!;
+    const published = JSON.parse(await scene.read(second, "oqe-receipt.json"));
+    const { meanKl, meanKlError } = published.evaluation;
+    const stage = async (kl: number) => {
+      const evaluation = { ...published.evaluation, meanKl: kl, gates: [] };
+      const base = { ...published.base, revision: scene.hub.head("base/tiny")! };
+      const text = JSON.stringify({ ...published, base, evaluation });
+      await scene.stage(second, { "oqe-work/receipt.json": text });
+    };
+    await stage(meanKl + 2 * meanKlError);
+    expect(await check(tiny)).toMatchObject({ models: [{ pending: ["oQ8e", "oQ4e"] }] });
+    await stage(meanKl + 4 * meanKlError);
+    const found = await check(tiny);
+    expect(found).toMatchObject({ mode: "requantize", models: [{ pending: ["oQ8e"] }] });
+    expect(found.summary).toMatch(/oQ4e<br>.* \| held back: worse than the published one \| base/);
+    const asked = await check(tiny, { name: "workflow_dispatch", payload: { inputs: {} } });
+    expect(asked).toMatchObject({ models: [{ pending: ["oQ8e", "oQ4e"] }] });
+    await scene.stage(second, { "oqe-work/receipt.json": "{" });
+    expect(await check(tiny)).toMatchObject({ models: [{ pending: ["oQ8e", "oQ4e"] }] });
+    await settle();
+  });
+
   test("finds what series.yml changed, and names it", async () => {
     const samples = tiny.replace("evaluation-samples: 4", "evaluation-samples: 5");
     expect((await check(samples)).summary).toContain("| evaluation samples 4 → 5 |");

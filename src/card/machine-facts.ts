@@ -18,6 +18,7 @@ export function machineFacts(receipt: Receipt) {
   return {
     engine: engine.name,
     version: engine.version,
+    ...(engine.recipe > 0 && { recipe: engine.recipe }),
     kernelSha256: engine.kernelSha256,
     base: base.id,
     revision: base.revision,

@@ -5,6 +5,7 @@ import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
+import { isHeldBack } from "./held-back.ts";
 import { checkNames } from "./publish-checks.ts";
 import { findPublished, inspectAll } from "./published.ts";
 import {
@@ -34,6 +35,8 @@ export interface TierLook {
   readonly pending: readonly string[];
   /** Whether an unfinished or unpublished tier is on the staging branch. */
   readonly isStaged: boolean;
+  /** Whether it is finished there, and worse than the published one beyond its error. */
+  readonly isHeldBack: boolean;
   /** Whether main has the tier, but not the card that its receipt gives today. */
   readonly isCardStale: boolean;
 }
@@ -91,6 +94,7 @@ export async function lookAtSeries(inputs: Inputs, request: LookRequest): Promis
         ...{ tier: draft.tier, repository, plan: run.recipe.plan, published: current },
         pending: current === null ? whyPending(draft, state, gates) : [],
         isStaged: branch !== null,
+        isHeldBack: branch !== null && (await isHeldBack(branch, draft, state.receipt)),
         isCardStale: current !== null && (await isCardStale(current, state)),
       });
     }

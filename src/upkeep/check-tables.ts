@@ -56,10 +56,12 @@ function tableOf(checked: readonly Checked[], shows: (tier: TierLook) => boolean
   return parts.length === 0 ? "" : `${parts.join("\n\n")}\n`;
 }
 
-function cellsOf({ tier, repository, plan, pending, isStaged, isCardStale }: TierLook): string[] {
+function cellsOf(look: TierLook): string[] {
+  const { tier, repository, plan, pending, isStaged, isHeldBack, isCardStale } = look;
   const name = `${inline(tier)}<br>${code(repository)}`;
   const why = pending.map((reason) => prose(reason)).join("<br>");
   const size = [name, byteSize(plan.bytes), plan.bpw.toFixed(2)];
+  if (isHeldBack) return [...size, "held back: worse than the published one", why];
   if (pending.length > 0) return [...size, isStaged ? "to be finished" : "to be made", why];
   if (isCardStale) return [...size, "card only", "the card's template or pictures changed"];
   return [...size, "current", ""];

@@ -21,7 +21,8 @@ export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult>
   const paths = await changesOf(event, request);
   const agenda = agendaOf(event, { file, paths }, report);
   const checked = await checkModels(agenda.models, request);
-  const outputs = outputsOf(agenda, checked);
+  const isUnattended = event.kind === "schedule" || event.kind === "repository_dispatch";
+  const outputs = outputsOf(agenda, checked, isUnattended);
   if (event.kind === "pull_request" && agenda.task === "comment")
     await commentPlan(event, { file: file.name, checked }, request);
   const summary = `## Check of ${code(file.name)}\n\n${stateTable(checked) || nothing}`;
@@ -39,10 +40,14 @@ async function changesOf(
   return matters ? changedPaths(await openRepository(request), event) : null;
 }
 
-function outputsOf({ task, pushCards }: Agenda, checked: readonly Checked[]) {
+function outputsOf(
+  { task, pushCards }: Agenda,
+  checked: readonly Checked[],
+  isUnattended: boolean,
+) {
   const makes = task === "make" || task === "release";
   const models = checked.flatMap(({ model, look }) => {
-    const pending = pendingOf(look);
+    const pending = pendingOf(look, isUnattended);
     // A release gives the tag to all repositories, also to those that have nothing pending.
     const isNeeded = pending.length > 0 || (look !== null && task === "release");
     if (!makes || !isNeeded) return [];
@@ -59,8 +64,13 @@ function outputsOf({ task, pushCards }: Agenda, checked: readonly Checked[]) {
   };
 }
 
-const pendingOf = (look: SeriesLook | null) =>
-  (look?.tiers ?? []).filter(({ pending }) => pending.length > 0).map(({ tier }) => tier);
+/** Tiers to be made. A run that nobody watches made those already that it holds back. */
+function pendingOf(look: SeriesLook | null, isUnattended = false): readonly string[] {
+  const tiers = (look?.tiers ?? []).filter(
+    ({ pending, isHeldBack }) => pending.length > 0 && !(isUnattended && isHeldBack),
+  );
+  return tiers.map(({ tier }) => tier);
+}
 
 /** New receipts give new cards, so a model that is made counts too. */
 function needsCards({ look, hasOldCards }: Checked): boolean {

@@ -5,6 +5,7 @@ import { inRepository } from "../../src/card/facts.ts";
 import { renderCard } from "../../src/card/render.ts";
 import { openDependencies } from "../../src/entry/commands.ts";
 import { type Report, silentReport } from "../../src/ground/report.ts";
+import { connectHub } from "../../src/hub/client.ts";
 import { parseSums, sha256Of, writeSums } from "../../src/hub/sums.ts";
 import { parseActionInputs } from "../../src/inputs/action-inputs.ts";
 import type { InputName } from "../../src/inputs/input-table.ts";
@@ -12,6 +13,7 @@ import { parseInputs } from "../../src/inputs/inputs.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../../src/local-hub/local-hub.ts";
 import { publishModel } from "../../src/pipeline.ts";
 import { parseReceipt } from "../../src/receipt/receipt-file.ts";
+import { stagingBranch } from "../../src/series/staged-records.ts";
 import { readModel } from "../../src/series-file/read-model.ts";
 import { parseSeriesFile } from "../../src/series-file/series-file.ts";
 import type { UpkeepRequest } from "../../src/upkeep/upkeep-types.ts";
@@ -133,6 +135,19 @@ export class UpkeepScene {
       token: known === null ? "hf_base" : token,
     });
     expect(done.status).toBe(200);
+  }
+
+  /** Puts files onto the staging branch of a tier. */
+  async stage(repository: string, files: Readonly<Record<string, string>>): Promise<void> {
+    const hub = connectHub({ endpoint: this.hub.url, token, report: silentReport });
+    const branch = await hub.readBranch(repository, stagingBranch);
+    await hub.stage({
+      ...{ repository, branch: stagingBranch, private: false, title: "Stage", deleted: [] },
+      files: Object.entries(files).map(([path, text]) => {
+        return { path, content: new TextEncoder().encode(text) };
+      }),
+      parent: branch?.commit ?? null,
+    });
   }
 
   /** The card pull request is merged: the repository has the cards of these tiers. */
