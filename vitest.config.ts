@@ -43,6 +43,7 @@ export default defineConfig({
     hookTimeout: 180_000,
     maxWorkers: 3,
     globalSetup: "test/support/bundle.ts",
+    setupFiles: "test/support/open-files.ts",
     sequence: { sequencer: LongestFirst },
     projects: [
       // Unit tests change nothing outside themselves, so their files share a worker's modules.

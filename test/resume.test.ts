@@ -1,10 +1,12 @@
-import { open, readdir, readFile, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { freeBytes } from "../src/ground/disk.ts";
 import { fewRows, runCli, tunedRows } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedWhen, partsIn } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder, smallest, tiedMoe } from "./support/models.ts";
+import { mountSmall } from "./support/small-disk.ts";
 
 const slow = { timeout: 600_000 };
 let folder: string;
@@ -52,6 +54,26 @@ describe("a killed run goes on where it was, and gives the bytes of an undisturb
     expect(Math.max(...recalled.map(([, count]) => Number(count)))).toBe(before); // each fits
     expect((await readdir(out)).filter((one) => one.startsWith("."))).toEqual([]);
   });
+});
+
+test("a run that goes on needs no room for what is there", slow, async () => {
+  const flags = [...fewRows, "--tiers", "oQ8e,oQ6e"];
+  const out = join(folder, "roomy");
+  const { hashes } = await run(embedded, out, flags);
+  const names = await readdir(out, { recursive: true });
+  const sizes = names.map((name) => stat(join(out, name)).then(({ size }) => size));
+  const needed = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+  const disk = join(folder, "small disk");
+  const unmount = await mountSmall(disk, `${needed + (1 << 20)}`);
+  if (unmount === null) return;
+  try {
+    const args = ["quantize", embedded, "--out", join(disk, "out"), ...flags];
+    expect(await killedWhen(async () => (await partsIn(disk)) >= 10, args)).toBe(true);
+    expect(await freeBytes(disk)).toBeLessThan(0.8 * needed);
+    expect((await run(embedded, join(disk, "out"), flags)).hashes).toEqual(hashes);
+  } finally {
+    unmount();
+  }
 });
 
 test("a part whose bytes were changed meanwhile is made again", slow, async () => {

@@ -10,9 +10,7 @@ async function readText(text: string) {
   try {
     await writeFile(join(folder, "config.json"), text);
     const repository = await openFolder(folder);
-    const file = await readConfig(repository);
-    await repository.close?.();
-    return file;
+    return await readConfig(repository).finally(() => repository.close?.());
   } finally {
     await rm(folder, { recursive: true });
   }

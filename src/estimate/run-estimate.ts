@@ -94,7 +94,7 @@ export interface Machine {
   readonly memory: number;
   /** Where tiers and files go. */
   readonly folder: string;
-  /** Free bytes there; null: unknown. */
+  /** Bytes there that are free, or of work that the run goes on with; null: unknown. */
   readonly free: number | null;
 }
 

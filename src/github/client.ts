@@ -211,7 +211,7 @@ class Account {
       this.#octokit.rest.users.getAuthenticated().then(
         ({ data }) => data.login,
         (error) => {
-          if (error?.status === 403) return null;
+          if (/not accessible by integration/i.test(error?.message)) return null;
           throw error;
         },
       ),

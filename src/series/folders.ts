@@ -27,6 +27,7 @@ import { shareFigures } from "../receipt/series-figures.ts";
 import { buildAside, refuseForeignFolder } from "./atomic-folder.ts";
 import { type MadeTier, rehearseCard, writeCard } from "./card-files.ts";
 import { findFinished, openWithStaged } from "./finished-tier.ts";
+import { keptBytes } from "./kept-room.ts";
 import { proveReads, stopParts, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
@@ -96,7 +97,7 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Mad
   const parent = dirname(runs[0]!.place);
   const needed = request.disk ?? runs.reduce((sum, { recipe }) => sum + recipe.plan.bytes, 0);
   await onDisk(parent, needed, () => makeFolder(parent));
-  await requireRoom([{ folder: parent, bytes: needed }]);
+  await requireRoom([{ folder: parent, bytes: needed - (await keptBytes(runs, true)) }]);
   const isDurable = request.rows.tuning !== null;
   const builds = runs.map(({ place, recipe }) => {
     return { place, work: isDurable ? digestOf(recipe) : null };

@@ -10,6 +10,7 @@ import { machineMemory, usualMemory } from "../ground/memory.ts";
 import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
+import { keptBytes } from "./kept-room.ts";
 import type { TierRun } from "./recipes.ts";
 import { type Calibration, everyOf } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
@@ -48,7 +49,8 @@ export async function estimateSeries(request: SeriesRequest, outside: Outside): 
   const { runs, memoryLimit, workDir } = request;
   const work = workOf(request, outside.kernel.workers);
   const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
-  return estimateWork(work, { folder: dirname(runs[0]!.place), memoryLimit, saved }, outside);
+  const place = { folder: dirname(runs[0]!.place), memoryLimit, saved };
+  return estimateWork(work, { ...place, kept: await keptBytes(runs, false) }, outside);
 }
 
 /** What the run will need on any machine with so many threads, without looking at this one. */
@@ -105,24 +107,30 @@ interface RunPlace {
   readonly folder: string;
   /** What a measurement saves, perhaps on another disk; null: nothing. */
   readonly saved: DiskNeed | null;
+  /** Bytes of tiers that are there already. Default: none. */
+  readonly kept?: number;
   /** In bytes; null: not given. */
   readonly memoryLimit: number | null;
 }
 
 async function estimateWork(
   work: RunWork,
-  { folder, saved, memoryLimit: given }: RunPlace,
+  { folder, saved, memoryLimit: given, kept = 0 }: RunPlace,
   { kernel, report }: Outside,
 ): Promise<RunNeeds> {
   const estimate = estimateRun(work);
-  const free = await freeBytes(folder);
+  const found = await freeBytes(folder);
+  const free = found === null ? null : found + kept;
   const fit = fitRun(estimate, work.plans, {
     given,
     usual: usualMemory(),
     memory: machineMemory(),
     ...{ folder, free },
   });
-  const needs = [{ folder, bytes: fit.disk }, ...(saved === null ? [] : [saved])];
+  const needs = [
+    { folder, bytes: Math.max(0, fit.disk - kept) },
+    ...(saved === null ? [] : [saved]),
+  ];
   await requireRoom(needs);
   for (const need of needs) if (need.bytes > 0) await tryFolder(need.folder);
   const mostWaiting = Math.min(mostHeldOutside, (free ?? Infinity) - fit.disk);

@@ -175,7 +175,7 @@ export class StagedMeasurement {
   /** Waits for what is being sent, then tells other runs that this one has ended. */
   async release(): Promise<void> {
     await this.idle();
-    if (this.#claim.isMade) await this.#stage(this.#made, { ...noChange, expects: "nothing" });
+    if (this.#made !== null) await this.#stage(this.#made, { ...noChange, expects: "nothing" });
   }
 
   /** Puts the sensitivity in the place of the walk. */
@@ -190,7 +190,8 @@ export class StagedMeasurement {
   async discard(): Promise<void> {
     await this.idle();
     const deleted = Object.values(measurementFiles);
-    if (this.#commit !== null) await this.#stage(null, { ...noChange, deleted });
+    if (this.#commit === null) return;
+    await this.#stage(null, { ...noChange, deleted, expects: "nothing" });
   }
 
   /** True if the commit was made. Tells why not, and does not try again if that is for good. */

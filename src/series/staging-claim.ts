@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
+import { AlteredBytes } from "../checkpoint/altered-bytes.ts";
 import { OqeError } from "../ground/errors.ts";
 import { line, matching, object } from "../ground/schema.ts";
 import type { Branch, Hub, StagedFile } from "../hub/hub-types.ts";
@@ -81,7 +82,7 @@ export async function readStaging(hub: Hub, repository: string): Promise<Branch 
 
 /** Whether the Hub gave no usable answer. Then it is not asked for minutes again. */
 export function isUnreachable(error: unknown): boolean {
-  return error instanceof OqeError && error.code === "NETWORK";
+  return error instanceof OqeError && error.code === "NETWORK" && !(error instanceof AlteredBytes);
 }
 
 /** Whether the Hub does not let the token do something. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import { seededRandom } from "../../src/calibration/random.ts";
 import type { OqeError } from "../../src/ground/errors.ts";
 import type { Report } from "../../src/ground/report.ts";
@@ -78,14 +79,16 @@ export async function soak({ seed, faults, log }: SoakOptions): Promise<SoakResu
   try {
     await hub.seed(base, model);
     const soaking = new Soaking({ hub, clock, world, folder, random: seededRandom(seed) });
-    await soaking.prepare();
-    for (let job = 0; hub.drawn.length < faults; job++) {
+    const step = async (name: string, run: () => Promise<void>) => {
       const before = hub.drawn.length;
-      await soaking.finish(job).catch((failure: unknown) => {
+      await run().catch((failure: unknown) => {
         const happened = hub.drawn.slice(before).map(({ kind, request }) => `${kind} ${request}`);
-        log([`After these faults, of seed ${seed}:`, ...happened].join("\n  "));
-        throw failure;
+        throw wrongEnd(`seed ${seed}, ${name}`, failure, { happened, said: soaking.lines });
       });
+    };
+    await step("the runs without faults", () => soaking.prepare());
+    for (let job = 0; hub.drawn.length < faults; job++) {
+      await step(`job ${job}`, () => soaking.finish(job));
       if (job % 10 === 9) log(`${job + 1} jobs, ${hub.drawn.length} faults`);
     }
     return soaking.result();
@@ -93,6 +96,18 @@ export async function soak({ seed, faults, log }: SoakOptions): Promise<SoakResu
     await hub.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** All that is known of a wrong end, in its message: a log may show nothing else. */
+function wrongEnd(
+  where: string,
+  failure: unknown,
+  { happened, said }: { readonly happened: readonly string[]; readonly said: readonly string[] },
+): Error {
+  const parts = { "faults of this step": happened, "what the last run said": said };
+  const lines = Object.entries(parts).flatMap(([name, all]) => [`${name}:`, ...all]);
+  const what = inspect(failure, { depth: 8, maxStringLength: null });
+  return new Error([`${where}: ${what}`, ...lines].join("\n  "), { cause: failure });
 }
 
 interface Given {
@@ -109,6 +124,7 @@ class Soaking {
   #runs = 0;
   #failed = 0;
   #silence = 0;
+  #lines: readonly string[] = [];
 
   constructor(given: Given) {
     this.#given = given;
@@ -151,6 +167,7 @@ class Soaking {
   async #run(job: Job, content: number, isFresh: boolean): Promise<OqeError | null> {
     const { hub, clock } = this.#given;
     const lines: string[] = [];
+    this.#lines = lines;
     const report: Report = {
       stage: (name, run) => {
         lines.push(name);
@@ -246,6 +263,11 @@ class Soaking {
       await hub.removeBranch(repository, branch);
     };
     return { repository, contents, run };
+  }
+
+  /** What the last run said. */
+  get lines(): readonly string[] {
+    return this.#lines;
   }
 
   result(): SoakResult {
