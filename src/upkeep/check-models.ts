@@ -25,8 +25,8 @@ export interface Checked {
 export const assumedThreads = 3;
 
 /**
- * Looks at the models one after another. One that fails does not stop the others; its result file
- * in the work folder tells the command `report`.
+ * Looks at the models one after another. One that fails does not stop the others. Result files in
+ * the work folder tell the command `report` of it, and of models that are current.
  */
 export async function checkModels(
   models: readonly SeriesModel[],
@@ -44,13 +44,12 @@ export async function checkModels(
         .stage(`Look at ${model.name}`, look)
         .catch((error: unknown) => asKnown(error));
       if ("code" in found) checked.push(await fail(model, found, request));
-      else
-        checked.push({
-          model,
-          look: found,
-          failure: null,
-          ...(await cardsOf(model, found, request)),
-        });
+      else {
+        const isCurrent = found.tiers.every(({ pending }) => pending.length === 0);
+        if (isCurrent) await tellReport(model, null, request);
+        const cards = await cardsOf(model, found, request);
+        checked.push({ model, look: found, failure: null, ...cards });
+      }
     }
   } finally {
     await kernel.close();
@@ -61,14 +60,23 @@ export async function checkModels(
 async function fail(
   model: SeriesModel,
   failure: OqeError,
-  { report, asked }: UpkeepRequest,
+  request: UpkeepRequest,
 ): Promise<Checked> {
-  report.warn(`${model.place} (${model.name}): ${failure.message}`);
-  const series = { series: model.name, command: "check", isHub: true };
-  const end = { plan: null, tiers: [], comparisons: [], stopped: null, failure };
-  await mkdir(asked.workDir, { recursive: true });
-  await writeResult(asked.workDir, resultOf(series, end));
+  request.report.warn(`${model.place} (${model.name}): ${failure.message}`);
+  await tellReport(model, failure, request);
   return { model, look: null, failure, hasOldCards: false };
+}
+
+/** Writes the result of a model for which no other job will write one. */
+async function tellReport(
+  { name }: SeriesModel,
+  failure: OqeError | null,
+  { asked: { workDir } }: UpkeepRequest,
+): Promise<void> {
+  const series = { series: name, command: "check", isHub: true };
+  const end = { plan: null, tiers: [], comparisons: [], stopped: null, failure };
+  await mkdir(workDir, { recursive: true });
+  await writeResult(workDir, resultOf(series, end));
 }
 
 async function cardsOf({ name }: SeriesModel, { tiers }: SeriesLook, request: UpkeepRequest) {

@@ -86,7 +86,8 @@ describe("report", () => {
       `PATCH /repos/acme/series/issues/${issue!.number}`,
     ]);
     expect((await issues("open"))[0]!.body).toContain("| before | after |");
-    const { writes } = await report([], []);
+    const current = result("nano", { command: "check" });
+    const { writes } = await report([], [current]);
     expect(writes).toEqual([`PATCH /repos/acme/series/issues/${issue!.number}`]);
     expect(await issues("open")).toEqual([]);
     expect((await report([], [])).writes).toEqual([]);

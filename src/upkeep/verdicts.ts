@@ -20,16 +20,22 @@ export interface Run {
 }
 
 /**
- * One verdict per model. A model that had nothing to be made is green: the check found its tiers
- * current. After a check that failed, nothing is known of any model, so there is no verdict.
+ * One verdict per model of which something is known. A model that had nothing to be made is green if
+ * the check says that its tiers are current. A model that the event did not ask for, or whose new
+ * tiers are held back, has no verdict: its issue stays as it is. After a check that failed, nothing
+ * is known of any model.
  */
 export function verdictsOf({ models, expected, results }: Run): readonly Verdict[] {
   if (expected === null) return [];
-  return models.map((name): Verdict => {
-    const result = results.find(({ series }) => series === name);
-    // The check leaves a result for a model that it could not look at.
-    const isUnchecked = result?.command === "check" && result.failure !== null;
-    if (!expected.includes(name) && !isUnchecked) return { name, state: "green", report: "" };
+  return models.flatMap((name): Verdict | readonly [] => {
+    const own = results.filter(({ series }) => series === name);
+    const ofCheck = own.find(({ command }) => command === "check");
+    if (!expected.includes(name)) {
+      if (ofCheck === undefined) return [];
+      if (ofCheck.failure === null) return { name, state: "green", report: "" };
+      return { name, state: "red", report: describe(ofCheck) };
+    }
+    const result = own.find(({ command }) => command !== "check");
     if (result === undefined) return { name, state: "red", report: lost };
     // A measurement that went well says nothing of the jobs behind it.
     const isLast = ["seal", "publish"].includes(result.command);
