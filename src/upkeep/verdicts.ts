@@ -20,10 +20,10 @@ export interface Run {
 }
 
 /**
- * One verdict per model of which something is known. A model that had nothing to be made is green if
- * the check says that its tiers are current. A model that the event did not ask for, or whose new
- * tiers are held back, has no verdict: its issue stays as it is. After a check that failed, nothing
- * is known of any model.
+ * One verdict for each model of which something is known. A model that had nothing to be made is
+ * green if the check says that its tiers are current. One that the event did not ask for, or whose
+ * new tiers are held back, has no verdict: its issue stays as it is. After a check that failed,
+ * nothing is known of any model.
  */
 export function verdictsOf({ models, expected, results }: Run): readonly Verdict[] {
   if (expected === null) return [];
