@@ -14,40 +14,33 @@ const result = (series: string, changes: Partial<SeriesResult> = {}): SeriesResu
   ...changes,
 });
 const failure = { code: "NETWORK", message: "the Hub <b>answers</b> 503", hint: "Try later." };
-const statesOf = (results: readonly SeriesResult[], expected: readonly string[] | null = ["a"]) =>
-  Object.fromEntries(
-    verdictsOf({ models: ["a", "b"], expected, results }).map(({ name, state }) => [name, state]),
-  );
+const stateOf = (results: readonly SeriesResult[], expected: readonly string[] | null = ["a"]) =>
+  verdictsOf({ models: ["a", "b"], expected, results }).map(({ state }) => state);
 
-test("a model is green if the check found it current; of others without a job nothing is known", () => {
-  const current = result("a", { command: "check" });
-  expect(statesOf([current], [])).toEqual({ a: "green" });
-  expect(statesOf([], [])).toEqual({}); // not asked for, or held back
-  expect(statesOf([current], null)).toEqual({}); // the check failed
+const checked = (series: string) => result(series, { command: "check", tiers: [] });
+
+test("a model that had nothing to be made is green if the check looked at it", () => {
+  expect(stateOf([checked("a"), checked("b")], [])).toEqual(["green", "green"]);
+  expect(stateOf([checked("b")], [])).toEqual(["green"]);
+  const unchecked = result("a", { command: "check", failure });
+  expect(stateOf([unchecked], [])).toEqual(["red"]);
+  expect(stateOf([unchecked, result("b")], ["b"])).toEqual(["red", "green"]);
+});
+
+test("after a check that failed as a whole nothing is known", () => {
+  expect(stateOf([], null)).toEqual([]);
 });
 
 test("a model is green if its last job says so, and red if it failed or says nothing", () => {
-  expect(statesOf([result("a")])).toEqual({ a: "green" });
-  expect(statesOf([result("b")])).toEqual({ a: "red" });
-  expect(statesOf([result("a", { command: "measure" })])).toEqual({ a: "red" });
-  expect(statesOf([result("a", { failure, complete: false })])).toEqual({ a: "red" });
-  expect(statesOf([result("a", { failure, command: "access" })])).toEqual({ a: "red" });
-});
-
-test("a model that a tag asked for is judged by its last job, whatever the check found", () => {
-  const current = result("a", { command: "check" });
-  expect(statesOf([current])).toEqual({ a: "red" });
-  expect(statesOf([current, result("a")])).toEqual({ a: "green" });
-});
-
-test("a model that the check could not look at is red, although nothing was to be made", () => {
-  const unknown = result("b", { failure, command: "check" });
-  expect(statesOf([unknown], [])).toEqual({ b: "red" });
-  expect(statesOf([unknown, result("a")])).toEqual({ a: "green", b: "red" });
+  expect(stateOf([result("a"), checked("a")])).toEqual(["green"]);
+  expect(stateOf([result("b"), checked("a")])).toEqual(["red"]);
+  expect(stateOf([result("a", { command: "measure" })])).toEqual(["red"]);
+  expect(stateOf([result("a", { failure, complete: false })])).toEqual(["red"]);
+  expect(stateOf([result("a", { failure, command: "access" })])).toEqual(["red"]);
 });
 
 test("a model that stopped at its time limit is neither", () => {
-  expect(statesOf([result("a", { complete: false })])).toEqual({ a: "stopped" });
+  expect(stateOf([result("a", { complete: false })])).toEqual(["stopped"]);
 });
 
 test("the report has the failure, the tiers and the tables, as text of others", () => {

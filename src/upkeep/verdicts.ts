@@ -20,30 +20,28 @@ export interface Run {
 }
 
 /**
- * One verdict for each model of which something is known. A model that had nothing to be made is
- * green if the check says that its tiers are current. One that the event did not ask for, or whose
- * new tiers are held back, has no verdict: its issue stays as it is. After a check that failed,
- * nothing is known of any model.
+ * One verdict per model that the run looked at. One that had nothing to be made is green if the
+ * check says so. After a check that failed as a whole, nothing is known of any model.
  */
 export function verdictsOf({ models, expected, results }: Run): readonly Verdict[] {
   if (expected === null) return [];
-  return models.flatMap((name): Verdict | readonly [] => {
+  return models.flatMap((name): readonly Verdict[] => {
     const own = results.filter(({ series }) => series === name);
-    const ofCheck = own.find(({ command }) => command === "check");
-    if (!expected.includes(name)) {
-      if (ofCheck === undefined) return [];
-      if (ofCheck.failure === null) return { name, state: "green", report: "" };
-      return { name, state: "red", report: describe(ofCheck) };
-    }
-    const result = own.find(({ command }) => command !== "check");
-    if (result === undefined) return { name, state: "red", report: lost };
-    // A measurement that went well says nothing of the jobs behind it.
-    const isLast = ["seal", "publish"].includes(result.command);
-    if (result.failure === null && !isLast) return { name, state: "red", report: lost };
-    if (result.failure === null && result.tables.length === 0)
-      return { name, state: result.complete ? "green" : "stopped", report: "" };
-    return { name, state: "red", report: describe(result) };
+    const check = own.find(({ command }) => command === "check");
+    const last = own.find((result) => result !== check);
+    const isExpected = expected.includes(name);
+    if (check === undefined && !isExpected) return [];
+    return [{ name, ...judge(isExpected ? last : check) }];
   });
+}
+
+/** `result`: of the last job that left one. */
+function judge(result: SeriesResult | undefined): Omit<Verdict, "name"> {
+  if (result === undefined) return { state: "red", report: lost };
+  if (result.failure !== null) return { state: "red", report: describe(result) };
+  // A measurement that went well says nothing of the jobs behind it.
+  if (!["check", "seal", "publish"].includes(result.command)) return { state: "red", report: lost };
+  return { state: result.complete ? "green" : "stopped", report: "" };
 }
 
 const lost =
