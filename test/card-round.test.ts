@@ -52,7 +52,8 @@ test("a new template goes from the receipt to GitHub, is merged with notes, and 
   const notes = proposed.replace("oqe:notes -->\n", "oqe:notes -->\nGood on a laptop.\n");
   const [pull] = await github.server.person<{ number: number }[]>("GET", "/pulls?state=open");
   await github.server.person("PUT", `/pulls/${pull!.number}/merge`, {});
-  await github.server.personCommits("main", path, notes); // the emulator's merge misses later commits
+  // Written after the merge, because the emulator's misses later commits of the branch.
+  await github.server.personCommits("main", path, notes);
   await checkOut();
 
   const pushed = await pushCards(await scene.request(text, schedule, write));
