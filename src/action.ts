@@ -15,7 +15,8 @@ if (isWorker()) {
   }
 } else {
   // A command of the runner is one line.
-  const escaped = (text: string) => text.replaceAll("%", "%25").replaceAll("\n", "%0A");
+  const escaped = (text: string) =>
+    text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   supervise((failure) => process.stdout.write(`::error::${escaped(textOf(failure))}\n`));
 }
 

@@ -120,7 +120,7 @@ describe("a run on a machine", () => {
         "1.0 GB of hidden states between blocks",
       "disk: 100.4 GB",
       "time: about 6.8 h of arithmetic on 3 threads " +
-        "(measuring 54 min, tuning 4.6 h, evaluation 74 min), 100 GF/s",
+        "(measuring 55 min, tuning 4.7 h, evaluation 74 min), 100 GF/s",
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(

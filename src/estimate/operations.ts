@@ -2,12 +2,7 @@ import { sum } from "../ground/sum.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import {
-  contextPositions,
-  fewContexts,
-  fewHeadPositions,
-  headPositions,
-} from "../quantize/head-groups.ts";
+import { contextPositions, fewContexts } from "../quantize/head-groups.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { partsOf } from "../sensitivity/block-parts.ts";
 import { probedLayers, sampledLayers } from "../sensitivity/probe-shares.ts";
@@ -118,8 +113,7 @@ function measuringOperations(work: RunWork): number {
   );
   const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
   const logits = 2 * shape.hidden * shape.vocabulary * compared;
-  const positionsOfHead = Math.min(others, fewHeadPositions);
-  const head = headOperations(shape, [positionsOfHead, fewContexts], measuredHead);
+  const head = headOperations(shape, [others, fewContexts], measuredHead);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
 }
 
@@ -159,7 +153,7 @@ function tuningOperations({ shape, plans, tuning }: RunWork): number {
     : tuneOperations(outer(shape.table), tokens) * outerWidths(shape.table);
   const walks = sequential ? plans.length : 1;
   const repair = perToken * repaired * (plans.length + (sequential ? 1 : 0));
-  const positions = [Math.min(tokens, headPositions), contextPositions] as const;
+  const positions = [tokens, contextPositions] as const;
   const head = headOperations(shape, positions, outerWidths(shape.head));
   return walks * (passes + hessians) + tuned + table + head + repair;
 }

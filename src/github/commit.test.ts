@@ -60,6 +60,19 @@ test("a new proposal replaces the earlier one: left-over files go, the base's ne
   expect(await parentsOf(await head("b"))).toEqual([before, await scene.server.ref("heads/main")]);
 });
 
+test("a file that is proposed no longer goes, even if the others stay as they are", async () => {
+  await commit("left", { "cards/left/one.md": "1", "cards/left/two.md": "2" });
+  expect(await commit("left", { "cards/left/one.md": "1" })).toMatchObject({
+    outcome: "committed",
+  });
+  expect(await scene.server.file("oqe/cards/left", "cards/left/two.md")).toBe(null);
+  scene.forget();
+  expect(await commit("left", { "cards/left/one.md": "1" })).toMatchObject({
+    outcome: "unchanged",
+  });
+  expect(scene.server.writes).toEqual([]);
+});
+
 test("commits of people on the branch are kept, and are built upon", async () => {
   await commit("c", { "cards/c/one.md": "1" });
   const theirs = await scene.server.personCommits("oqe/cards/c", "cards/c/notes.md", "a note");

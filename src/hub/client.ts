@@ -11,9 +11,10 @@ import { type Keyless, keylessTokens } from "./keyless.ts";
 import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./origin.ts";
 import { createPatience, type Patience } from "./patience.ts";
 import { inspectProposal } from "./proposal.ts";
+import { amend } from "./propose.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
-import { amendMain, stageFiles } from "./staging.ts";
+import { stageFiles } from "./staging.ts";
 import { readTag, tagRepository } from "./tag.ts";
 import { oneToken, type TokenSource } from "./token-source.ts";
 import { countRequests, newTraffic, type TrafficCount } from "./traffic.ts";
@@ -85,7 +86,7 @@ export function connectHub(options: HubOptions): Hub {
     readTag: guard.errors((repository, tag) => readTag(at(repository), repository, tag)),
     tag: guard.errors((request) => tagRepository(at(request.repository), request)),
     refreshCollection: guard.errors((request) => refreshCollection(transport, request)),
-    amend: guard.errors((request) => amendMain(at(request.repository), request)),
+    amend: guard.errors((request) => amend(at(request.repository), request)),
     push: guard.errors((request) => push(at(request.repository), request)),
     validateCard: guard.errors((text) => validateCard(transport, text)),
   };

@@ -5,6 +5,7 @@ import { join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
+import type { StagedFile } from "./hub-types.ts";
 import { pathFault, printable } from "./names.ts";
 
 /** The Hub keeps files above 10 MB out of git, so that larger ones need no blob id. */
@@ -119,6 +120,31 @@ export async function hashFile({
     oid: blob?.digest("hex") ?? null,
     modified,
   };
+}
+
+/** Hashes a file. The hash of a large one is known, and the upload checks it. */
+export async function hashStaged(file: StagedFile): Promise<LocalFile> {
+  const { path } = file;
+  const fault = pathFault(path);
+  if (fault !== null)
+    throw new OqeError("BAD_INPUT", `"${printable(path)}" cannot be staged: ${fault}`);
+  if ("content" in file) return hashBytes(path, file.content);
+  const { bytes, sha256 } = file;
+  try {
+    const { size } = await stat(file.file);
+    if (bytes > largestBlob && size === bytes)
+      return { path, content: pathToFileURL(file.file), size, sha256, oid: null };
+    const local = await hashFile({ path, file: file.file, size });
+    if (size === bytes && local.sha256 === sha256) return local;
+  } catch (failure) {
+    if (failure instanceof OqeError) throw failure;
+    throw new OqeError("DISK", `${file.file} cannot be read: ${reasonOf(failure)}`);
+  }
+  throw new OqeError(
+    "CONFLICT",
+    `${file.file} is not the file that was written: expected ${bytes} bytes, sha256 ${sha256}`,
+    "Another run may be using the same work folder. Run again, with a work-dir of its own.",
+  );
 }
 
 /** A file whose bytes are in memory. */

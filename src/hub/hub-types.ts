@@ -81,6 +81,14 @@ export interface AmendRequest {
   readonly title: string;
   /** Main's head as the caller knows it. */
   readonly parent: string;
+  /** Whether a pull request takes the place of the commit, as in `PushRequest`. */
+  readonly proposes?: boolean;
+}
+
+export interface Amended {
+  readonly commit: string;
+  /** Page of the pull request; null: the commit is on main. */
+  readonly pull: string | null;
 }
 
 export interface PushRequest {
@@ -197,7 +205,7 @@ export interface Hub {
    * Changes some files of main in one commit. A repeated call makes no second commit. Throws
    * CONFLICT if main is not at `parent` any more.
    */
-  amend(request: AmendRequest): Promise<{ readonly commit: string }>;
+  amend(request: AmendRequest): Promise<Amended>;
   /** Uploads every file, then changes main in one commit. After a failure main is unchanged. */
   push(request: PushRequest): Promise<PushResult>;
   /** The commit of a tag; null if the repository has no such tag. */

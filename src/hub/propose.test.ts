@@ -130,3 +130,32 @@ test("an opening that the Hub did not see is tried again, thrice", async () => {
   expect(await thrown(propose("best", other))).toMatchObject({ code: "NETWORK" });
   expect(await listed()).toBe(1);
 });
+
+test("some files are proposed beside the others of main, once", async () => {
+  const { hub, local, main, filesOf, count, listed, status } = await start();
+  const text = (content: string) => new TextEncoder().encode(content);
+  const amend = (content: string) =>
+    hub.amend({
+      ...{ repository: id, title: "Update the card", parent: main, proposes: true },
+      files: [{ path: "sub/notes.txt", content: text(content) }],
+      deleted: ["empty.txt", "not-there.txt"],
+    });
+  const before = filesOf("main");
+  const first = await amend("better");
+  expect(first).toEqual({
+    commit: local.head(id, pull),
+    pull: `${local.url}/${id}/discussions/1`,
+  });
+  const { "empty.txt": _gone, "sub/notes.txt": _old, ...kept } = before;
+  expect(filesOf(pull)).toEqual({ ...kept, "sub/notes.txt": expect.any(String) });
+  const writesBefore = count(writes);
+  expect(await amend("better")).toEqual(first);
+  expect(count(writes)).toBe(writesBefore);
+  expect((await amend("best")).pull).toBe(first.pull);
+  expect(filesOf("main")).toEqual(before);
+  await status(1, "closed");
+  expect((await amend("best")).pull).toBe(first.pull);
+  local.faults.push({ match: /create_pr/, times: 1, action: "drop-answer" });
+  expect((await amend("other")).pull).toMatch(/discussions\/2$/);
+  expect(await listed()).toBe(2);
+});

@@ -1,15 +1,12 @@
-import { stat } from "node:fs/promises";
-import { pathToFileURL } from "node:url";
 import { OqeError } from "../ground/errors.ts";
-import { reasonOf } from "../ground/reasons.ts";
 import { branchTarget, createBranch, movedBranch } from "./branch.ts";
 import { isSameFile, type Main } from "./compare.ts";
 import { create, readNewMain } from "./create.ts";
 import { adopt } from "./failure.ts";
-import { hashBytes, hashFile, type LocalFile, largestBlob } from "./folder.ts";
-import type { AmendRequest, StagedFile, StageRequest } from "./hub-types.ts";
+import { hashStaged, type LocalFile } from "./folder.ts";
+import type { AmendRequest, StageRequest } from "./hub-types.ts";
 import { readHead, readMain } from "./inspect.ts";
-import { checkRepositoryId, pathFault, printable } from "./names.ts";
+import { checkRepositoryId } from "./names.ts";
 import { seal } from "./seal.ts";
 import { askForLarge, inSteps, stage, type UploadTarget } from "./stage.ts";
 import type { Transport } from "./transport.ts";
@@ -47,10 +44,12 @@ export function amendMain(
   return addFiles(transport, target, { ...request, branch: "main", private: false });
 }
 
-async function addFiles(
+/** `opens`: a pull request takes the place of the commit to the branch. */
+export async function addFiles(
   transport: Transport,
   target: UploadTarget,
   request: StageRequest,
+  opens = false,
 ): Promise<{ readonly commit: string }> {
   if (transport.access === "none") {
     throw new OqeError(
@@ -60,42 +59,17 @@ async function addFiles(
     );
   }
   const files: LocalFile[] = [];
-  for (const file of request.files) files.push(await identify(file));
+  for (const file of request.files) files.push(await hashStaged(file));
   const staging = { transport, target, request, files };
   try {
     const start = await findStart(staging);
     const { base, head } = start;
     if (head?.head !== base.head) return { commit: await findLanded(staging, start) };
     if (isApplied(staging, base, base)) return { commit: base.head };
-    return { commit: await add(staging, base) };
+    return { commit: await add(staging, base, opens) };
   } catch (failure) {
     throw adopt(transport, target, failure);
   }
-}
-
-/** Hashes a file. The hash of a large one is known, and the upload checks it. */
-async function identify(file: StagedFile): Promise<LocalFile> {
-  const { path } = file;
-  const fault = pathFault(path);
-  if (fault !== null)
-    throw new OqeError("BAD_INPUT", `"${printable(path)}" cannot be staged: ${fault}`);
-  if ("content" in file) return hashBytes(path, file.content);
-  const { bytes, sha256 } = file;
-  try {
-    const { size } = await stat(file.file);
-    if (bytes > largestBlob && size === bytes)
-      return { path, content: pathToFileURL(file.file), size, sha256, oid: null };
-    const local = await hashFile({ path, file: file.file, size });
-    if (size === bytes && local.sha256 === sha256) return local;
-  } catch (failure) {
-    if (failure instanceof OqeError) throw failure;
-    throw new OqeError("DISK", `${file.file} cannot be read: ${reasonOf(failure)}`);
-  }
-  throw new OqeError(
-    "CONFLICT",
-    `${file.file} is not the file that was written: expected ${bytes} bytes, sha256 ${sha256}`,
-    "Another run may be using the same work folder. Run again, with a work-dir of its own.",
-  );
 }
 
 /** What the files are added to, and the head of the branch: the same, unless the branch moved. */
@@ -134,7 +108,7 @@ async function readCommit(
 }
 
 /** Uploads the large files, then adds everything to the branch. Returns the commit. */
-async function add(staging: Staging, base: Main): Promise<string> {
+async function add(staging: Staging, base: Main, opens: boolean): Promise<string> {
   const { transport, target, request } = staging;
   const files = staging.files.filter((file) => !isSameFile(base.tree.get(file.path), file));
   const large = await askForLarge(transport, target, files);
@@ -149,12 +123,14 @@ async function add(staging: Staging, base: Main): Promise<string> {
     staged,
     inline: files.filter((file) => !large.has(file.path)),
     deleted: request.deleted.filter((path) => base.tree.has(path)),
+    opens,
   };
   try {
     return await seal(transport, target, change);
   } catch (failure) {
     const known = adopt(transport, target, failure);
-    if (!(known instanceof OqeError) || !["CONFLICT", "NETWORK"].includes(known.code)) throw known;
+    if (opens || !(known instanceof OqeError) || !["CONFLICT", "NETWORK"].includes(known.code))
+      throw known;
     const head = await readHead(transport, { ...target, revision: target.branch }).catch(
       () => base,
     );

@@ -202,7 +202,10 @@ export const runInputs = [
     commands: everyCommand,
     default: "",
     ...plain("<token>"),
-    doc: "Hub token with write access to the namespace. Empty means `HF_TOKEN`. It is never logged",
+    doc:
+      "Hub token with write access to the namespace. Empty means `HF_TOKEN`. Without both, the " +
+      "Action uses the workflow's identity (Trusted Publishers), if the job has the permission " +
+      "`id-token: write`. It is never logged",
   },
   {
     name: "work-dir",

@@ -11,10 +11,6 @@ import type { Ops } from "../models/ops.ts";
 
 /** Positions whose logits are in memory at once. */
 export const positionsAtOnce = 256;
-/** Positions that the head's Hessians are made of, at most. */
-export const headPositions = 16_384;
-/** The same where only the head's cost is wanted. */
-export const fewHeadPositions = 8192;
 /** Positions used to find where a token is likely. They are enough to distinguish contexts. */
 export const contextPositions = 8192;
 /** The same where only the head's cost is wanted: the groups have to be alike, not the same. */
@@ -57,15 +53,6 @@ export async function groupRows(
   }
   await ops.kernel.run("cluster", { points: contexts, groups: count, rounds, labels });
   return { count, labels };
-}
-
-/** Moves evenly spaced rows of x, `most` at most, to the start of its memory, and gives them. */
-export function thin(x: Matrix, most: number): Matrix {
-  const { data, columns } = x;
-  const kept = sampleOf(x.rows, most);
-  for (const [to, row] of kept.entries())
-    data.copyWithin(to * columns, row * columns, (row + 1) * columns);
-  return rowsOf(x, 0, kept.length);
 }
 
 /** Evenly spaced positions, `most` at most. */

@@ -6,7 +6,6 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import { tableRows } from "../models/blocks.ts";
 import type { HeldStates } from "../models/rider.ts";
 import { headRole, outerRole, plainContext, type WeightSource } from "../models/run.ts";
-import { headPositions, thin } from "./head-groups.ts";
 import { type Lookup, tuneHeadRows } from "./head-tuner.ts";
 import type { Hessian } from "./hessian.ts";
 import { tuneForTiers } from "./matrix-tuner.ts";
@@ -67,9 +66,8 @@ async function tuneHeadOf(walk: TuneWalk, head: PlannedTensor, states: HeldState
       hessian: await hessianOfTable(tools, gram),
     });
   } else {
-    const context = plainContext(model, null, { length });
     const finish = async () =>
-      thin(await architecture.forward.finish(context, await states.take()), headPositions);
+      architecture.forward.finish(plainContext(model, null, { length }), await states.take());
     const last = await finish();
     collectShared(); // of the states
     await tuneHead(walk, head, { x: last, lookup: gram && { gram, mix } });
@@ -142,17 +140,17 @@ async function tuneRows(
  */
 export const mostCodes = 256 << 20;
 
-/** `x [positions, hidden]` is the input of the head. */
+/** `x [tokens, hidden]` is the input of the head. */
 async function tuneHead(
   walk: TuneWalk,
   tensor: PlannedTensor,
   { x, lookup }: { readonly x: Matrix; readonly lookup: Lookup | null },
 ): Promise<void> {
-  const { model, tools, writer, ledger } = walk;
+  const { model, tools, writer, ledger, calibration } = walk;
   const head = await model.weights.matrix(null, tensor.role.role);
   const widths = writer.widthsOf(tensor);
   const { dropped } = await tools.kernel.run("screen", { x });
-  ledger.drop(dropped, x.rows, { layer: null, input: "the input of the head" });
+  ledger.drop(dropped, calibration.ids.length, { layer: null, input: "the input of the head" });
   const { rows, columns, dtype } = head;
   const codes = widths.reduce((sum, { bits }) => sum + (rows * columns * bits) / 8, 0);
   const writeCodes = (part: TunedRows) => writer.write(tensor, 0, part);

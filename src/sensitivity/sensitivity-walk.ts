@@ -6,7 +6,6 @@ import { withReadAhead } from "../models/read-ahead.ts";
 import { type BlockPlace, passAll, type Rider } from "../models/rider.ts";
 import { headRole, type Model, outerRole, plainContext, type WeightSource } from "../models/run.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { fewHeadPositions, thin } from "../quantize/head-groups.ts";
 import { replaceMatrices } from "../quantize/replace-matrices.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { openTools } from "../quantize/tuning-tools.ts";
@@ -110,7 +109,7 @@ interface BlocksRequest {
 
 /**
  * Takes the rows `x` and the probes through all blocks, from where an earlier run stopped. Gives
- * the head's input at some positions of these rows.
+ * the head's input of these rows.
  */
 async function walkBlocks(
   measuring: Measuring,
@@ -143,8 +142,7 @@ async function walkBlocks(
     const found = { losses: losses.save(), probes: values };
     await log?.save({ layer, values: found, states: [x, ...states] });
   }
-  const last = await architecture.forward.finish(plainContext(model, null, { length }), x);
-  return thin(last, fewHeadPositions);
+  return architecture.forward.finish(plainContext(model, null, { length }), x);
 }
 
 interface BlockRequest {

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
 import { tunedReceipt } from "../../test/support/receipts.ts";
@@ -60,4 +60,36 @@ test("a card that cannot be rendered is a warning, and a placeholder without a f
   expect(warnings).toEqual([
     expect.stringMatching(/^the card of .* could not be made: model-card/),
   ]);
+});
+
+test("a card that is made again keeps its notes, and one with broken markers is left alone", async () => {
+  await writeCard(folder, { receipt: tunedReceipt(), notes: "\nMine.\n" }, report);
+  const path = `${folder}/README.md`;
+  const card = await readFile(path, "utf8");
+  expect(card).toContain("<!-- oqe:notes -->\nMine.\n<!-- /oqe:notes -->\n");
+  await writeFile(path, card.replace("Mine.", "Better.").replace("## Use", "## How"));
+  await rewriteCard(folder, report);
+  expect(await readFile(path, "utf8")).toBe(card.replace("Mine.", "Better."));
+  const sums = parseSums(await readFile(`${folder}/SHA256SUMS`, "utf8"))!;
+  expect(sums.get("README.md")).toBe(sha256Of(await readFile(path, "utf8")));
+
+  const broken = card.replace("<!-- /oqe:notes -->", "");
+  await writeFile(path, broken);
+  await expect(rewriteCard(folder, report)).rejects.toMatchObject({
+    code: "BAD_INPUT",
+    message: expect.stringMatching(/README\.md is not overwritten[\s\S]*^\+<!-- \/oqe:notes -->$/m),
+  });
+  expect(await readFile(path, "utf8")).toBe(broken);
+  await rm(path);
+  await rewriteCard(folder, report);
+  expect(await readFile(path, "utf8")).toContain("<!-- oqe:notes -->\n<!-- /oqe:notes -->\n");
+});
+
+test("a placeholder keeps the notes too", async () => {
+  const render = () => Promise.reject(new OqeError("TEMPLATE", "model-card.md.jinja:3: broken"));
+  const tier = { receipt: tunedReceipt(), notes: "\nMine.\n" };
+  await writeCard(folder, tier, report, { render, draw: drawPictures });
+  expect(await readFile(`${folder}/README.md`, "utf8")).toContain(
+    "<!-- oqe:notes -->\nMine.\n<!-- /oqe:notes -->",
+  );
 });

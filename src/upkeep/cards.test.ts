@@ -157,7 +157,9 @@ test("a card with broken markers is not overwritten: nothing is written for its 
   const { failure, summary } = await refresh("broken");
   expect(failure).toMatchObject({
     code: "BAD_INPUT",
-    message: expect.stringMatching(/^cards\/broken\/oQ4e\.md is not over[\s\S]*^-Mine\.$/m),
+    message: expect.stringMatching(
+      /^series\.yml:3 \(broken\): cards\/broken\/oQ4e\.md is not over[\s\S]*^-Mine\.$/m,
+    ),
   });
   expect(summary).toMatch(/- \*\*broken\*\*: failed: cards\/broken\/oQ4e\.md is not overwritten/);
   expect(github.server.writes.filter((line) => !line.startsWith("DELETE"))).toEqual([]);

@@ -180,3 +180,21 @@ test("a card that nobody keeps in the GitHub repository is left alone", async ()
   expect(await scene.text(second, "README.md")).toBe(old);
   expect(await scene.text(first, "README.md")).not.toBe(old);
 });
+
+test("with hub-pull-request cards are proposed on the Hub, and a second run writes nothing", async () => {
+  const heads = [scene.hub.head(first), scene.hub.head(second)];
+  const request = scene.request();
+  const inputsOf = (model: Parameters<typeof request.inputsOf>[0]) => ({
+    ...request.inputsOf(model),
+    hubPullRequest: true,
+  });
+  const { failure, summary } = await pushCards({ ...request, inputsOf });
+  expect(failure).toBeNull();
+  expect(summary).toMatch(/\[proposed\]\(.*\/discussions\/1\): `README\.md`, `SHA256SUMS`/);
+  expect([scene.hub.head(first), scene.hub.head(second)]).toEqual(heads);
+  const card = scene.hub.files(first, "refs/pr/1").get("README.md")!;
+  expect(card.sha256).not.toBe(scene.hub.files(first).get("README.md")!.sha256);
+  scene.forget();
+  expect((await pushCards({ ...request, inputsOf })).failure).toBeNull();
+  expect(scene.writes).toEqual([]);
+});

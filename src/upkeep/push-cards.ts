@@ -19,9 +19,9 @@ import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
 /**
  * Sends the cards of the GitHub repository and their pictures, with a new SHA256SUMS and nothing
- * else, to the tiers' repositories on the Hub: one commit each. Of a card only the notes count; the
- * rest is made from the receipt on the Hub again. All tiers of a model are checked before the first
- * is changed. A model that fails does not stop the others.
+ * else, to the tiers' repositories on the Hub: one commit each, or one pull request. Of a card only
+ * the notes count; the rest is made from the receipt on the Hub again. All tiers of a model are
+ * checked before the first is changed. A model that fails does not stop the others.
  */
 export async function pushCards(request: UpkeepRequest): Promise<UpkeepResult> {
   const hub = request.connect();
@@ -35,7 +35,8 @@ export async function pushCards(request: UpkeepRequest): Promise<UpkeepResult> {
     }
     for (const change of changes) await checkMetadata(hub, change);
     const lines: string[] = [];
-    for (const change of changes) lines.push(await send(hub, change, request));
+    const proposes = inputs.hubPullRequest;
+    for (const change of changes) lines.push(await send(hub, { ...change, proposes }, request));
     return lines;
   });
 }
@@ -113,7 +114,7 @@ async function checkMetadata(hub: Hub, { tier, card, files }: CardChange): Promi
 /** Sends one tier's changes; gives a line for the summary. */
 async function send(
   hub: Hub,
-  { tier, files, deleted }: CardChange,
+  { tier, files, deleted, proposes }: CardChange & { readonly proposes: boolean },
   { asked, occasion, report }: UpkeepRequest,
 ): Promise<string> {
   const { repository, state } = tier;
@@ -121,13 +122,20 @@ async function send(
   if (files.size === 0 && deleted.length === 0) return `${page}: unchanged`;
   const named = [...files.keys(), ...deleted].map(code).join(", ");
   if (asked.dryRun) return `${page}: dry run; would change ${named}`;
-  const { commit } = await hub.amend({
+  // A pull request is found again by its title, whatever started the run.
+  const cause = occasion === "" || proposes ? "" : `, for ${occasion}`;
+  const { commit, pull } = await hub.amend({
     repository,
     files: [...files].map(([path, text]) => ({ path, content: new TextEncoder().encode(text) })),
     deleted,
-    title: `Update the card${occasion === "" ? "" : `, for ${occasion}`}`.slice(0, 200),
+    title: `Update the card${cause}`.slice(0, 200),
     parent: state.head,
+    proposes,
   });
+  if (pull !== null) {
+    report.info(`${repository}: card and pictures proposed: ${pull}`);
+    return `${page}: ${link("proposed", pull)}: ${named}`;
+  }
   report.info(`${repository}: card and pictures sent, commit ${commit}`);
   return `${page}: ${code(commit)} changed ${named}`;
 }
