@@ -8,8 +8,8 @@ import type { PlannedTier, RunWork } from "./work.ts";
 /**
  * Bytes of each tier that are on the disk at once. With a staging branch these are: the tensors
  * outside the blocks, the block that is made, the one before it that is sent meanwhile, and a shard
- * that is not full enough to end with its block; what was made of such a shard is copied to be sent.
- * Without a branch they are all.
+ * that is not full enough to end with its block; what was made of such a shard is copied to be
+ * sent. Without a branch they are all.
  */
 export function tiersOnDisk({ plans, shape, staged, makes }: RunWork): number[] {
   return plans.map((plan) => {
