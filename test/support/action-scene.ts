@@ -38,6 +38,7 @@ export class ActionScene {
       users: {
         [token]: { name: "robot", organizations: ["acme", "direct", "trusting"], role: "write" },
         hf_readOnly: { name: "reader", role: "read" },
+        hf_base: { name: "base", role: "write" },
       },
       publishers: { [trusting]: [{ repository: "acme/series", workflow: "release.yml" }] },
       onRequest: ({ method, url }) => {
