@@ -9,8 +9,8 @@ import { seriesKeys } from "../src/series-file/series-keys.ts";
 /**
  * Writes what is made from the tables of inputs (src/inputs) and of the keys of the series file
  * (src/series-file): the inputs of action.yml, the tables of README.md and docs/series-file.md, and
- * both JSON Schemas in docs/. With `--check` it changes nothing, and fails for a file
- * that is not current.
+ * both JSON Schemas in docs/. And the tables of docs/github.md, from the reusable workflow. With
+ * `--check` it changes nothing, and fails for a file that is not current.
  */
 const rows: readonly InputRow[] = inputTable;
 
@@ -53,6 +53,30 @@ export function renderSeriesPage(page: string): string {
     key.doc,
   ]);
   return replaceBlock(page, "keys", table(["Key", "Default", "Meaning"], keys));
+}
+
+interface Declared {
+  readonly description: string;
+  readonly default?: unknown;
+}
+
+/** docs/github.md with the tables of what the reusable workflow takes and gives. */
+export function renderGitHubPage(page: string, workflow: string): string {
+  const { on } = parse(workflow) as {
+    on: { workflow_call: Record<"inputs" | "secrets" | "outputs", Record<string, Declared>> };
+  };
+  const { inputs, secrets, outputs } = on.workflow_call;
+  const row = ([name, { description, default: value }]: [string, Declared]) => [
+    code(name),
+    ...(value === undefined ? [] : [value === "" ? "" : code(String(value))]),
+    description.trim(),
+  ];
+  const tables = [
+    table(["Input", "Default", "Meaning"], Object.entries(inputs).map(row)),
+    table(["Secret", "Meaning"], Object.entries(secrets).map(row)),
+    table(["Output", "Meaning"], Object.entries(outputs).map(row)),
+  ];
+  return replaceBlock(page, "series-workflow", tables.join("\n\n"));
 }
 
 /** docs/inputs.schema.json. */
@@ -98,6 +122,10 @@ if (import.meta.main) {
     "action.yml": action,
     "README.md": renderReadme(await read("README.md"), action),
     "docs/inputs.schema.json": renderSchema(),
+    "docs/github.md": renderGitHubPage(
+      await read("docs/github.md"),
+      await read(".github/workflows/series.yml"),
+    ),
     "docs/series-file.md": renderSeriesPage(await read("docs/series-file.md")),
     "docs/series.schema.json": renderSeriesSchema(),
   };

@@ -256,8 +256,9 @@ async function makeTiers(
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
     const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
-    const place = { staging: staging && stagingPlace(staging, rehearsed[0]!) };
-    const sensitivity = await obtainSensitivity({ ...measuring, ...place, ...fit }, opened);
+    const places = staging === null ? [] : rehearsed.map((run) => stagingPlace(staging, run));
+    const asking = { ...measuring, ...fit, staging: places };
+    const sensitivity = await obtainSensitivity(asking, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };
     const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });

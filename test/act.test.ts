@@ -1,17 +1,13 @@
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { makeRepository, root, unpackAction } from "./action/checkout.ts";
 import { type ActCall, findTool, runAct } from "./action/run.ts";
-import { standIns } from "./action/stand-ins.ts";
-import { actionScene, base, token } from "./support/action-scene.ts";
+import { actionScene, token } from "./support/action-scene.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
 const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const inCi = process.env.CI === "true";
 const act = findTool("act");
-/** The placeholder in the example where a user writes the commit of a release. */
-const zeros = "0".repeat(40);
-const example = ".github/workflows/series-example.yml";
 const scene = actionScene();
 
 const repositories = tiers.map((tier) => `acme/nemotron-nano-tiny-${tier}`);
@@ -131,88 +127,6 @@ describe.skipIf(act === null && !inCi)(
       expect(output).toMatch(/::error::.*does not accept the token/);
       expect(output).not.toContain("hf_invalidToken");
       expect(scene.writes).toEqual([]);
-    });
-
-    describe(`the shipped ${example}`, () => {
-      const variables = { OQE_NAMESPACE: "acme", OQE_BASE_MODEL: base };
-      const workflow = () => `${scene.scratch}/series-example.yml`;
-
-      // As shipped, but on as few rows as the workflow above.
-      const rows = [
-        "calibration-samples: 8",
-        "calibration-length: 64",
-        "evaluation-samples: 9",
-        "floors: none",
-      ];
-      beforeAll(async () => {
-        const text = await readFile(`${root}${example}`, "utf8");
-        const places = /^( +)dry-run: (?=\$)/gm;
-        expect(text.match(places)).toHaveLength(2);
-        await writeFile(
-          workflow(),
-          text.replace(places, (found, indent) =>
-            [...rows.map((row) => `${indent}${row}`), found].join("\n"),
-          ),
-        );
-        const reusable = ".github/workflows/series.yml";
-        await mkdir(`${scene.action}/.github/workflows`, { recursive: true });
-        await copyFile(`${root}${reusable}`, `${scene.action}/${reusable}`);
-      });
-
-      const shipped = (more: Partial<ActCall>) =>
-        run({
-          workflow: workflow(),
-          variables,
-          local: [`OWNER/oqe-publisher@${zeros}=${scene.action}`],
-          environment: { HF_ENDPOINT: scene.hub.url },
-          ...more,
-        });
-
-      test("runs on a tag push and finds everything published", async () => {
-        const { code, output } = await shipped({});
-        expect(code, output).toBe(0);
-        expect(output).toContain("changed=false");
-        expect(output).toContain(`oqe-publisher@${zeros}`);
-      });
-
-      test("finds the same by series.yml where OQE_MATRIX is true", async () => {
-        scene.writes = [];
-        const { code, output } = await run({
-          workflow: workflow(),
-          variables: { ...variables, OQE_MATRIX: "true" },
-          local: [`OWNER/oqe-publisher@${zeros}=${scene.action}`, ...(await standIns())],
-          environment: {
-            ...{ HF_ENDPOINT: scene.hub.url, LOST: "none" },
-            ...{ ACTION: scene.action, ARTIFACTS: seen() },
-          },
-        });
-        expect(code, output).toBe(0);
-        expect(output).toMatch(
-          /matrix\/Series\/Measure.*the repository held exactly this already/s,
-        );
-        expect(output).not.toContain("Run Main OWNER/oqe-publisher@");
-        expect(scene.writes).toEqual([]);
-      });
-
-      test("makes a dry run when started by hand", async () => {
-        scene.writes = [];
-        const payload = { ref: "refs/heads/main", inputs: { "dry-run": "true" } };
-        const fresh = { ...variables, OQE_NAMESPACE: "direct", OQE_BASE_MODEL: "base/small" };
-        const { code, output } = await shipped({
-          event: "workflow_dispatch",
-          payload,
-          variables: fresh,
-        });
-        expect(code, output).toBe(0);
-        expect(output).toContain("**Dry run:** nothing was published.");
-        expect(scene.writes).toEqual([]);
-      });
-
-      test("does nothing where OQE_NAMESPACE is not set", async () => {
-        const { code, output } = await shipped({ variables: {} });
-        expect(code, output).toBe(0);
-        expect(output).not.toContain("oqe-publisher@");
-      });
     });
   },
 );

@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { root } from "./action/checkout.ts";
 import { runEntry } from "./action/run.ts";
-import { actionScene, base, token } from "./support/action-scene.ts";
+import { actionScene, base, token, trusting } from "./support/action-scene.ts";
+import { createRepo } from "./support/local-hub.ts";
 import { smallest } from "./support/models.ts";
 
 /** The Action as users get it: dist/ in the layout of the archive, run as a runner runs it. */
@@ -66,6 +67,35 @@ describe("dist/action.js", () => {
     expect(lines).toEqual([`::add-mask::${token}`]);
     expect(JSON.stringify(run.outputs) + run.summary).not.toContain(token);
     expect(scene.hub.leakedTokens).toBe(0);
+  });
+
+  test("without a token publishes by the identity of its workflow, and masks what it gets", async () => {
+    const run = { repository: "acme/series", ref: "refs/tags/v1.2.3", workflow: "release.yml" };
+    const ask = () =>
+      runEntry(scene.action, scene.scratch, inputs({ namespace: "trusting", "hub-token": "" }), {
+        ...scene.hub.identityOf(run),
+        GITHUB_WORKFLOW_REF: "acme/series/.github/workflows/release.yml@refs/tags/v1.2.3",
+      });
+    const missing = await ask();
+    expect(missing.code).toBe(1);
+    expect(missing.output).toContain(`The Hub gives this workflow no token for ${trusting}`);
+    expect(missing.output).toContain("workflow release.yml and no branch");
+    await createRepo(scene.hub, trusting, token);
+    const done = await ask();
+    expect(done).toMatchObject({ code: 0, outputs: { changed: "true" } });
+    expect(scene.hub.head(trusting, "v1.2.3")).toBe(scene.hub.head(trusting));
+    const secrets = [...done.output.matchAll(/^::add-mask::(.+)$/gm)].map(([, secret]) => secret!);
+    expect(secrets.filter((secret) => secret.startsWith("hf_jwt_")).length).toBe(1);
+    const shown = done.output.replace(/^::add-mask::.*$/gm, "") + JSON.stringify(done.outputs);
+    for (const secret of secrets) expect(shown + done.summary).not.toContain(secret);
+    expect(scene.hub.leakedTokens).toBe(0);
+  });
+
+  test("without a token and without the permission says which line to add", async () => {
+    const run = await runEntry(scene.action, scene.scratch, inputs({ "hub-token": "" }));
+    expect(run.code).toBe(1);
+    expect(run.output).toContain("no Hub token given");
+    expect(run.output).toContain("id-token: write");
   });
 
   test("sets the outputs that action.yml declares", async () => {

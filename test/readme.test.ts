@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import {
   renderAction,
+  renderGitHubPage,
   renderReadme,
   renderSchema,
   renderSeriesPage,
@@ -49,6 +50,13 @@ describe("action.yml", () => {
     );
     expect(made).not.toContain("outdated");
     expect(() => renderAction("inputs:\n")).toThrow(/action\.yml must have/);
+  });
+});
+
+describe("docs/github.md", () => {
+  test("has what the reusable workflow takes (else: node .ci/input-tables.ts)", async () => {
+    const page = await read("docs/github.md");
+    expect(page).toBe(renderGitHubPage(page, await read(".github/workflows/series.yml")));
   });
 });
 

@@ -6,124 +6,196 @@ import { root } from "./action/checkout.ts";
 interface Step {
   readonly id?: string;
   readonly uses?: string;
-  readonly run?: string;
-  readonly if?: string;
-  readonly env?: Record<string, string>;
   readonly with?: Record<string, unknown>;
 }
+type Rights = Readonly<Record<string, "read" | "write">>;
 interface Job {
-  readonly needs?: string | string[];
+  readonly uses?: string;
+  readonly needs?: string | readonly string[];
   readonly if?: string;
+  readonly with?: Record<string, unknown>;
   readonly strategy?: { readonly "fail-fast": boolean };
-  readonly env: Record<string, string>;
-  readonly steps: readonly Step[];
+  readonly environment?: string;
+  readonly permissions: Rights;
+  readonly concurrency?: Record<string, unknown>;
+  readonly secrets?: Record<string, string>;
+  readonly steps?: readonly Step[];
 }
 interface Workflow {
-  readonly on: {
-    readonly workflow_call: {
-      readonly inputs: Record<string, { readonly type: string; readonly default?: unknown }>;
-      readonly secrets: Record<string, { readonly required: boolean }>;
-    };
-  };
+  readonly on: { readonly workflow_call: { readonly inputs: object; readonly secrets: object } };
   readonly permissions: unknown;
-  readonly concurrency: Record<string, unknown>;
+  readonly concurrency?: Record<string, unknown>;
   readonly jobs: Record<string, Job>;
 }
 
-const read = async (path: string) => parse(await readFile(`${root}${path}`, "utf8"));
-const workflow = (await read(".github/workflows/series.yml")) as Workflow;
-const { inputs } = (await read("action.yml")) as { inputs: Record<string, unknown> };
-const jobs = Object.entries(workflow.jobs);
+const read = async (path: string) => parse(await readFile(`${root}${path}`, "utf8")) as Workflow;
+const series = await read(".github/workflows/series.yml");
+const model = await read(".github/workflows/model.yml");
+const caller = await read("templates/first-files/oqe.yml");
+const action = (await read("action.yml")) as unknown as { inputs: object };
+
+const jobs = { ...series.jobs, ...model.jobs };
+const own = Object.entries(jobs).filter(([, { steps }]) => steps !== undefined);
 const expression = (text: string) => `\${{ ${text} }}`;
-const stepOf = (job: Job, uses: string) => job.steps.find((step) => step.uses?.startsWith(uses));
+const ofAction = ({ steps = [] }: Job) => steps.find(({ uses }) => uses === "./.oqe-publisher")!;
+/** Names of the jobs whose Action gets this input with this value. */
+const given = (input: string, value: string) =>
+  own.filter(([, job]) => ofAction(job).with![input] === value).map(([name]) => name);
 
-describe("series.yml", () => {
-  test("gives every job the same steps; only its environment says what to do", () => {
-    const { sensitivity, tune, seal } = workflow.jobs;
-    expect(Object.keys(workflow.jobs)).toEqual(["sensitivity", "tune", "seal"]);
-    expect(tune!.steps).toEqual(sensitivity!.steps.slice(0, 4));
-    expect(seal!.steps).toEqual(tune!.steps);
-    expect(jobs.map(([, { env }]) => env.COMMAND)).toEqual(["measure", "tune", "seal"]);
-    expect(tune!.env).toMatchObject({ TIERS: expression("matrix.tier"), TARGET_BPW: "" });
-    expect(seal!.env.REVISION).toBe(tune!.env.REVISION);
-    expect(tune!.strategy!["fail-fast"]).toBe(false);
-    expect(seal!.if).toContain("!cancelled()"); // also behind a job that was lost
-    expect(seal!.needs).toEqual(["sensitivity", "tune"]);
-  });
+/** The larger right of each kind. */
+function union(rights: readonly Rights[]): Rights {
+  const all = new Map<string, "read" | "write">();
+  for (const [name, right] of rights.flatMap((one) => Object.entries(one)))
+    if (all.get(name) !== "write") all.set(name, right);
+  return Object.fromEntries(all);
+}
 
-  test("passes every input of a series on, but for the one that other jobs cannot use", () => {
-    const declared = workflow.on.workflow_call.inputs;
-    const given = stepOf(workflow.jobs.seal!, "./oqe-publisher")!.with!;
-    expect(Object.keys(inputs).filter((name) => !Object.hasOwn(given, name))).toEqual([
-      ...["sensitivity", "series-file", "series", "github-token"],
-    ]);
-    const own = ["runner", "timeout-minutes", "environment"];
-    const handedOn = Object.keys(declared).filter((name) => !own.includes(name));
-    const fixed = ["hub-token", "work-dir", "command"];
-    expect(handedOn.sort()).toEqual(
-      Object.keys(given)
-        .filter((name) => !fixed.includes(name))
-        .sort(),
-    );
-    for (const name of handedOn) {
-      const inEnvironment = expression(`env.${name.toUpperCase().replaceAll("-", "_")}`);
-      expect([expression(`inputs.${name}`), inEnvironment], name).toContain(given[name]);
-      // The empty text means the Action's own default.
-      if (declared[name]!.type === "string" && name !== "time-limit")
-        expect(declared[name]!.default ?? "", name).toBe("");
-    }
-  });
-
-  test("runs the Action of its own commit", () => {
-    for (const [, job] of jobs)
-      expect(stepOf(job, "actions/checkout@")!.with).toEqual({
-        repository: expression("job.workflow_repository || github.repository"),
-        ref: expression("job.workflow_sha || github.sha"),
-        path: "oqe-publisher",
-        "persist-credentials": false,
-      });
-  });
-
-  test("gives the token to the Action's step only", () => {
-    expect(Object.keys(workflow.on.workflow_call.secrets)).toEqual(["HF_TOKEN"]);
-    expect(workflow.permissions).toEqual({ contents: "read" });
-    for (const [name, job] of jobs) {
-      const { steps, ...rest } = job;
-      expect(JSON.stringify(rest), name).not.toMatch(/secrets|github\.token/);
-      for (const step of steps) {
-        const { "hub-token": token, ...others } = step.with ?? {};
-        expect(token).toBe(
-          step.uses === "./oqe-publisher" ? expression("secrets.HF_TOKEN") : undefined,
-        );
-        expect(JSON.stringify({ ...step, with: others })).not.toMatch(/secrets|github\.token/);
-      }
-    }
-  });
-
-  test("puts nothing but the JSON of the sensitivity into an artifact", () => {
-    const uploads = jobs.flatMap(([name, job]) =>
-      job.steps.flatMap((step) => (step.uses?.includes("upload-artifact") ? [{ name, step }] : [])),
-    );
-    expect(uploads).toMatchObject([
-      {
-        name: "sensitivity",
-        step: { with: { path: `${expression("runner.temp")}/oqe-work/sensitivities/*.json` } },
-      },
-    ]);
-    for (const [, job] of jobs) {
-      expect(stepOf(job, "actions/download-artifact@")!.with!.path).toBe(
-        `${expression("runner.temp")}/oqe-work/sensitivities`,
-      );
-      expect(stepOf(job, "./oqe-publisher")!.with!["work-dir"]).toBe(
-        `${expression("runner.temp")}/oqe-work`,
-      );
-    }
-  });
-
-  test("lets two runs of a series wait for each other, and lets no run end another", () => {
-    expect(workflow.concurrency).toEqual({
-      group: `oqe-series-${expression("inputs.namespace")}-${expression("inputs.base-model")}`,
-      "cancel-in-progress": false,
+describe("series.yml and model.yml", () => {
+  test("give each job the rights that it needs, and no more", () => {
+    for (const { permissions } of [series, model]) expect(permissions).toEqual({});
+    expect(Object.fromEntries(own.map(([name, job]) => [name, job.permissions]))).toEqual({
+      plan: { contents: "read", "pull-requests": "write" },
+      check: { contents: "read", actions: "read" },
+      "push-cards": { contents: "read", "id-token": "write" },
+      cards: { contents: "write", "pull-requests": "write" },
+      release: { contents: "write", "id-token": "write", attestations: "write" },
+      report: { contents: "read", issues: "write", actions: "write" },
+      access: { contents: "read", "id-token": "write" },
+      measure: { contents: "read", actions: "read" },
+      tune: { contents: "read", "id-token": "write" },
+      seal: { contents: "read", "id-token": "write" },
     });
+  });
+
+  test("may do what their jobs need: rights only shrink on the way down", () => {
+    const ofModel = union(Object.values(model.jobs).map(({ permissions }) => permissions));
+    expect(series.jobs.series!.permissions).toEqual(ofModel);
+    const ofSeries = union(Object.values(series.jobs).map(({ permissions }) => permissions));
+    expect(caller.jobs.series!.permissions).toEqual(ofSeries);
+  });
+
+  test("give the Hub's write token to jobs that write, in their environment", () => {
+    const writing = ["push-cards", "access", "tune", "seal"];
+    expect(given("hub-token", expression("secrets.HF_TOKEN || secrets.hub-token"))).toEqual(
+      writing,
+    );
+    for (const [name, job] of own)
+      expect(job.environment, name).toBe(
+        writing.includes(name) ? expression("inputs.environment") : undefined,
+      );
+    const reading = given("hub-token", expression("secrets.hub-read-token"));
+    expect(reading).toEqual(["plan", "check", "cards", "release", "measure"]);
+    expect(own.filter(([, job]) => !("hub-token" in ofAction(job).with!))).toMatchObject([
+      ["report", {}],
+    ]);
+  });
+
+  test("give GitHub's token to jobs that write there, and tokens to the Action's step only", () => {
+    const token = expression("secrets.github-token || github.token");
+    expect(given("github-token", token)).toEqual(["plan", "cards", "release", "report"]);
+    for (const [name, { steps = [], ...rest }] of own) {
+      const others = steps.map(({ with: inputs, ...step }) => {
+        const { "hub-token": _, "github-token": __, ...plain } = inputs ?? {};
+        // To read an artifact of another run.
+        const reads = step.uses?.startsWith("actions/download-artifact@") && "run-id" in plain;
+        if (step.uses !== "./.oqe-publisher" && !reads) return { ...step, with: inputs };
+        return { ...step, with: plain };
+      });
+      expect(JSON.stringify([rest, others]), name).not.toMatch(/secrets\.|github\.token/);
+    }
+    expect(series.jobs.series!.secrets).toEqual({
+      HF_TOKEN: expression("secrets.HF_TOKEN"),
+      "hub-token": expression("secrets.hub-token"),
+      "hub-read-token": expression("secrets.hub-read-token"),
+    });
+  });
+
+  test("pass to the Action what it has, and read models from the series file only", () => {
+    for (const [name, job] of own) {
+      const inputs = ofAction(job).with!;
+      expect(Object.keys(action.inputs), name).toEqual(expect.arrayContaining(Object.keys(inputs)));
+      expect(inputs["series-file"], name).toBe(expression("inputs.series-file"));
+    }
+    const commands = own.map(([name, job]) => [name, ofAction(job).with!.command]);
+    expect(Object.fromEntries(commands)).toEqual({
+      ...{ plan: "check", check: "check", "push-cards": "push-cards", cards: "cards" },
+      ...{ release: "release", report: "report" },
+      ...{ access: "access", measure: "measure", tune: "tune", seal: "seal" },
+    });
+    expect(Object.keys(series.jobs.series!.with!).sort()).toEqual(
+      Object.keys(model.on.workflow_call.inputs).sort(),
+    );
+  });
+
+  test("run the Action of their own commit, and keep no credentials", () => {
+    for (const [name, { steps = [] }] of own) {
+      const checkouts = steps.filter(({ uses }) => uses?.startsWith("actions/checkout@"));
+      expect(
+        checkouts.map((step) => step.with),
+        name,
+      ).toEqual([
+        { "persist-credentials": false },
+        {
+          repository: expression("job.workflow_repository || github.repository"),
+          ref: expression("job.workflow_sha || github.sha"),
+          path: ".oqe-publisher",
+          "persist-credentials": false,
+        },
+      ]);
+    }
+  });
+
+  test("hand on sensitivities and results, and no weights", () => {
+    const uploads = own.flatMap(([name, { steps = [] }]) =>
+      steps.flatMap(({ uses, with: inputs }) =>
+        uses?.startsWith("actions/upload-artifact@") ? [[name, inputs!.path]] : [],
+      ),
+    );
+    const work = `${expression("runner.temp")}/oqe-work`;
+    expect(uploads).toEqual([
+      ["check", `${work}/oqe-result-*.json`],
+      ["access", `${work}/oqe-result-*.json`],
+      ["measure", `${work}/sensitivities/*.json`],
+      ["measure", `${work}/oqe-result-*.json`],
+      ["seal", `${work}/oqe-result-*.json`],
+    ]);
+  });
+
+  test("let runs of a model wait for each other; none is lost, and one model fails alone", () => {
+    expect(model.concurrency).toEqual({
+      group: `oqe-series-${expression("inputs.name")}`,
+      "cancel-in-progress": false,
+      queue: "max",
+    });
+    const groups = ["push-cards", "cards", "release", "report"].map(
+      (name) => series.jobs[name]!.concurrency!,
+    );
+    expect(groups.map(({ queue }) => queue)).toEqual(groups.map(() => "max"));
+    expect(new Set(groups.map(({ group }) => group)).size).toBe(groups.length);
+    expect(series.jobs.series!.strategy!["fail-fast"]).toBe(false);
+    expect(model.jobs.tune!.strategy!["fail-fast"]).toBe(false);
+    // Also behind a job that was lost.
+    for (const job of [model.jobs.seal!, series.jobs.cards!, series.jobs.report!])
+      expect(job.if).toContain("!cancelled()");
+    expect(series.jobs.report!.needs).toEqual([
+      "check",
+      "series",
+      "push-cards",
+      "cards",
+      "release",
+    ]);
+  });
+
+  test("run nothing but the plan for a pull request, whose series file anyone can write", () => {
+    expect(series.jobs.plan!.if).toBe("github.event_name == 'pull_request'");
+    expect(series.jobs.check!.if).toBe("github.event_name != 'pull_request'");
+    for (const [name, { needs, if: condition = "" }] of Object.entries(series.jobs)) {
+      if (["plan", "check"].includes(name)) continue;
+      expect([needs].flat(), name).toContain("check");
+      // A skipped check has no outputs; an empty one is not "[]".
+      expect(condition, name).toMatch(
+        /check\.result == 'success'|check\.outputs\.mode == 'release'|^\$\{\{ !cancelled\(\) && github\.event_name != 'pull_request'|^needs\.check\.outputs/,
+      );
+    }
   });
 });

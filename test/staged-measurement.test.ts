@@ -40,6 +40,8 @@ const argsOf = (work: string, ...more: string[]) => [
 ];
 const environmentOf = ({ url }: LocalHub) => ({ HF_ENDPOINT: url, HF_TOKEN: "hf_tokenOfTheTest" });
 
+const weightsOf = (hub: LocalHub) =>
+  Object.entries(filesOf(hub)).filter(([path]) => path.endsWith(".safetensors"));
 const filesOf = (hub: LocalHub) =>
   Object.fromEntries(
     [first, second].flatMap((repository) =>
@@ -66,6 +68,26 @@ test("a measurement that is killed again and again, each time on an empty disk",
     expect(measured.stderr).toContain(`measured before: on the staging branch of ${first}`);
     expect(filesOf(hub)).toEqual(filesOf(whole));
     for (const repository of [first, second]) expect(hub.head(repository, branch)).toBeNull();
+  } finally {
+    await hub.close();
+  }
+});
+
+test("a machine lost between two tiers' commits to main does not measure again", slow, async () => {
+  const hub = await startHub("between");
+  try {
+    const match = new RegExp(`${second}/commit/main`);
+    hub.faults.push({ match, times: 100, action: { status: 403 } });
+    const failed = await runCli(argsOf("between-1"), environmentOf(hub));
+    expect(failed.code).toBe(1);
+    expect(hub.head(first, branch)).toBeNull(); // it is published
+    hub.faults.length = 0;
+    const { code, stderr } = await runCli(argsOf("between-2"), environmentOf(hub));
+    expect(code, stderr).toBe(0);
+    expect(stderr).toContain(`measured before: on the staging branch of ${second}`);
+    expect(stderr).toContain("finished by an earlier run");
+    // The second tier's card has no evaluation of the first, which was not made here.
+    expect(weightsOf(hub)).toEqual(weightsOf(whole));
   } finally {
     await hub.close();
   }

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { silentReport } from "../src/ground/report.ts";
 import { connectHub } from "../src/hub/client.ts";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { evaluatedRows, runCli } from "./support/cli-run.ts";
+import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
 import { killedWhen, partsIn } from "./support/killed-run.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
@@ -188,6 +188,32 @@ test("a run stops behind a block when its time is up, and the next one goes on",
     await limited.close();
   }
 });
+
+test(
+  "a rounded tier is made again, but what the storage has of it is not sent again",
+  slow,
+  async () => {
+    const lost = await startLocalHub({ folder: join(folder, "lost") });
+    try {
+      await lost.seed(base, smallest.nemotron_h!);
+      lost.faults.push({ match: /^POST .*\/commit\//, times: 100, action: { status: 403 } });
+      const own = (work: string) => [
+        ...["publish", base, "--namespace", "acme", "--work-dir", join(folder, work)],
+        ...["--tiers", "oQ6e,oQ4e", ...rounded],
+      ];
+      expect((await runCli(own("rounded-1"), environmentOf(lost))).code).toBe(1);
+      const sent = [...lost.uploads];
+      expect(sent.length).toBeGreaterThan(0);
+      lost.faults.length = 0;
+      const { code, stderr } = await runCli(own("rounded-2"), environmentOf(lost));
+      expect(code, stderr).toBe(0);
+      expect([...lost.uploads]).toEqual(expect.arrayContaining(sent)); // as many bytes of each
+      expect(lost.uploads.size).toBeGreaterThan(sent.length); // the second tier
+    } finally {
+      await lost.close();
+    }
+  },
+);
 
 test("parts that a killed run could not send any more are sent by the next one", slow, async () => {
   const away = await startLocalHub({ folder: join(folder, "away") });

@@ -7,8 +7,9 @@ import type { PlannedTier, RunWork } from "./work.ts";
 
 /**
  * Bytes of each tier that are on the disk at once. With a staging branch these are: the tensors
- * outside the blocks, the block that is made, the one before it that is sent meanwhile, and
- * a shard that is not full enough to end with its block. Without one they are all.
+ * outside the blocks, the block that is made, the one before it that is sent meanwhile, and a shard
+ * that is not full enough to end with its block; what was made of such a shard is copied to be
+ * sent. Without a branch they are all.
  */
 export function tiersOnDisk({ plans, shape, staged, makes }: RunWork): number[] {
   return plans.map((plan) => {
@@ -16,7 +17,10 @@ export function tiersOnDisk({ plans, shape, staged, makes }: RunWork): number[] 
     if (!staged) return plan.bytes;
     const blocks = shape.blocks.map((block) => blockBytes(block, plan));
     const outside = plan.bytes - sum(blocks, Number);
-    return Math.min(plan.bytes, outside + 2 * Math.max(0, ...blocks) + SHARD_LIMIT / 4);
+    const most = Math.max(0, ...blocks);
+    const open = SHARD_LIMIT / 4;
+    const copied = Math.min(open, Math.max(most, outside));
+    return Math.min(plan.bytes, outside + 2 * most + open) + copied;
   });
 }
 

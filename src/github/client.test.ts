@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import {
   type Answer,
@@ -13,7 +14,7 @@ import { upsertComment } from "./comment.ts";
 import { commitFiles } from "./commit.ts";
 import { upsertIssue } from "./issue.ts";
 import { publishRelease } from "./release.ts";
-import { marker } from "./sealed-text.ts";
+import { longest, marker } from "./sealed-text.ts";
 
 const scene = githubScene();
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
@@ -195,6 +196,20 @@ test("options that cannot be used are refused before anything is sent", async ()
   for (const token of ["", " ", "a b", "a\nb"])
     expect(await open({ token })).toMatchObject({ code: "UNAUTHORIZED" });
   expect(scene.server.calls).toEqual([]);
+});
+
+test("docs/github-writes.md names the limits", async () => {
+  const page = await readFile(new URL("../../docs/github-writes.md", import.meta.url), "utf8");
+  const waits = Array.from({ length: patience.reads - 1 }, (_, k) => (k + 1) ** 2);
+  for (const words of [
+    `as long as GitHub asks, ${patience.longestWait / 60} minutes in a run`,
+    `without a time: ${patience.untoldWait} s`,
+    `${patience.reads} attempts, after ${waits.slice(0, -1).join(", ")} and ${waits.at(-1)} s`,
+    `begins anew with reading, ${patience.attempts} attempts`,
+    `ends after ${patience.silence} s`,
+    `cut at ${longest.body.toLocaleString("en")} characters`,
+  ])
+    expect(page).toContain(words);
 });
 
 test("the token is masked when a repository is opened", async () => {

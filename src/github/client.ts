@@ -6,7 +6,7 @@ import type { Report } from "../ground/report.ts";
 import { printable } from "../hub/names.ts";
 import { explain, isWorthAnother, type Verb } from "./refusal.ts";
 
-/** Limits of waiting, in seconds unless said otherwise. docs/github.md names them too. */
+/** Limits of waiting, in seconds unless said otherwise. docs/github-writes.md names them too. */
 export const patience = {
   /** Of one client, for all rate limits together. A job has better things to do than to wait. */
   longestWait: 900,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { githubScene } from "../../test/support/github-scene.ts";
+import { tokens } from "../../test/support/github-server.ts";
 import { closeIssue, type IssueText, upsertIssue } from "./issue.ts";
 import { marker } from "./sealed-text.ts";
 
@@ -91,4 +92,14 @@ test("an issue of a person with the same marker is not ours", async () => {
 test("an issue whose answer was lost is not made twice", async () => {
   scene.server.loseAnswer(/^POST .*\/issues$/);
   expect(await upsertIssue(scene.github, text("lost"))).toMatchObject({ outcome: "unchanged" });
+});
+
+test("with a person's own token, what that person closed stays closed too", async () => {
+  const github = await scene.connect({ token: tokens.person });
+  const { number } = await upsertIssue(github, text("own"));
+  const label = { marker: marker("failure", "own"), label: "oqe" };
+  expect(await closeIssue(github, label, "The next run passed.")).toBe(number);
+  expect(await upsertIssue(github, text("own"))).toMatchObject({ outcome: "reopened", number });
+  await scene.server.person("PATCH", `/issues/${number}`, { state: "closed" });
+  expect(await upsertIssue(github, text("own"))).toMatchObject({ outcome: "dismissed", number });
 });

@@ -23,6 +23,11 @@ export interface IssueResult {
 const permission = "issues: write";
 
 /**
+ * Seal of an issue that we closed. Who closed it does not tell: the token may be that of a person.
+ */
+const closedByUs = digestOf("closed");
+
+/**
  * Makes or updates the one issue with this marker. The same text again writes nothing. If a person
  * closed it, the same cause leaves it closed (`dismissed`); a new cause, or a failure after
  * `closeIssue`, opens it again. Issues of others are left alone.
@@ -41,10 +46,8 @@ export async function upsertIssue(github: GitHub, text: IssueText): Promise<Issu
     }
     const { number, html_url: url } = found;
     const before = sealsOf(found.body);
-    if (found.state === "closed" && before.cause === seals.cause) {
-      const { data } = await rest.issues.get({ ...at, issue_number: number });
-      if (!(await github.isOwn(data.closed_by))) return { outcome: "dismissed", number, url };
-    }
+    const isDismissed = found.state === "closed" && before.content !== closedByUs;
+    if (isDismissed && before.cause === seals.cause) return { outcome: "dismissed", number, url };
     if (found.state === "open" && before.content === seals.content)
       return { outcome: "unchanged", number, url };
     await rest.issues.update({ ...at, issue_number: number, title, body, state: "open" });
@@ -67,7 +70,7 @@ export async function closeIssue(
     if (found === null || found.state === "closed") return null;
     const said = (found.body ?? "").split(/\r?\n/).slice(1).join("\n");
     const old = said.replace(/\s*<!-- oqe-seal [^>]*-->\s*$/, "");
-    const seals = { ...sealsOf(found.body), content: digestOf("closed") };
+    const seals = { ...sealsOf(found.body), content: closedByUs };
     await rest.issues.update({
       ...{ ...at, issue_number: found.number },
       body: sealedText(marker, `${words.trim()}\n\n---\n\n${old}`, seals),

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { failureOf, githubScene } from "../../test/support/github-scene.ts";
+import { tokens } from "../../test/support/github-server.ts";
 import { proposeFiles } from "./pull-request.ts";
 import { marker } from "./sealed-text.ts";
 
@@ -65,6 +66,15 @@ test("one that a person closed is not opened again for the same cards, but for o
   const next = await propose("c", "2");
   expect(next.outcome).toBe("created");
   expect(next.number).not.toBe(made.number);
+});
+
+test("with a person's own token, what that person closed stays closed too", async () => {
+  const github = await scene.connect({ token: tokens.person });
+  const { number } = await proposeFiles(github, proposal("own", "1"));
+  await edit(number, { state: "closed" });
+  expect(await proposeFiles(github, proposal("own", "1"))).toMatchObject({
+    ...{ outcome: "declined", number },
+  });
 });
 
 test("one whose cards are in the base already is closed by us, and comes back when they differ", async () => {

@@ -1,6 +1,6 @@
 import type { GitHub } from "./client.ts";
 import { type BranchFiles, commitFiles, filesDigest, isNew } from "./commit.ts";
-import { digestOf, isMarked, plainTitle, sealedText, sealsOf } from "./sealed-text.ts";
+import { digestOf, isMarked, plainTitle, resealed, sealedText, sealsOf } from "./sealed-text.ts";
 
 export interface PullRequestText {
   readonly branch: string;
@@ -108,8 +108,6 @@ function findDeclined(
     if (newest === undefined || newest.state === "open" || newest.merged_at !== null) return null;
     if (sealsOf(newest.body).content !== content || !(await github.isOwn(newest.user))) return null;
     const { number, html_url: url } = newest;
-    const { data: issue } = await rest.issues.get({ ...at, issue_number: number });
-    if (await github.isOwn(issue.closed_by)) return null;
     return { outcome: "declined", number, url, kept: 0 };
   });
 }
@@ -123,7 +121,10 @@ async function withdraw(github: GitHub, text: Sought): Promise<PullRequestResult
     if (open === null || !open.isOwn)
       return { outcome: "nothing", number: null, url: null, kept: 0 };
     const { number, html_url: url } = open.pull;
-    await rest.pulls.update({ ...at, pull_number: number, state: "closed" });
+    // Without its seal it does not count as declined. Who closed it does not tell that: the token
+    // may be a person's.
+    const body = resealed(open.pull.body ?? "", {});
+    await rest.pulls.update({ ...at, pull_number: number, state: "closed", body });
     return { outcome: "nothing", number, url, kept: 0 };
   });
 }

@@ -31,8 +31,17 @@ export function sealedText(mark: string, body: string, seals: Seals): string {
   const room = longest.body - reserve;
   const quiet = withoutMentions(body.trim());
   const text = quiet.length <= room ? quiet : cut(quiet, room);
+  return `${mark}\n${text}\n\n${sealOf(seals)}`;
+}
+
+function sealOf(seals: Seals): string {
   const words = Object.entries(seals).map(([name, hash]) => `${name}=${hash}`);
-  return `${mark}\n${text}\n\n<!-- oqe-seal ${words.join(" ")} -->`;
+  return `<!-- oqe-seal ${words.join(" ")} -->`;
+}
+
+/** A text of ours with other seals. */
+export function resealed(text: string, seals: Seals): string {
+  return `${text.replace(/<!-- oqe-seal [^>]*-->\s*$/, "").trimEnd()}\n\n${sealOf(seals)}`;
 }
 
 /** Whether a text on GitHub has this marker at its very beginning; a quotation has it elsewhere. */

@@ -217,7 +217,8 @@ function notFound(transport: Transport, subject: Subject, refusal: Refusal): Oqe
     "NOT_FOUND",
     `There is no ${nameOf(subject)} ${stranger} at ${transport.endpoint}`,
     refusal,
-    "Check the name, the Hub endpoint and, for a private repository, the token.",
+    "Check the name, the Hub endpoint and, for a private repository, the token. If it was there " +
+      "before, its owner may have removed, renamed or hidden it.",
   );
 }
 

@@ -23,9 +23,10 @@ import { openProxy } from "../sensitivity/proxy.ts";
 import { parseSensitivity, writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import type { MeasuredModel } from "../sensitivity/sensitivity-request.ts";
 import { writeAside } from "./atomic-folder.ts";
+import { MeasurementBranches } from "./measurement-branches.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { fewParameters } from "./rows.ts";
-import { StagedMeasurement } from "./staged-measurement.ts";
+import type { StagedMeasurement } from "./staged-measurement.ts";
 import { isUnreachable, type StagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
@@ -105,8 +106,8 @@ export interface MeasuringRequest {
   readonly timeLimit: TimeLimit;
   /** Bytes of the base that may wait in files to be hashed. Default: none. */
   readonly mostWaiting?: number;
-  /** Where it is saved beside the disk; null: nowhere. Default: nowhere. */
-  readonly staging?: StagingPlace | null;
+  /** Branches that it is saved on beside the disk, one per tier. Default: none. */
+  readonly staging?: readonly StagingPlace[];
 }
 
 /**
@@ -128,14 +129,16 @@ export async function measureBase(
     return known;
   }
   const recipe = basename(place, ".json");
-  const { staging = null } = request;
-  const staged = staging && (await StagedMeasurement.open({ ...staging, recipe, report }));
-  const onBranch = readKnown((await staged?.sensitivity()) ?? null, place, identity);
+  const branches = await MeasurementBranches.open(request.staging ?? [], { recipe, report });
+  const found = await branches.find();
+  const onBranch = found && readKnown(found.text, place, identity);
   if (onBranch !== null) {
-    report.info(`measured before: on the staging branch of ${staging!.repository}`);
-    await saveResult(place, writeSensitivity(onBranch), report);
+    report.info(`measured before: on the staging branch of ${found!.repository}`);
+    await branches.finish(found!.text);
+    await saveResult(place, found!.text, report);
     return onBranch;
   }
+  const staged = branches.walk;
   const probeSize = probeSizeOf(base);
   const log = checkpointOf(request, { place, staged }, report);
   const kept = log === null ? {} : { log };
@@ -152,14 +155,14 @@ export async function measureBase(
     });
   const sensitivity = await withModel(base, proxy, kernel, run).catch(async (error) => {
     if (error instanceof AlteredBytes) {
-      await staged?.discard(); // no run may go on with it
+      await branches.discard(); // no run may go on with it
       await log?.close();
     }
     await (isUnreachable(error) ? staged?.idle() : staged?.release());
     throw error;
   });
   const text = writeSensitivity(sensitivity);
-  await staged?.finish(text);
+  await branches.finish(text);
   await saveResult(place, text, report);
   await log?.close();
   return sensitivity;

@@ -51,7 +51,7 @@ export interface SensitivityRequest {
   readonly mostWaiting?: number;
   readonly timeLimit: TimeLimit;
   /** See MeasuringRequest. */
-  readonly staging?: StagingPlace | null;
+  readonly staging?: readonly StagingPlace[];
 }
 
 /** What a step uses beside its values. */

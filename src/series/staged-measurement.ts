@@ -95,6 +95,10 @@ export class StagedMeasurement {
     return new StagedMeasurement(request, branch, found?.recipe === recipe ? found : null);
   }
 
+  get repository(): string {
+    return this.#request.repository;
+  }
+
   /** The block that the walk on the branch is behind; null: there is no walk. */
   get layer(): number | null {
     return this.#found?.walk?.layer ?? null;

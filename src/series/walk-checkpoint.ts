@@ -13,6 +13,7 @@ import { bytesOf, type Matrix, newMatrix } from "../kernel/matrix.ts";
 import { type SavedWalk, savedValues, type WalkLog } from "../sensitivity/saved-walk.ts";
 import { digestsSchema } from "./part-journal.ts";
 import type { StagedMeasurement } from "./staged-measurement.ts";
+import { isUnreachable } from "./staging-claim.ts";
 
 /** What is saved of a walk beside the hidden states, which are in a file of their own. */
 const savedSchema = object({
@@ -77,11 +78,18 @@ export class WalkCheckpoint implements WalkLog {
 
   /** The walk on the staging branch. Throws NETWORK. */
   async #fetch(layer: number): Promise<SavedWalk | null> {
-    const { folder, staged } = this.#place;
-    await makeFolder(folder);
+    const { folder, staged, report } = this.#place;
     const paths = { record: this.#record(layer), states: this.#states(layer) };
-    if (!(await staged!.fetch(paths))) return null;
-    return this.#load(layer).catch(() => null);
+    try {
+      await makeFolder(folder);
+      return (await staged!.fetch(paths)) ? await this.#load(layer) : null;
+    } catch (error) {
+      if (isUnreachable(error)) throw error;
+      report.warn(
+        `what an earlier run measured cannot be brought to ${folder}: ${reasonOf(error)}`,
+      );
+      return null;
+    }
   }
 
   async save(walk: SavedWalk): Promise<void> {

@@ -25,8 +25,8 @@ export interface Checked {
 export const assumedThreads = 3;
 
 /**
- * Looks at the models one after another. One that fails does not stop the others; its result file
- * in the work folder tells the command `report`.
+ * Looks at the models one after another. One that fails does not stop the others. A result file in
+ * the work folder tells the command `report` of each.
  */
 export async function checkModels(
   models: readonly SeriesModel[],
@@ -43,7 +43,11 @@ export async function checkModels(
       const found = await report
         .stage(`Look at ${model.name}`, look)
         .catch((error: unknown) => asKnown(error));
-      if ("code" in found) checked.push(await fail(model, found, request));
+      const failure = "code" in found ? found : null;
+      // The issue of a tier that is held back stays open.
+      const isHeld = !("code" in found) && found.tiers.some((tier) => tier.isHeldBack);
+      if (!isHeld) await keepResult(model, failure, request);
+      if ("code" in found) checked.push(fail(model, found, request));
       else
         checked.push({
           model,
@@ -58,17 +62,20 @@ export async function checkModels(
   return checked;
 }
 
-async function fail(
-  model: SeriesModel,
-  failure: OqeError,
-  { report, asked }: UpkeepRequest,
-): Promise<Checked> {
+function fail(model: SeriesModel, failure: OqeError, { report }: UpkeepRequest): Checked {
   report.warn(`${model.place} (${model.name}): ${failure.message}`);
-  const series = { series: model.name, command: "check", isHub: true };
+  return { model, look: null, failure, hasOldCards: false };
+}
+
+async function keepResult(
+  { name }: SeriesModel,
+  failure: OqeError | null,
+  { asked }: UpkeepRequest,
+): Promise<void> {
   const end = { plan: null, tiers: [], comparisons: [], stopped: null, failure };
   await mkdir(asked.workDir, { recursive: true });
-  await writeResult(asked.workDir, resultOf(series, end));
-  return { model, look: null, failure, hasOldCards: false };
+  const result = resultOf({ series: name, command: "check", isHub: true }, end);
+  await writeResult(asked.workDir, result);
 }
 
 async function cardsOf({ name }: SeriesModel, { tiers }: SeriesLook, request: UpkeepRequest) {
@@ -81,7 +88,10 @@ async function cardsOf({ name }: SeriesModel, { tiers }: SeriesLook, request: Up
   return { hasOldCards: false };
 }
 
-/** A copy with broken markers is old: the command `cards` tells what is wrong. */
+/**
+ * A copy that cannot be read or has broken markers counts as old: the command `cards` tells what is
+ * wrong.
+ */
 async function isOldCopy(text: string, receipt: Receipt): Promise<boolean> {
   const cut = cutCard(text);
   if (cut === null || isBroken(cut)) return true;

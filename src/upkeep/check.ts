@@ -1,6 +1,9 @@
 import { code } from "../card/markdown.ts";
+import { findEarlierRun } from "../github/earlier-run.ts";
 import { changedPaths, type GitHubEvent, readEvent } from "../github/event.ts";
+import { isUnattended } from "../github/occasion.ts";
 import { OqeError } from "../ground/errors.ts";
+import { reasonOf } from "../ground/reasons.ts";
 import type { SeriesLook } from "../series/look.ts";
 import { type Agenda, agendaOf } from "./agenda.ts";
 import { type Checked, checkModels } from "./check-models.ts";
@@ -19,10 +22,14 @@ export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult>
   const { file, report, environment } = request;
   const event = await readEvent(environment);
   const paths = await changesOf(event, request);
-  const agenda = agendaOf(event, { file, paths }, report);
+  const asked = agendaOf(event, { file, paths }, report);
+  // A run that goes on with the release of a tag is started by hand, at the tag.
+  const isTag = environment.GITHUB_REF?.startsWith("refs/tags/") === true;
+  const agenda: Agenda = asked.task === "make" && isTag ? { ...asked, task: "release" } : asked;
   const checked = await checkModels(agenda.models, request);
-  const isUnattended = event.kind === "schedule" || event.kind === "repository_dispatch";
-  const outputs = outputsOf(agenda, checked, isUnattended);
+  const unattended = isUnattended(environment);
+  const earlier = await earlierRuns(checked, unattended, request);
+  const outputs = outputsOf(agenda, checked, { isUnattended: unattended, earlier });
   if (event.kind === "pull_request" && agenda.task === "comment")
     await commentPlan(event, { file: file.name, checked }, request);
   const summary = `## Check of ${code(file.name)}\n\n${stateTable(checked) || nothing}`;
@@ -40,10 +47,36 @@ async function changesOf(
   return matters ? changedPaths(await openRepository(request), event) : null;
 }
 
+/** Runs that left a sensitivity of a model that is to be made, by the model's name. */
+async function earlierRuns(
+  checked: readonly Checked[],
+  isUnattended: boolean,
+  request: UpkeepRequest,
+): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>();
+  if (request.asked.githubToken === null) return found;
+  const github = await openRepository(request);
+  for (const { model, look } of checked) {
+    if (pendingOf(look, isUnattended).length === 0) continue;
+    const run = await findEarlierRun(github, `oqe-sensitivity-${model.name}`).catch((error) => {
+      request.report.info(`${model.name} is measured anew: ${reasonOf(error)}`);
+      return null;
+    });
+    if (run !== null) found.set(model.name, run);
+  }
+  return found;
+}
+
+interface Circumstances {
+  readonly isUnattended: boolean;
+  /** Runs that left a sensitivity, by the model's name. */
+  readonly earlier: ReadonlyMap<string, number>;
+}
+
 function outputsOf(
   { task, pushCards }: Agenda,
   checked: readonly Checked[],
-  isUnattended: boolean,
+  { isUnattended, earlier }: Circumstances,
 ) {
   const makes = task === "make" || task === "release";
   const models = checked.flatMap(({ model, look }) => {
@@ -52,7 +85,8 @@ function outputsOf(
     const isNeeded = pending.length > 0 || (look !== null && task === "release");
     if (!makes || !isNeeded) return [];
     const { name, runner, timeoutMinutes: timeout, environment } = model;
-    return [{ name, runner, timeout, environment, pending }];
+    const run = earlier.get(name);
+    return [{ name, runner, timeout, environment, pending, ...(run && { earlier: run }) }];
   });
   const cards = checked.filter(needsCards).map(({ model }) => model.name);
   const lists = { models, cards: makes ? cards : [], pushCards };

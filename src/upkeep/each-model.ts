@@ -1,6 +1,7 @@
 import { inline } from "../card/markdown.ts";
 import { asKnown, OqeError } from "../ground/errors.ts";
 import type { Inputs } from "../inputs/inputs.ts";
+import { findModel } from "../series-file/series-file.ts";
 import type { SeriesModel } from "../series-file/series-types.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
@@ -14,7 +15,8 @@ export async function forEachModel(
   title: string,
   work: (model: SeriesModel, inputs: Inputs) => Promise<readonly string[]>,
 ): Promise<UpkeepResult> {
-  const models = file.models.filter(({ name }) => asked.models?.includes(name) ?? true);
+  const isAsked = ({ name }: SeriesModel) => asked.models?.includes(name) ?? true;
+  const models = asked.series ? [findModel(file, asked.series)] : file.models.filter(isAsked);
   const lines: string[] = [];
   const failures: Failed[] = [];
   for (const model of models) {

@@ -26,12 +26,17 @@ const result = (series: string, changes: Partial<SeriesResult> = {}): SeriesResu
 const sha = "d".repeat(40);
 
 /** Reports a run of the models `nano` and `mini`, of which those in `models` had to be made. */
-async function report(models: readonly string[] | null, results: readonly SeriesResult[]) {
+async function report(models: readonly string[] | null, jobs: readonly SeriesResult[]) {
+  const checked = ["nano", "mini"].map((name) => result(name, { command: "check" }));
+  const results = models === null ? [] : [...jobs, ...checked];
   const place = join(folder, resultsFolder);
   await removeFolder(place);
   await mkdir(place, { recursive: true });
-  for (const one of results)
-    await writeFile(join(place, `oqe-result-${one.series}.json`), JSON.stringify(one));
+  for (const one of results) {
+    const artifact = join(place, `oqe-result-${one.series}-${one.command}`);
+    await mkdir(artifact);
+    await writeFile(join(artifact, `oqe-result-${one.series}.json`), JSON.stringify(one));
+  }
   github.writes = [];
   const asked = { workDir: folder, models, githubToken: tokens.job };
   const environment = {
@@ -86,7 +91,8 @@ describe("report", () => {
       `PATCH /repos/acme/series/issues/${issue!.number}`,
     ]);
     expect((await issues("open"))[0]!.body).toContain("| before | after |");
-    const { writes } = await report([], []);
+    const current = result("nano", { command: "check" });
+    const { writes } = await report([], [current]);
     expect(writes).toEqual([`PATCH /repos/acme/series/issues/${issue!.number}`]);
     expect(await issues("open")).toEqual([]);
     expect((await report([], [])).writes).toEqual([]);

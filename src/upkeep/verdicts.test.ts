@@ -17,26 +17,30 @@ const failure = { code: "NETWORK", message: "the Hub <b>answers</b> 503", hint: 
 const stateOf = (results: readonly SeriesResult[], expected: readonly string[] | null = ["a"]) =>
   verdictsOf({ models: ["a", "b"], expected, results }).map(({ state }) => state);
 
-test("a model that had nothing to be made is green; after a failed check nothing is known", () => {
-  expect(stateOf([], [])).toEqual(["green", "green"]);
+const checked = (series: string) => result(series, { command: "check", tiers: [] });
+
+test("a model that had nothing to be made is green if the check looked at it", () => {
+  expect(stateOf([checked("a"), checked("b")], [])).toEqual(["green", "green"]);
+  expect(stateOf([checked("b")], [])).toEqual(["green"]);
+  const unchecked = result("a", { command: "check", failure });
+  expect(stateOf([unchecked], [])).toEqual(["red"]);
+  expect(stateOf([unchecked, result("b")], ["b"])).toEqual(["red", "green"]);
+});
+
+test("after a check that failed as a whole nothing is known", () => {
   expect(stateOf([], null)).toEqual([]);
 });
 
 test("a model is green if its last job says so, and red if it failed or says nothing", () => {
-  expect(stateOf([result("a")])).toEqual(["green", "green"]);
-  expect(stateOf([result("b")])).toEqual(["red", "green"]);
-  expect(stateOf([result("a", { command: "measure" })])).toEqual(["red", "green"]);
-  expect(stateOf([result("a", { failure, complete: false })])).toEqual(["red", "green"]);
-  expect(stateOf([result("a", { failure, command: "access" })])).toEqual(["red", "green"]);
-});
-
-test("a model that the check could not look at is red, although nothing was to be made", () => {
-  expect(stateOf([result("b", { failure, command: "check" })], ["a"])).toEqual(["red", "red"]);
-  expect(stateOf([result("b", { failure, command: "check" })], [])).toEqual(["green", "red"]);
+  expect(stateOf([result("a"), checked("a")])).toEqual(["green"]);
+  expect(stateOf([result("b"), checked("a")])).toEqual(["red"]);
+  expect(stateOf([result("a", { command: "measure" })])).toEqual(["red"]);
+  expect(stateOf([result("a", { failure, complete: false })])).toEqual(["red"]);
+  expect(stateOf([result("a", { failure, command: "access" })])).toEqual(["red"]);
 });
 
 test("a model that stopped at its time limit is neither", () => {
-  expect(stateOf([result("a", { complete: false })])).toEqual(["stopped", "green"]);
+  expect(stateOf([result("a", { complete: false })])).toEqual(["stopped"]);
 });
 
 test("the report has the failure, the tiers and the tables, as text of others", () => {

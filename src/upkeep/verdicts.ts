@@ -20,24 +20,28 @@ export interface Run {
 }
 
 /**
- * One verdict per model. A model that had nothing to be made is green: the check found its tiers
- * current. After a check that failed, nothing is known of any model, so there is no verdict.
+ * One verdict per model that the run looked at. One that had nothing to be made is green if the
+ * check says so. After a check that failed as a whole, nothing is known of any model.
  */
 export function verdictsOf({ models, expected, results }: Run): readonly Verdict[] {
   if (expected === null) return [];
-  return models.map((name): Verdict => {
-    const result = results.find(({ series }) => series === name);
-    // The check leaves a result for a model that it could not look at.
-    const isUnchecked = result?.command === "check" && result.failure !== null;
-    if (!expected.includes(name) && !isUnchecked) return { name, state: "green", report: "" };
-    if (result === undefined) return { name, state: "red", report: lost };
-    // A measurement that went well says nothing of the jobs behind it.
-    const isLast = ["seal", "publish"].includes(result.command);
-    if (result.failure === null && !isLast) return { name, state: "red", report: lost };
-    if (result.failure === null && result.tables.length === 0)
-      return { name, state: result.complete ? "green" : "stopped", report: "" };
-    return { name, state: "red", report: describe(result) };
+  return models.flatMap((name): readonly Verdict[] => {
+    const own = results.filter(({ series }) => series === name);
+    const check = own.find(({ command }) => command === "check");
+    const last = own.find((result) => result !== check);
+    const isExpected = expected.includes(name);
+    if (check === undefined && !isExpected) return [];
+    return [{ name, ...judge(isExpected ? last : check) }];
   });
+}
+
+/** `result`: of the last job that left one. */
+function judge(result: SeriesResult | undefined): Omit<Verdict, "name"> {
+  if (result === undefined) return { state: "red", report: lost };
+  if (result.failure !== null) return { state: "red", report: describe(result) };
+  // A measurement that went well says nothing of the jobs behind it.
+  if (!["check", "seal", "publish"].includes(result.command)) return { state: "red", report: lost };
+  return { state: result.complete ? "green" : "stopped", report: "" };
 }
 
 const lost =

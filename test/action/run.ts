@@ -48,11 +48,19 @@ function execute(
 export interface ActCall {
   readonly repository: string;
   readonly workflow: string;
-  readonly event: "push" | "workflow_dispatch";
+  readonly event:
+    | "push"
+    | "schedule"
+    | "workflow_dispatch"
+    | "repository_dispatch"
+    | "pull_request";
   /** The event's JSON as GitHub would send it. */
   readonly payload: object;
   readonly variables: Readonly<Record<string, string>>;
+  /** The secret HF_TOKEN. */
   readonly token: string;
+  /** Other secrets; GITHUB_TOKEN is the token of the run. */
+  readonly secrets?: Readonly<Record<string, string>>;
   /** `owner/name@ref=folder`: actions that are not to be fetched. */
   readonly local?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
@@ -72,7 +80,7 @@ export async function runAct(act: string, scratch: string, call: ActCall): Promi
       `${label}=-self-hosted`,
     ]),
     ...pairs("--var", call.variables),
-    ...pairs("--secret", { HF_TOKEN: call.token }),
+    ...pairs("--secret", { HF_TOKEN: call.token, ...call.secrets }),
     ...pairs("--env", call.environment ?? {}),
     ...(call.local ?? []).flatMap((folder) => ["--local-repository", folder]),
   ];

@@ -3,16 +3,20 @@ import { parse } from "yaml";
 import { root } from "./checkout.ts";
 
 /**
- * For each action of others that series.yml uses: `owner/name@commit=folder`, the stand-in in
- * `stand-ins/`. A stand-in needs no network, but the variables ACTION (the folder of the Action),
- * ARTIFACTS (the folder for artifacts) and LOST (the tier whose job fails at its start, or none).
+ * For each action of others that the shipped workflows use: `owner/name@commit=folder`, the
+ * stand-in in `stand-ins/`. A stand-in needs no network, but the variables ACTION (the folder of
+ * the Action), REPOSITORY (that of the calling repository), ARTIFACTS and ATTESTED (for what is
+ * handed on and attested) and LOST (the tier whose job fails at its start, or none).
  */
 export async function standIns(): Promise<string[]> {
-  const { jobs } = parse(await readFile(`${root}.github/workflows/series.yml`, "utf8"));
-  const steps = Object.values(jobs as Record<string, { steps: { uses?: string }[] }>).flatMap(
-    (job) => job.steps,
+  const files = ["series.yml", "model.yml"].map((name) => `${root}.github/workflows/${name}`);
+  const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
+  const jobs = texts.flatMap((text) =>
+    Object.values((parse(text) as { jobs: Record<string, { steps?: { uses?: string }[] }> }).jobs),
   );
-  const used = steps.flatMap(({ uses }) => (uses?.startsWith("actions/") ? [uses] : []));
+  const used = jobs.flatMap(({ steps = [] }) =>
+    steps.flatMap(({ uses }) => (uses?.startsWith("actions/") ? [uses] : [])),
+  );
   return [...new Set(used)].map((uses) => {
     const [, name] = /^actions\/(.+)@/.exec(uses)!;
     return `${uses}=${root}test/action/stand-ins/${name}`;

@@ -11,6 +11,7 @@ import { fitsWalk, type SavedWalk } from "../../src/sensitivity/saved-walk.ts";
 import { lockFolder } from "../../src/series/folder-lock.ts";
 import { journalOf } from "../../src/series/part-journal.ts";
 import { readRecipe } from "../../src/series/staged-records.ts";
+import { findLiveClaim } from "../../src/series/staging-claim.ts";
 import { WalkCheckpoint } from "../../src/series/walk-checkpoint.ts";
 import { damageBytes, damageValue, type Random } from "./damage.ts";
 import { branchOf, stageTier } from "./staged.ts";
@@ -136,6 +137,13 @@ async function walkTargets({ openBase }: UnfinishedTier): Promise<readonly Targe
   ];
 }
 
+/** Of a run on another machine, which has not ended. */
+const claim = {
+  ...{ draft: "0123456789abcdef", machine: "0123456789abcdef", process: "17.4711" },
+  ...{ since: "2026-11-30T16:15:26.997Z", last: "2026-11-30T16:15:26.998Z" },
+  until: "2999-11-30T17:15:26.998Z",
+};
+
 function stagedTargets(tier: UnfinishedTier, base: Base): readonly Target[] {
   const { files, read } = stageTier(tier, base);
   const ofEntry = (path: string): Target => ({
@@ -154,6 +162,13 @@ function stagedTargets(tier: UnfinishedTier, base: Base): readonly Target[] {
       codes: [],
       read: async (bytes) =>
         (await readRecipe(branchOf({ ...files, "oqe-work/recipe.json": bytes }))) !== null,
+    },
+    {
+      name: "staged oqe-work/claim.json",
+      seeds: [utf8(JSON.stringify(claim))],
+      codes: [],
+      read: async (bytes) =>
+        (await findLiveClaim(branchOf({ "oqe-work/claim.json": bytes }), "another")) !== null,
     },
   ];
 }

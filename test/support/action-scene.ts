@@ -9,6 +9,9 @@ import { copyModel, removeFolder, scratchFolder, smallest } from "./models.ts";
 export const base = "base/nemotron-nano-tiny";
 export const token = "hf_tokenOfThisTestOnly";
 
+/** The repository that trusts the workflow `release.yml` of `acme/series`. */
+export const trusting = "trusting/nemotron-nano-tiny-oQ4e";
+
 /** What the tests of one file share. It is complete once `beforeAll` has run. */
 export class ActionScene {
   scratch = "";
@@ -33,9 +36,11 @@ export class ActionScene {
     this.#hub = await startLocalHub({
       folder: `${this.scratch}/hub`,
       users: {
-        [token]: { name: "robot", organizations: ["acme", "direct"], role: "write" },
+        [token]: { name: "robot", organizations: ["acme", "direct", "trusting"], role: "write" },
         hf_readOnly: { name: "reader", role: "read" },
+        hf_base: { name: "base", role: "write" },
       },
+      publishers: { [trusting]: [{ repository: "acme/series", workflow: "release.yml" }] },
       onRequest: ({ method, url }) => {
         if (!["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url))
           this.writes.push(`${method} ${url}`);

@@ -66,6 +66,7 @@ export function githubPage(
   );
   return `<style>${style}
     body { margin: 0; background: light-dark(#fff, #0d1117); color-scheme: light dark; }
+    #result { display: none; }
     article { padding: 16px; border-bottom: 1px solid #888; }
   </style>${boxes.join("\n")}`;
 }

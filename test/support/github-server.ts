@@ -51,8 +51,6 @@ export class GitHubServer {
   /** Bodies of the writes, in their order. */
   bodies: Record<string, unknown>[] = [];
   #interceptions: Interception[] = [];
-  /** Number of a pull request → who changed it last. */
-  readonly #closers = new Map<string, string>();
   readonly #server: Server;
   #emulator: Emulator | undefined;
 
@@ -253,29 +251,17 @@ export class GitHubServer {
     const parsed = text === "" ? null : JSON.parse(text, isBot);
     const link = answer.headers.get("link")?.replaceAll(this.#emulator.url, this.url);
     const found = { status: answer.status, body: parsed, headers: link ? { link } : {} };
-    const closed = method === "PATCH" && /\/pulls\/(\d+)$/.exec(path);
-    if (closed && answer.ok) this.#closers.set(closed[1]!, logins[token as keyof typeof logins]);
     return method === "GET" ? this.#mend(path, found) : found;
   }
 
   async #mend(path: string, answer: Answer): Promise<Answer> {
     const pull = /\/pulls\/(\d+)\/files/.exec(path);
     if (pull !== null && answer.status === 200) return this.#pullFiles(pull[1]!);
-    const issue = /^(.*)\/issues\/(\d+)$/.exec(path);
-    if (issue !== null && answer.status === 404) return this.#pullAsIssue(issue[1]!, issue[2]!);
     // A draft is only in the list of releases.
     const isDraft = (answer.body as { draft?: boolean } | null)?.draft === true;
     if (/\/releases\/tags\//.test(path) && isDraft)
       return { status: 404, body: { message: "Not Found" } };
     return answer;
-  }
-
-  /** A pull request is an issue too, and says there who closed it. */
-  async #pullAsIssue(repository: string, number: string): Promise<Answer> {
-    const pull = await this.#ask("GET", `${repository}/pulls/${number}`, undefined, tokens.person);
-    const login = this.#closers.get(number) ?? "maintainer";
-    const closed_by = { login, type: login.endsWith("[bot]") ? "Bot" : "User" };
-    return { ...pull, body: { ...(pull.body as object), pull_request: {}, closed_by } };
   }
 
   async #pullFiles(number: string): Promise<Answer> {

@@ -8,6 +8,7 @@ import { verdictsOf } from "../../src/upkeep/verdicts.ts";
 import { cardBodies } from "./card-bodies.ts";
 import type { Place } from "./github-page.ts";
 import { measuredSeries } from "./measured-receipts.ts";
+import { planBodies } from "./plan-bodies.ts";
 import { sha256, tunedReceipt } from "./receipts.ts";
 
 /** A text that this project writes on GitHub, with the data of a real series. */
@@ -68,6 +69,7 @@ export async function githubTexts(): Promise<readonly GitHubText[]> {
     ...{ name, place: "conversation" as const, markdown, tables },
   });
   const { fresh, moved } = await cardBodies();
+  const { plan, nothing, states } = planBodies(hostileMessage);
   const notes = { models, mark: { weights: sha256("w") }, repository: "acme/series" };
   return [
     { name: "summary", place: "summary", markdown: await summary({}), tables: 4 },
@@ -81,6 +83,9 @@ export async function githubTexts(): Promise<readonly GitHubText[]> {
     },
     conversation("release", releaseNotes({ ...notes, unchangedSince: null }), 1),
     conversation("unchanged release", releaseNotes({ ...notes, unchangedSince: "v1.0.0" }), 1),
+    { ...conversation("plan", plan, 1), literal: hostileMessage },
+    conversation("plan without work", nothing, 0),
+    { name: "check", place: "summary", markdown: states, tables: 1, literal: hostileMessage },
     conversation("new cards", fresh, 4),
     conversation("changed cards", moved, 1),
     conversation("failure", issue({ tiers: repositories }), 1),
