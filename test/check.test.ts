@@ -59,7 +59,10 @@ describe("a scheduled check", () => {
       /- \*\*tiny\*\*: \[base\/tiny\]\(.*\) at `[0-9a-f]{12}`, 2 tiers of 2\./,
     );
     await settle();
-    expect((await check(tiny)).summary).toMatch(/`acme\/tiny-oQ4e` \| .* \| current \| {2}\|/);
+    const second = await check(tiny);
+    const told = await readFile(join(second.workDir, "oqe-result-tiny.json"), "utf8");
+    expect(JSON.parse(told)).toMatchObject({ command: "check", complete: true, failure: null });
+    expect(second.summary).toMatch(/`acme\/tiny-oQ4e` \| .* \| current \| {2}\|/);
   });
 
   test("reads no weights", async () => {

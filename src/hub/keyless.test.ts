@@ -152,6 +152,15 @@ test("a repository is not made without a token", async () => {
   expect(requests.some(({ url }) => url === "/api/repos/create")).toBe(false);
 });
 
+test("a keyless run proposes nothing: anybody's pull request may have the title", async () => {
+  const { hub, requests } = await start();
+  expect(await thrown(hub.inspectProposal(id, "Publish oQ8e"))).toMatchObject({
+    code: "FORBIDDEN",
+    hint: expect.stringContaining("hub-token"),
+  });
+  expect(requests).toEqual([]);
+});
+
 test("a job that gets no identity token is told which line to add", async () => {
   const refuse = () => Promise.reject(new Error("Unable to get ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
   const { hub } = await start({}, { identityToken: refuse });

@@ -36,7 +36,15 @@ export async function findPull(
 ): Promise<Pull | null> {
   const id = checkRepositoryId(repository);
   const subject: Subject & { id: string } = { id, right: "write" };
-  // A keyless run has no account. Its pull requests are known by their title.
+  if (transport.access === "keyless") {
+    throw new OqeError(
+      "FORBIDDEN",
+      `A pull request for ${id} needs a token: a keyless run has no account, so its pull requests ` +
+        "cannot be told from those of others",
+      "Pass hub-token, or leave hub-pull-request out.",
+    );
+  }
+  // Without a token nothing is written: then the title is enough to say what waits.
   const author = transport.access === "token" ? (await identify(transport)).name : null;
   const ours = (await listPulls(transport, subject)).filter(
     (one) => one.title === title && (author === null || one.author?.name === author),

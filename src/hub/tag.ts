@@ -3,17 +3,18 @@ import { answers, readAnswer } from "./answers.ts";
 import { isMade } from "./create.ts";
 import { type Subject, strictFetch } from "./failure.ts";
 import type { TagRequest } from "./hub-types.ts";
-import { checkRepositoryId, checkRevision } from "./names.ts";
+import { checkRepositoryId, checkRevision, printable } from "./names.ts";
 import { authorization, type Transport } from "./transport.ts";
 import { resolveRevision } from "./tree.ts";
 
 /** Returns the tag's name if it can be one, else throws BAD_INPUT. */
 export function checkTagName(tag: string): string {
   const isOther = /^refs\/|^HEAD$|^main$|^[0-9a-f]{40}$/i.test(tag);
-  if (!isOther && /^[A-Za-z0-9_]/.test(tag)) return checkRevision(tag);
+  // git also allows names such as `v1;id`, which a shell or a workflow takes for something else.
+  if (!isOther && /^[A-Za-z0-9_][\p{L}\p{N}._+@#=,/-]*$/u.test(tag)) return checkRevision(tag);
   throw new OqeError(
     "BAD_INPUT",
-    `"${tag}" cannot be a tag on the Hub`,
+    `"${printable(tag)}" cannot be a tag on the Hub`,
     "Push a tag such as v1.2.0: letters, digits, dots and dashes.",
   );
 }

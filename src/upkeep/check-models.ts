@@ -43,7 +43,10 @@ export async function checkModels(
       const found = await report
         .stage(`Look at ${model.name}`, look)
         .catch((error: unknown) => asKnown(error));
-      await keepResult(model, "code" in found ? found : null, request);
+      const failure = "code" in found ? found : null;
+      // The issue of a tier that is held back stays open.
+      const isHeld = !("code" in found) && found.tiers.some((tier) => tier.isHeldBack);
+      if (!isHeld) await keepResult(model, failure, request);
       if ("code" in found) checked.push(fail(model, found, request));
       else
         checked.push({

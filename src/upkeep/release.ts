@@ -6,6 +6,7 @@ import { publishRelease, type ReleaseAsset } from "../github/release.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import { sha256Of } from "../hub/sums.ts";
+import { checkTagName } from "../hub/tag.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { readResults } from "../series/result-file.ts";
@@ -63,7 +64,7 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
 
 function tagOf(ref: string | undefined): string {
   const [, tag] = /^refs\/tags\/(.+)$/.exec(ref ?? "") ?? [];
-  if (tag !== undefined) return tag;
+  if (tag !== undefined) return checkTagName(tag);
   throw new OqeError(
     "BAD_INPUT",
     `command release needs a tag, but this run is of ${inline(ref ?? "no ref")}`,
