@@ -45,8 +45,8 @@ export async function readSeriesFile(file: {
 }
 
 /**
- * Throws BAD_INPUT for what is no plain file below the folder that was checked out. A link of a pull
- * request could lead to any file of the runner, and messages quote what they find.
+ * Throws BAD_INPUT for what is no plain file below the folder that was checked out. A link of a
+ * pull request could lead to any file of the runner, and messages quote what they find.
  */
 async function refuseLinks({ path, name }: { readonly path: string; readonly name: string }) {
   const root = path.endsWith(name) ? path.slice(0, path.length - name.length) : dirname(path);
