@@ -66,6 +66,7 @@ test("a tag push tags every repository and lists them in a collection, once", as
   const first = await publish({}, announcing);
   expect(first.tiers.map(({ outcome }) => outcome)).toEqual(["unchanged", "unchanged"]);
   expect(first.announced).toEqual({
+    tag: "v1",
     tags: Object.fromEntries(tiers.map((id) => [id, "tagged"])),
     collection: { outcome: "created", url: expect.stringContaining(`${hub.url}/collections/acme`) },
   });

@@ -45,6 +45,16 @@ describe("the job summary", () => {
     expectWholeTables(text);
   });
 
+  test("names tag and collection of a finished series", async () => {
+    const collection = { outcome: "created", url: "http://127.0.0.1:1/collections/acme/n-oqe-0a" };
+    const text = await renderSummary({ ...facts, announced: { tag: "v1.2", collection } });
+    expect(text).toContain(
+      "\n\nEvery repository has the tag `v1.2`. The [collection](http://127.0.0.1:1/collections/" +
+        "acme/n-oqe-0a) of the series: created.\n",
+    );
+    expect(text).not.toMatch(/\n{3}/);
+  });
+
   test("says for every tuned tier what tuning brought, and repeats its warnings", async () => {
     const made = [
       nemotronReceipt("oQ8e"),

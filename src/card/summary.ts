@@ -24,6 +24,12 @@ export interface SummaryFacts {
   readonly made: readonly Receipt[];
   /** New tiers that were not published, because the published ones are better. Default: none. */
   readonly kept?: readonly { readonly words: string; readonly table: string }[];
+  /** What a finished series got besides its files. Default: nothing. */
+  readonly announced?: {
+    /** Tag on every repository. */
+    readonly tag: string | null;
+    readonly collection: { readonly outcome: string; readonly url: string } | null;
+  };
   readonly dryRun: boolean;
   /** True if the repositories are private: then GitHub cannot show their pictures. */
   readonly private: boolean;
@@ -63,6 +69,7 @@ export function summaryView(facts: SummaryFacts) {
     dryRun: facts.dryRun,
     tierRows: tierRows(facts.series, figures, (row) => inline(row.tier)),
     evaluated: figures.length > 0,
+    announced: announcedWords(facts.announced),
     ...pictureFacts(facts),
     run: runWords(facts.run, action === null ? "" : ` (${code(action)})`),
     expected: facts.run.expected.map(prose),
@@ -139,4 +146,15 @@ function lossRows(made: readonly Receipt[]) {
       tuning === null ? [] : [{ tier: inline(plan.tier), losses: inline(kindRatios(tuning)) }],
     ),
   );
+}
+
+/** Tag and collection in one or two sentences; empty: neither. */
+function announcedWords(announced: SummaryFacts["announced"]): string {
+  const { tag, collection } = announced ?? { tag: null, collection: null };
+  const tagged = tag === null ? [] : [`Every repository has the tag ${code(tag)}.`];
+  const listed =
+    collection === null
+      ? []
+      : [`The ${link("collection", collection.url)} of the series: ${collection.outcome}.`];
+  return [...tagged, ...listed].join(" ");
 }

@@ -104,7 +104,7 @@ function setOutputs(
 
 function summarize(
   inputs: Inputs,
-  { plan, made, tiers, comparisons, expected, stopped }: Published,
+  { plan, made, tiers, comparisons, expected, announced, stopped }: Published,
   { warnings, costs }: { readonly warnings: readonly string[]; readonly costs: RunCosts },
 ): Promise<void> {
   const { model, revision } = plan;
@@ -114,6 +114,7 @@ function summarize(
     repositories: tiers,
     made,
     kept: comparisons.filter(({ isWorse }) => isWorse),
+    ...(announced && { announced }),
     dryRun: inputs.dryRun,
     private: inputs.private,
     run: { ...costs, action: describeAction(process.env), expected },

@@ -28,6 +28,13 @@ export interface PullRequestResult {
 
 const permission = "pull-requests: write";
 
+/** Who a job's own token is. */
+const jobLogin = "github-actions[bot]";
+
+const noChecks = (number: number) =>
+  `GitHub starts no checks on pull request ${number}, because a job's own token opened it. Close ` +
+  "and reopen it by hand to start them, or set github-token to a GitHub App's token.";
+
 /**
  * Proposes files in the one pull request of a branch: commits them and makes or updates the pull
  * request. The same files again write nothing.
@@ -76,6 +83,7 @@ export async function upsertPullRequest(
     const { branch: head, base, labels } = text;
     const { data } = await rest.pulls.create({ ...at, head, base, title, body });
     const { number, html_url: url } = data;
+    if (data.user?.login === jobLogin) github.report.info(noChecks(number));
     if (labels.length > 0)
       await rest.issues.addLabels({ ...at, issue_number: number, labels: [...labels] });
     return { outcome: "created", number, url, kept: 0 };

@@ -13,6 +13,7 @@ export interface Announcing {
 
 /** What came of it. */
 export interface Announced {
+  readonly tag: string | null;
   /** Repositories that have the tag now, and whether this run put it there. */
   readonly tags: Readonly<Record<string, "tagged" | "unchanged">>;
   /** null: there is none. */

@@ -70,7 +70,7 @@ async function announceSeries(
   const collection =
     series.collection === null ? null : await refresh({ hub, report }, tiers, series);
   if (collection !== null) report.info(`collection ${collection.outcome}: ${collection.url}`);
-  return { tags, collection };
+  return { tag, tags, collection };
 }
 
 async function refresh(

@@ -69,10 +69,10 @@ export async function soak({ seed, faults, log }: SoakOptions): Promise<SoakResu
     world,
     lfsThreshold: 4096,
     onSilence: async (isOpen) => {
-      // Other requests get their turns while the clock of the client goes on.
-      for (let turn = 0; isOpen(); turn++) {
+      // Other requests get turns while the clock goes on, for longer than a client waits.
+      for (let turn = 0, seconds = 120; isOpen(); turn++) {
         await setImmediate();
-        if (turn % 20 === 0) clock.advance(1000);
+        if (turn % 20 === 0 && seconds-- > 0) clock.advance(1000);
       }
     },
   });
