@@ -241,4 +241,22 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
       }
     },
   );
+
+  test("a measurement that does not fit into its job goes on in the next run", slow, async () => {
+    const measured = hybrid
+      .replace("name: hybrid", "name: slow\n    namespace: direct")
+      .replace("    target-bpw: 5.0\n", "")
+      .replace("tiers: oQ6e", "tiers: oQ8e");
+    const runs = /GET .*\/workflows\/oqe\.yml\/runs/;
+    const dispatch = /POST .*\/workflows\/oqe\.yml\/dispatches/;
+    scene.github.refuse(runs, { status: 200, body: { total_count: 0, workflow_runs: [] } });
+    scene.github.refuse(dispatch, { status: 204, body: null });
+    await scene.write("series.yml", seriesFile(`${measured}    time-limit: 1s\n`));
+    const stopped = await well(events.schedule());
+    expect(stopped.output).not.toContain("Tune");
+    expect(stopped.writes.filter((write) => dispatch.test(write))).toHaveLength(1);
+    await scene.write("series.yml", seriesFile(measured));
+    await well(events.dispatch());
+    expect(scene.hub.files("direct/hybrid-oQ8e").has("oqe-receipt.json")).toBe(true);
+  });
 });
