@@ -170,6 +170,18 @@ describe("a scheduled check", () => {
     await settle(tuned, ["acme/tiny-oQ6e"]);
   });
 
+  test("does not ask again for a tier that waits in a pull request on the Hub", async () => {
+    const proposed = tiny
+      .replace("oQ8e, oQ4e", "oQ5e")
+      .replace("oq,", "oq, hub-pull-request: true,");
+    await scene.publish(proposed);
+    const found = await check(proposed);
+    expect(found).toMatchObject(nothing);
+    expect(found.summary).toMatch(
+      /tiny-oQ5e` .* \| \[proposed\]\(http.*\) \| waits to be merged \|/,
+    );
+  });
+
   test("of a model that fails goes on with the others, and leaves a result for the report", async () => {
     const three = `${tiny}  - base-model: base/gone\n  - base-model: base/other\n    tiers: oQ8e\n`;
     const found = await check(three);

@@ -1,4 +1,5 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath, stat } from "node:fs/promises";
+import { dirname, relative, resolve } from "node:path";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import { didYouMean } from "../ground/suggestion.ts";
@@ -13,7 +14,14 @@ import {
   unexpected,
 } from "./series-keys.ts";
 import type { SeriesFile, SeriesModel } from "./series-types.ts";
-import { describePath, readYaml, type Tree, type TreeMap, type TreePath } from "./yaml-tree.ts";
+import {
+  describePath,
+  longestFile,
+  readYaml,
+  type Tree,
+  type TreeMap,
+  type TreePath,
+} from "./yaml-tree.ts";
 
 /** Reads and checks a series file. Throws BAD_INPUT, with file, line and key. */
 export async function readSeriesFile(file: {
@@ -22,8 +30,10 @@ export async function readSeriesFile(file: {
 }): Promise<SeriesFile> {
   let bytes: Buffer;
   try {
+    await refuseLinks(file);
     bytes = await readFile(file.path);
   } catch (cause) {
+    if (cause instanceof OqeError) throw cause;
     throw new OqeError(
       "BAD_INPUT",
       `${file.name}: ${reasonOf(cause)}`,
@@ -32,6 +42,21 @@ export async function readSeriesFile(file: {
     );
   }
   return parseSeriesFile(bytes.toString("utf8"), file.name);
+}
+
+/**
+ * Throws BAD_INPUT for what is no plain file below the folder that was checked out. A link of a
+ * pull request could lead to any file of the runner, and messages quote what they find.
+ */
+async function refuseLinks({ path, name }: { readonly path: string; readonly name: string }) {
+  const root = path.endsWith(name) ? path.slice(0, path.length - name.length) : dirname(path);
+  const isPlain = (await realpath(path)) === resolve(await realpath(root), relative(root, path));
+  const found = await stat(path);
+  const [isFile, size] = [found.isFile(), found.size];
+  if (isPlain && isFile && size <= longestFile) return;
+  const what = !isPlain ? "is behind a link" : isFile ? `has ${size} bytes` : "is not a file";
+  const hint = `A series file is a plain file of at most ${longestFile >> 10} KiB in the repository.`;
+  throw new OqeError("BAD_INPUT", `${name} ${what}`, hint);
 }
 
 /** The same for text. `name` is for messages. */

@@ -17,7 +17,7 @@ export interface YamlFile {
 }
 
 /** In bytes. 256 models with five lines each take a fifth of it. */
-const longestFile = 256 << 10;
+export const longestFile = 256 << 10;
 /** Of a value. Messages quote values. */
 const longestValue = 600;
 /** File, list of models, model, table, value. */

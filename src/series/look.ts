@@ -29,9 +29,11 @@ export interface TierLook {
   readonly repository: string;
   /** Sizes: of the plan by fixed rules. The measured plan, which is not known yet, has the same. */
   readonly plan: TierPlan;
-  /** What main has; null: nothing that can be read. */
+  /** The receipt on main; null: main has another tier, or none. */
   readonly published: Receipt | null;
-  /** Why the tier has to be made; empty: main has it. */
+  /** Page of our pull request on the Hub that has the tier; null: there is none. */
+  readonly proposedAt: string | null;
+  /** Why the tier has to be made; empty: main or the pull request has it. */
   readonly pending: readonly string[];
   /** Whether an unfinished or unpublished tier is on the staging branch. */
   readonly isStaged: boolean;
@@ -87,15 +89,18 @@ export async function lookAtSeries(inputs: Inputs, request: LookRequest): Promis
       const draft = drafts.find(({ tier }) => tier === run.tier)!;
       const state = states.get(draft)!;
       const current = findPublished(draft, state, gates);
+      const proposedAt = current === null ? null : (state.proposal?.url ?? null);
+      const published = proposedAt === null ? current : null;
       const { repository } = draft.recipe;
       const branch =
         current === null && state.exists ? await hub.readBranch(repository, stagingBranch) : null;
       tiers.push({
-        ...{ tier: draft.tier, repository, plan: run.recipe.plan, published: current },
+        ...{ tier: draft.tier, repository, plan: run.recipe.plan },
+        ...{ published, proposedAt },
         pending: current === null ? whyPending(draft, state, gates) : [],
         isStaged: branch !== null,
         isHeldBack: branch !== null && (await isHeldBack(branch, draft, state.receipt)),
-        isCardStale: current !== null && (await isCardStale(current, state)),
+        isCardStale: published !== null && (await isCardStale(published, state)),
       });
     }
     const pending = runs.filter((_, i) => tiers[i]!.pending.length > 0);

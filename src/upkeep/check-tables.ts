@@ -57,13 +57,14 @@ function tableOf(checked: readonly Checked[], shows: (tier: TierLook) => boolean
 }
 
 function cellsOf(look: TierLook): string[] {
-  const { tier, repository, plan, pending, isStaged, isHeldBack, isCardStale } = look;
+  const { tier, repository, plan, pending, proposedAt, isStaged, isHeldBack, isCardStale } = look;
   const name = `${inline(tier)}<br>${code(repository)}`;
   const why = pending.map((reason) => prose(reason)).join("<br>");
   const size = [name, byteSize(plan.bytes), plan.bpw.toFixed(2)];
   if (isHeldBack) return [...size, "held back: worse than the published one", why];
   if (pending.length > 0) return [...size, isStaged ? "to be finished" : "to be made", why];
   if (isCardStale) return [...size, "card only", "the card's template or pictures changed"];
+  if (proposedAt !== null) return [...size, link("proposed", proposedAt), "waits to be merged"];
   return [...size, "current", ""];
 }
 

@@ -9,7 +9,14 @@ const [eight, six, five, four] = measuredSeries;
 
 const tier = (receipt: typeof eight, more: Partial<TierLook> = {}): TierLook => ({
   ...{ tier: receipt!.plan.tier, repository: receipt!.repository, plan: receipt!.plan },
-  ...{ published: receipt!, pending: [], isStaged: false, isHeldBack: false, isCardStale: false },
+  ...{
+    published: receipt!,
+    proposedAt: null,
+    pending: [],
+    isStaged: false,
+    isHeldBack: false,
+    isCardStale: false,
+  },
   ...more,
 });
 
