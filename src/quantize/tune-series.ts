@@ -138,10 +138,10 @@ function rowsOfRepair(
   if (!repair.includes("router") || router === undefined) return 0;
   const columns = router.shape.at(-1)!;
   const rows = gateRowsOf(settings, calibration, columns);
-  if (rows === 0)
-    report.info(
-      `router gates stay as they are: ${settings.gateRows} rows are too few for ${columns} columns`,
-    );
+  if (rows === 0) {
+    const least = settings.gateTokens * columns;
+    report.info(`router gates stay as they are: a fit needs ${least} tokens, it would have fewer`);
+  }
   return rows;
 }
 
