@@ -134,6 +134,13 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
     await writeFile(join(results, "oqe-result-small.json"), JSON.stringify(stopped));
     const { outputs, summary, writes } = await release("v1.1.0");
     expect({ outputs, writes }).toEqual({ outputs: { changed: "false" }, writes: [] });
-    expect(summary).toContain("small stopped");
+    expect(summary).toContain("small is not finished");
+    const url = `${hub.url}/acme/small-oQ8e/discussions/1`;
+    const row = { tier: "oQ8e", repository: "acme/small-oQ8e", commit: null, url };
+    const proposed = { ...stopped, complete: true, tiers: [{ ...row, outcome: "proposed" }] };
+    await writeFile(join(results, "oqe-result-small.json"), JSON.stringify(proposed));
+    const waiting = await release("v1.1.0");
+    expect(waiting.writes).toEqual([]);
+    expect(waiting.summary).toContain(`(${url}) waits for a person`);
   });
 });

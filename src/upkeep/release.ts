@@ -9,7 +9,7 @@ import { sha256Of } from "../hub/sums.ts";
 import { checkTagName } from "../hub/tag.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
-import { readResults } from "../series/result-file.ts";
+import { readResults, type SeriesResult } from "../series/result-file.ts";
 import { checkTierName, tierName } from "../series/tier-names.ts";
 import {
   listWeights,
@@ -29,17 +29,16 @@ const releaseFolder = "release";
 /**
  * The GitHub release of the tag that started the run: matrix, receipts, pictures and the list of
  * all weights, as the Hub has them now. A release that is published is never changed. None is made
- * while a model is unfinished. Throws BAD_INPUT without a tag, NOT_FOUND for a tier that is not
- * published, CONFLICT for a tag that moved.
+ * while a model is unfinished, or waits on the Hub for a person. Throws BAD_INPUT without a tag,
+ * NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved.
  */
 export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, environment, file, inputsOf } = request;
   const tag = tagOf(environment.GITHUB_REF);
   const { results } = await readResults(join(asked.workDir, resultsFolder));
-  const unfinished = results.filter(({ complete }) => !complete).map(({ series }) => series);
-  if (unfinished.length > 0) {
-    const names = unfinished.map(inline).join(", ");
-    const summary = `No release ${inline(tag)} yet: ${names} stopped and go on in the next run.\n`;
+  const waits = results.flatMap(waitsFor);
+  if (waits.length > 0) {
+    const summary = `No release ${inline(tag)} yet.\n\n${waits.join("")}`;
     return { outputs: { changed: "false" }, summary, failure: null };
   }
   const hub = request.connect();
@@ -60,6 +59,16 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
   });
   const summary = `Release ${link(inline(tag), url)}: ${outcome}\n`;
   return { outputs: { changed: String(outcome !== "unchanged") }, summary, failure: null };
+}
+
+/** Why a model is not ready to be released, as lines of a list. */
+function waitsFor({ series, complete, tiers }: SeriesResult): readonly string[] {
+  if (!complete) return [`- ${inline(series)} is not finished: the next run goes on.\n`];
+  const proposed = tiers.filter(({ outcome }) => outcome === "proposed");
+  return proposed.map(
+    ({ repository, url }) =>
+      `- ${link(inline(repository), url)} waits for a person to merge it. Then run the tag again.\n`,
+  );
 }
 
 function tagOf(ref: string | undefined): string {
