@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { runCli, tunedRows } from "./support/cli-run.ts";
-import { addFile, commit } from "./support/local-hub.ts";
+import { addFile, commit, createRepo } from "./support/local-hub.ts";
 import { smallest } from "./support/models.ts";
 import { act, events, type Told, workflowScene } from "./support/workflow-scene.ts";
 
@@ -241,4 +241,40 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
       }
     },
   );
+
+  test("a measurement that does not fit into its job goes on in the next run", slow, async () => {
+    const measured = hybrid
+      .replace("name: hybrid", "name: slow\n    namespace: direct")
+      .replace("    target-bpw: 5.0\n", "")
+      .replace("tiers: oQ6e", "tiers: oQ8e");
+    const runs = /GET .*\/workflows\/oqe\.yml\/runs/;
+    const dispatch = /POST .*\/workflows\/oqe\.yml\/dispatches/;
+    scene.github.refuse(runs, { status: 200, body: { total_count: 0, workflow_runs: [] } });
+    scene.github.refuse(dispatch, { status: 204, body: null });
+    await scene.write("series.yml", seriesFile(`${measured}    time-limit: 1s\n`));
+    const stopped = await well(events.schedule());
+    expect(stopped.output).not.toContain("Tune");
+    expect(stopped.writes.filter((write) => dispatch.test(write))).toHaveLength(1);
+    await scene.write("series.yml", seriesFile(measured));
+    await well(events.dispatch());
+    expect(scene.hub.files("direct/hybrid-oQ8e").has("oqe-receipt.json")).toBe(true);
+  });
+
+  test("without a Hub token the identity of the workflow publishes", slow, async () => {
+    const made = "direct/small-oQ8e";
+    await createRepo(scene.hub, made, "hf_tokenOfThisTestOnly");
+    const keyless = small.replace("name: small", "name: keyless\n    namespace: direct");
+    await scene.write(
+      "series.yml",
+      seriesFile(keyless.replace("method", "collection: false\n    method")),
+    );
+    const run = { repository: "acme/series", ref: "refs/heads/main", workflow: "oqe.yml" };
+    const { output } = await well(events.schedule(), {
+      token: "",
+      environment: scene.hub.identityOf(run),
+    });
+    expect(scene.hub.files(made).has("oqe-receipt.json"), output).toBe(true);
+    expect(scene.hub.leakedTokens).toBe(0);
+    expect(output).not.toMatch(/hf_jwt_\w+/);
+  });
 });
