@@ -185,7 +185,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const making = { ...drafted, staging: readsOnly ? null : { hub, private: isPrivate } };
+    const staging = readsOnly ? null : { hub, private: isPrivate };
+    const making = { ...drafted, staging, published: published.filter((one) => one !== null) };
     return whileLocked(placesOf(rehearsed), async () => {
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
@@ -245,7 +246,7 @@ async function rehearse(
 async function makeTiers(
   inputs: Inputs,
   rehearsed: readonly TierRun[],
-  { sources, rows, staging }: Drafted & Pick<FoldersRequest, "staging">,
+  { sources, rows, staging, published }: Drafted & Pick<FoldersRequest, "staging" | "published">,
   opened: Opened,
 ) {
   const { tiers, policy, floors, gates, until, domainWeights, workDir, memoryLimit } = inputs;
@@ -262,8 +263,8 @@ async function makeTiers(
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
     if (until === "measured") return { plan, made: [], expected, stopped: null };
     const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
-    const making = { base, runs, replacing: inputs, gates, rows, staging, timeLimit, ...fit };
-    const make = () => makeFolders({ ...making, kernel, report });
+    const making = { base, runs, replacing: inputs, gates, rows, staging, published, timeLimit };
+    const make = () => makeFolders({ ...making, ...fit, kernel, report });
     return { plan, made: await report.stage("Quantize", make), expected, stopped: null };
   } catch (error) {
     if (!(error instanceof TimeIsUp)) throw error;

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
-import { addFile, commit } from "./support/local-hub.ts";
+import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
+import { runCli, tunedRows } from "./support/cli-run.ts";
+import { addFile, commit, createRepo } from "./support/local-hub.ts";
 import { smallest } from "./support/models.ts";
 import { act, events, type Told, workflowScene } from "./support/workflow-scene.ts";
 
@@ -29,6 +31,9 @@ const seriesFile = (...models: readonly string[]) =>
   `defaults: { namespace: acme, runner: ubuntu-latest }\nmodels:\n${models.join("")}`;
 const tiers = ["small-oQ8e", "hybrid-oQ6e", "hybrid-oQ5.0e"].map((name) => `acme/${name}`);
 const heads = () => tiers.map((tier) => scene.hub.head(tier));
+
+const sumsOf = (hub: LocalHub, repository: string) =>
+  [...hub.files(repository)].map(([path, { sha256 }]) => `${sha256}  ${path}`).sort();
 
 /** A tag on GitHub. The event has it too; the working tree needs none. */
 const pushTag = async (name: string) =>
@@ -63,7 +68,7 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
   test("token weak: ends in Access, before anything is measured", slow, async () => {
     const { code, output, writes } = await scene.run(events.schedule(), { token: "hf_readOnly" });
     expect(code, output).not.toBe(0);
-    expect(output).toMatch(/::error::.*may read but not write/);
+    expect(output).toMatch(/::error.*may read but not write/);
     expect(output).not.toMatch(/Measure|Tune|Seal/);
     expect(writes).toEqual([]);
     const after = await scene.runAfterFailure(events.schedule());
@@ -161,5 +166,115 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
     await well(events.push());
     expect(scene.hub.files("acme/small-oQ4e").has("oqe-receipt.json")).toBe(true);
     expect(heads()).toEqual(before);
+  });
+
+  test(
+    "a pull request gets one comment with the plan, and a second run writes nothing",
+    slow,
+    async () => {
+      const sha = await scene.github.ref("heads/main");
+      await scene.github.person("POST", "/git/refs", { ref: "refs/heads/more", sha });
+      await scene.github.personCommits("more", "series.yml", "models: []");
+      const pull = { head: "more", base: "main", title: "More" };
+      const { number } = await scene.github.person<{ number: number }>("POST", "/pulls", pull);
+      await scene.write(
+        "series.yml",
+        seriesFile(small.replace("[oQ8e]", "[oQ8e, oQ4e, oQ6e]"), hybrid),
+      );
+      const event = events.pullRequest(number, { ref: "more" });
+      const { writes, output } = await well(event);
+      expect(writes).toEqual([`POST /repos/acme/series/issues/${number}/comments`]);
+      expect(output).not.toMatch(/Access|Measure|Seal|Report/);
+      const [comment] = await scene.github.person<{ body: string }[]>(
+        "GET",
+        `/issues/${number}/comments`,
+      );
+      expect(comment!.body).toContain("oQ6e");
+      expect((await well(event)).writes).toEqual([]);
+    },
+  );
+
+  test(
+    "half-finished: a new run is started, goes on, and makes the tier of a lost job",
+    slow,
+    async () => {
+      // Planned by fixed rules, so that nothing has to be measured within the time.
+      const half = hybrid
+        .replace("name: hybrid", "name: half\n    namespace: direct\n    policy: oq")
+        .replace("    floors: none\n", "");
+      const runs = /GET .*\/workflows\/oqe\.yml\/runs/;
+      const dispatch = /POST .*\/workflows\/oqe\.yml\/dispatches/;
+      scene.github.refuse(runs, { status: 200, body: { total_count: 0, workflow_runs: [] } });
+      scene.github.refuse(dispatch, { status: 204, body: null });
+      await scene.write("series.yml", seriesFile(`${half}    time-limit: 1s\n`));
+      const stopped = await well(events.schedule());
+      expect(stopped.writes.filter((write) => dispatch.test(write))).toHaveLength(1);
+      const made = ["direct/hybrid-oQ6e", "direct/hybrid-oQ5.0e"];
+      for (const tier of made) {
+        expect(scene.hub.files(tier).has("oqe-receipt.json")).toBe(false);
+        expect(scene.hub.head(tier, "oqe-staging")).not.toBeNull();
+      }
+      await scene.write("series.yml", seriesFile(half));
+      const { code, output } = await scene.run(events.dispatch(), {
+        environment: { LOST: "oQ5.0e" },
+      });
+      expect(code, output).toBe(1); // a job failed
+      for (const tier of made) {
+        expect(scene.hub.files(tier).has("oqe-receipt.json"), output).toBe(true);
+        expect(scene.hub.head(tier, "oqe-staging")).toBeNull();
+      }
+      expect(output.match(/: finished by an earlier run/g)).toHaveLength(1);
+      // The bytes are those of one run on one machine.
+      const whole = await startLocalHub({ folder: `${scene.scratch}/whole` });
+      try {
+        await whole.seed("base/hybrid", smallest.nemotron_h!);
+        const tiers = ["--tiers", "oQ6e", "--target-bpw", "5.0", "--policy", "oq"];
+        const rows = [...tunedRows, "--evaluation-samples", "2", "--max-kl", "100"];
+        const undisturbed = await runCli(
+          ["publish", "base/hybrid", "--namespace", "direct", ...tiers, ...rows],
+          { HF_ENDPOINT: whole.url, HF_TOKEN: "hf_tokenOfThisTestOnly" },
+        );
+        expect(undisturbed).toMatchObject({ code: 0 });
+        for (const tier of made) expect(sumsOf(scene.hub, tier)).toEqual(sumsOf(whole, tier));
+      } finally {
+        await whole.close();
+      }
+    },
+  );
+
+  test("a measurement that does not fit into its job goes on in the next run", slow, async () => {
+    const measured = hybrid
+      .replace("name: hybrid", "name: slow\n    namespace: direct")
+      .replace("    target-bpw: 5.0\n", "")
+      .replace("tiers: oQ6e", "tiers: oQ8e");
+    const runs = /GET .*\/workflows\/oqe\.yml\/runs/;
+    const dispatch = /POST .*\/workflows\/oqe\.yml\/dispatches/;
+    scene.github.refuse(runs, { status: 200, body: { total_count: 0, workflow_runs: [] } });
+    scene.github.refuse(dispatch, { status: 204, body: null });
+    await scene.write("series.yml", seriesFile(`${measured}    time-limit: 1s\n`));
+    const stopped = await well(events.schedule());
+    expect(stopped.output).not.toContain("Tune");
+    expect(stopped.writes.filter((write) => dispatch.test(write))).toHaveLength(1);
+    await scene.write("series.yml", seriesFile(measured));
+    await well(events.dispatch());
+    expect(scene.hub.files("direct/hybrid-oQ8e").has("oqe-receipt.json")).toBe(true);
+  });
+
+  test("without a Hub token the identity of the workflow publishes", slow, async () => {
+    const made = "direct/small-oQ8e";
+    await createRepo(scene.hub, made, "hf_tokenOfThisTestOnly");
+    const keyless = small.replace("name: small", "name: keyless\n    namespace: direct");
+    await scene.write(
+      "series.yml",
+      seriesFile(keyless.replace("method", "collection: false\n    method")),
+    );
+    const run = { repository: "acme/series", ref: "refs/heads/main", workflow: "oqe.yml" };
+    const { output } = await well(events.schedule(), {
+      token: "",
+      environment: scene.hub.identityOf(run),
+    });
+    expect(scene.hub.files(made).has("oqe-receipt.json"), output).toBe(true);
+    expect(scene.hub.leakedTokens).toBe(0);
+    expect(output).not.toMatch(/hf_jwt_\w+/);
   });
 });

@@ -78,6 +78,8 @@ export interface FoldersRequest {
   readonly mostWaiting?: number;
   /** Bytes that the run needs on the disk at once. Default: those of all tiers. */
   readonly disk?: number;
+  /** Receipts of tiers that need not be made: their figures are on the cards of the others. */
+  readonly published?: readonly Receipt[] | undefined;
   /** Where tuned tiers are staged; null: on the disk only. */
   readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
   readonly timeLimit: TimeLimit;
@@ -147,7 +149,8 @@ async function fillFolders(
   const make = () => makeTargets(request, targets).catch((error) => stopParts(durable, error));
   const made = targets.length === 0 ? [] : await make();
   for (const [i, { run }] of targets.entries()) known.set(run, made[i]!);
-  const receipts = shareFigures(runs.map((run) => known.get(run)!));
+  const own = runs.map((run) => known.get(run)!);
+  const receipts = shareFigures([...own, ...(request.published ?? [])]).slice(0, own.length);
   const finished: MadeTier[] = [];
   for (const [i, receipt] of receipts.entries()) {
     finished.push(await writeCard(folders[i]!, { receipt, notes: runs[i]!.notes }, report));

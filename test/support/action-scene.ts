@@ -40,7 +40,10 @@ export class ActionScene {
         hf_readOnly: { name: "reader", role: "read" },
         hf_base: { name: "base", role: "write" },
       },
-      publishers: { [trusting]: [{ repository: "acme/series", workflow: "release.yml" }] },
+      publishers: {
+        [trusting]: [{ repository: "acme/series", workflow: "release.yml" }],
+        "direct/small-oQ8e": [{ repository: "acme/series", workflow: "oqe.yml" }],
+      },
       onRequest: ({ method, url }) => {
         if (!["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url))
           this.writes.push(`${method} ${url}`);

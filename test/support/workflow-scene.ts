@@ -71,7 +71,8 @@ export interface Told extends Run {
  * A repository `acme/series` with the files that `oqe init` writes, the local Hub, GitHub's API,
  * and act. Before act runs them, what it does not know is taken out of the shipped workflows:
  * `queue: max` of concurrency groups. And act looks for a workflow that a called one calls in the
- * caller's repository (its issue 1875), so a copy is there.
+ * caller's repository (its issue 1875), so a copy is there. The jobs Tune tell the stand-in of the
+ * checkout which tier is theirs, so that one of them can fail.
  */
 export class WorkflowScene extends ActionScene {
   #github: GitHubServer | undefined;
@@ -100,7 +101,9 @@ export class WorkflowScene extends ActionScene {
     this.#github = await GitHubServer.start();
     for (const path of shipped) {
       const text = await readFile(`${root}${path}`, "utf8");
-      const without = text.replace(/^ +queue: max\n/gm, "");
+      const without = text
+        .replace(/^ +queue: max\n/gm, "")
+        .replace(/^ {2}tune:\n/m, `  tune:\n    env:\n      TIER: \${{ matrix.tier }}\n`);
       await mkdir(`${this.action}/.github/workflows`, { recursive: true });
       await writeFile(`${this.action}/${path}`, without);
     }
