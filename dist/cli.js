@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { n as supervise, t as isWorker } from "./supervise.js";
-import { D as reasonOf, _ as OqeError, v as describeFailure } from "./memory.js";
+import { O as reasonOf, _ as OqeError, y as describeFailure } from "./memory.js";
 
 // src/cli.ts
 function outputFailure(cause) {

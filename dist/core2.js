@@ -1,3 +1,3 @@
-import { a as group, c as setFailed, d as startGroup, f as warning, i as getInput, l as setOutput, n as endGroup, o as info, p as summary, r as error, s as isDebug, t as ExitCode, u as setSecret } from "./core.js";
+import { a as getIDToken, c as info, d as setSecret, f as startGroup, i as error, l as isDebug, m as summary, n as debug, o as getInput, p as warning, r as endGroup, s as group, t as ExitCode, u as setOutput } from "./core.js";
 
-export { info, isDebug, setFailed };
+export { ExitCode, error, info, isDebug };

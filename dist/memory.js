@@ -140,7 +140,7 @@ const exitCodes = {
 };
 /** The part of a failure that an entry prints. The text of foreign errors is in `details` only. */
 function describeFailure(error, debug) {
-	const known = error instanceof OqeError ? error : wrap(error);
+	const known = asKnown(error);
 	const details = debug ? `${inspect(error)}\n` : "";
 	return {
 		message: `${known.message} [${known.code}]`,
@@ -154,8 +154,9 @@ function exitCodeOf(code) {
 	if (code === "TIME") return exitCodes.time;
 	return code === "GATE" ? exitCodes.gate : exitCodes.failure;
 }
-/** An error that no code of ours expected. */
-function wrap(error) {
+/** The error, or what an error that no code of ours expected means to people. */
+function asKnown(error) {
+	if (error instanceof OqeError) return error;
 	if (isOutOfMemory(error)) return outOfMemory("the run", error);
 	if (isSystemError(error)) {
 		const { path, syscall } = error;
@@ -388,4 +389,4 @@ const allocatorSettings = {
 */
 const heapFlags = ["--max-semi-space-size=2"];
 
-export { isOutOfMemory as C, reasonOf as D, notJson as E, codeOf as S, knownReason as T, OqeError as _, LiveLine as a, memoryHint as b, terminalVariable as c, byteSize as d, duration as f, splitSize as g, sizeUnits as h, usualMemory as i, StageProgress as l, parseSize as m, heapFlags as n, isLive as o, grouped as p, machineMemory as r, openTerminal as s, allocatorSettings as t, percentText as u, describeFailure as v, isSystemError as w, outOfMemory as x, exitCodes as y };
+export { codeOf as C, notJson as D, knownReason as E, reasonOf as O, outOfMemory as S, isSystemError as T, OqeError as _, LiveLine as a, exitCodes as b, terminalVariable as c, byteSize as d, duration as f, splitSize as g, sizeUnits as h, usualMemory as i, StageProgress as l, parseSize as m, heapFlags as n, isLive as o, grouped as p, machineMemory as r, openTerminal as s, allocatorSettings as t, percentText as u, asKnown as v, isOutOfMemory as w, memoryHint as x, describeFailure as y };

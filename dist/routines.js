@@ -434,7 +434,7 @@ const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
 * Bytes of jobs after which a worker collects. Between two jobs nothing needs to survive, but what
 * a long job refers to is not young any more. A full collection of a worker takes about 5 ms.
 */
-const [youngOfJobs, fullOfJobs] = [4 << 20, 256 << 20];
+const [youngOfJobs, fullOfJobs] = [8 << 20, 256 << 20];
 let collector;
 let [sinceYoung, sinceFull] = [0, 0];
 /** The least bytes of buffers since the last full collection. */

@@ -1,4 +1,4 @@
-import { _ as OqeError, c as terminalVariable, n as heapFlags, o as isLive, t as allocatorSettings, v as describeFailure, x as outOfMemory } from "./memory.js";
+import { S as outOfMemory, _ as OqeError, c as terminalVariable, n as heapFlags, o as isLive, t as allocatorSettings, y as describeFailure } from "./memory.js";
 import { spawn } from "node:child_process";
 
 // src/entry/supervise.ts
