@@ -181,12 +181,12 @@ describe("a plan is refused for", () => {
   });
   test("a sensitivity of another engine", async () => {
     const other = JSON.parse(await readFile(file, "utf8"));
-    other.engine.version = "0.0.1";
+    other.engine.recipe = 1;
     await writeFile(`${folder}/other.json`, JSON.stringify(other));
     await refused(
       plan("--sensitivity", `${folder}/other.json`),
       "BAD_SENSITIVITY",
-      /is of engine oqe-publisher 0\.0\.1, not/,
+      /is of engine oqe-publisher with recipe version 1, not/,
     );
   });
   test("a file that is no sensitivity, or does not exist", async () => {
