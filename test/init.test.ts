@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { installedFrom } from "../src/series-file/first-files.ts";
+import { firstFiles, installedFrom } from "../src/series-file/first-files.ts";
 import { parseSeriesFile } from "../src/series-file/series-file.ts";
 import { root } from "./action/checkout.ts";
 import { findTool } from "./action/run.ts";
@@ -25,6 +25,20 @@ afterAll(() => removeFolder(folder));
 const read = (place: string, path: string) => readFile(join(folder, place, path), "utf8");
 
 describe("oqe init", () => {
+  test("writes the workflow that docs/github.md shows, which explains each of its rights", async () => {
+    const page = await readFile(join(root, "docs/github.md"), "utf8");
+    const [, shown, explained] =
+      /<!-- caller -->\n```yaml\n([\s\S]*?)```\n<!-- \/caller -->([\s\S]*?)\n## /.exec(page) ?? [];
+    const files = await firstFiles({ repository: "<owner>/oqe-publisher", ref: "<commit>" });
+    const version = (text = "") => text.replace(/# v\d+\.\d+\.\d+$/m, "# VERSION");
+    expect(version(shown)).toBe(version(files.get(workflow)));
+    const rows = [...explained!.matchAll(/^\| `([a-z-]+: [a-z]+)` \| /gm)].map(
+      ([, right]) => right,
+    );
+    const { permissions } = parse(files.get(workflow)!).jobs.series;
+    expect(rows).toEqual(Object.entries(permissions).map(([name, right]) => `${name}: ${right}`));
+  });
+
   test("writes a series file that is read, and a workflow that is pinned", async () => {
     const { code, stdout, stderr } = await runCli(["init", `${folder}/new`, ...uses]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
