@@ -43,9 +43,13 @@ describe("oqe init", () => {
     const { code, stdout, stderr } = await runCli(["init", `${folder}/new`, ...uses]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^written +\/.*\/new\/series\.yml\nwritten +.*oqe\.yml\n\n1\. .*\n2\. /);
-    for (const step of ["gh secret set HF_TOKEN", "dry-run=true", "git tag v1.0.0"])
+    for (const step of ["gh secret set HF_TOKEN", "open a pull", "git tag v1.0.0"])
       expect(stdout).toContain(step);
-    const series = await read("new", "series.yml");
+    const written = await read("new", "series.yml");
+    expect(() => parseSeriesFile(written, "series.yml")).toThrow(
+      /^series\.yml:\d+: .*"your-name" is the example's namespace/,
+    );
+    const series = written.replace("your-name", "acme");
     expect(parseSeriesFile(series, "series.yml").models).toMatchObject([{ name: "Qwen3-1.7B" }]);
     expect(series).toMatch(
       new RegExp(
@@ -59,7 +63,7 @@ describe("oqe init", () => {
   });
 
   test("writes every line that a comment has as a key that is read, too", async () => {
-    const series = await read("new", "series.yml");
+    const series = (await read("new", "series.yml")).replace("your-name", "acme");
     const lines = series
       .split("\n")
       .map((line) => line.replace(/^( *)# (?=[- ] |[a-z-]+: )/, "$1"));
