@@ -22,12 +22,13 @@ beforeAll(async () => {
   await mkdir(scene.workspace, { recursive: true });
 });
 
-async function run(text: string, inputs: Record<string, string>) {
+async function run(text: string, inputs: Record<string, string>, variables = {}) {
   await writeFile(join(scene.workspace, "series.yml"), text);
   scene.seen = [];
   return runEntry(join(scene.folder, "action"), scene.folder, inputs, {
     ...{ HF_ENDPOINT: scene.hub.url, GITHUB_WORKSPACE: scene.workspace },
     ...{ GITHUB_EVENT_NAME: "schedule", GITHUB_REF: "refs/heads/main" },
+    ...variables,
   });
 }
 
@@ -110,5 +111,17 @@ describe("the Action with a series file", () => {
     expect(summary).toContain(what.replace(/[[\]]/g, "\\$&"));
     expect(summary).not.toContain(inputs["hub-token"] ?? secret);
     expect(scene.writes()).toEqual([]);
+  });
+
+  test("a run that the system killed has its failure in the summary, too", async () => {
+    const kill = join(scene.folder, "kill.cjs");
+    const code = 'if (process.env.OQE_ONE_PROCESS) process.kill(process.pid, "SIGKILL");';
+    await writeFile(kill, code);
+    const done = await run(series, { command: "check" }, { NODE_OPTIONS: `--require ${kill}` });
+    expect(done).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/^::error::the system k/),
+    });
+    expect(done.summary).toMatch(/^\*\*Failed\*\*: the system killed the run .*\\\[MEMORY\\\]$/m);
   });
 });
