@@ -1,3 +1,4 @@
+import { summarizeFailure } from "./entry/failure-summary.ts";
 import { isWorker, supervise } from "./entry/supervise.ts";
 import { describeFailure, type Failure } from "./ground/errors.ts";
 
@@ -10,6 +11,7 @@ if (isWorker()) {
     const debug = core.isDebug() || process.env.OQE_DEBUG !== undefined;
     const failure = describeFailure(error, debug);
     core.error(textOf(failure), placeOf(failure));
+    await summarizeFailure(failure);
     process.exitCode = core.ExitCode.Failure;
     if (failure.details !== "") core.info(failure.details);
   }
@@ -17,7 +19,10 @@ if (isWorker()) {
   // A command of the runner is one line.
   const escaped = (text: string) =>
     text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
-  supervise((failure) => process.stdout.write(`::error::${escaped(textOf(failure))}\n`));
+  supervise((failure) => {
+    process.stdout.write(`::error::${escaped(textOf(failure))}\n`);
+    void summarizeFailure(failure); // the process ends when this is done
+  });
 }
 
 /** Where GitHub shows the error: at the line of a series file that its message begins with. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { installedFrom } from "../src/series-file/first-files.ts";
+import { firstFiles, installedFrom } from "../src/series-file/first-files.ts";
 import { parseSeriesFile } from "../src/series-file/series-file.ts";
 import { root } from "./action/checkout.ts";
 import { findTool } from "./action/run.ts";
@@ -25,13 +25,31 @@ afterAll(() => removeFolder(folder));
 const read = (place: string, path: string) => readFile(join(folder, place, path), "utf8");
 
 describe("oqe init", () => {
+  test("writes the workflow that docs/github.md shows, which explains each of its rights", async () => {
+    const page = await readFile(join(root, "docs/github.md"), "utf8");
+    const [, shown, explained] =
+      /<!-- caller -->\n```yaml\n([\s\S]*?)```\n<!-- \/caller -->([\s\S]*?)\n## /.exec(page) ?? [];
+    const files = await firstFiles({ repository: "<owner>/oqe-publisher", ref: "<commit>" });
+    const version = (text = "") => text.replace(/# v\d+\.\d+\.\d+$/m, "# VERSION");
+    expect(version(shown)).toBe(version(files.get(workflow)));
+    const rows = [...explained!.matchAll(/^\| `([a-z-]+: [a-z]+)` \| /gm)].map(
+      ([, right]) => right,
+    );
+    const { permissions } = parse(files.get(workflow)!).jobs.series;
+    expect(rows).toEqual(Object.entries(permissions).map(([name, right]) => `${name}: ${right}`));
+  });
+
   test("writes a series file that is read, and a workflow that is pinned", async () => {
     const { code, stdout, stderr } = await runCli(["init", `${folder}/new`, ...uses]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^written +\/.*\/new\/series\.yml\nwritten +.*oqe\.yml\n\n1\. .*\n2\. /);
-    for (const step of ["gh secret set HF_TOKEN", "dry-run=true", "git tag v1.0.0"])
+    for (const step of ["gh secret set HF_TOKEN", "open a pull", "git tag v1.0.0"])
       expect(stdout).toContain(step);
-    const series = await read("new", "series.yml");
+    const written = await read("new", "series.yml");
+    expect(() => parseSeriesFile(written, "series.yml")).toThrow(
+      /^series\.yml:\d+: .*"your-name" is the example's namespace/,
+    );
+    const series = written.replace("your-name", "acme");
     expect(parseSeriesFile(series, "series.yml").models).toMatchObject([{ name: "Qwen3-1.7B" }]);
     expect(series).toMatch(
       new RegExp(
@@ -45,7 +63,7 @@ describe("oqe init", () => {
   });
 
   test("writes every line that a comment has as a key that is read, too", async () => {
-    const series = await read("new", "series.yml");
+    const series = (await read("new", "series.yml")).replace("your-name", "acme");
     const lines = series
       .split("\n")
       .map((line) => line.replace(/^( *)# (?=[- ] |[a-z-]+: )/, "$1"));

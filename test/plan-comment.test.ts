@@ -1,3 +1,5 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkSeries } from "../src/upkeep/check.ts";
 import { GitHubServer, tokens } from "./support/github-server.ts";
@@ -7,6 +9,7 @@ const scene = upkeepScene();
 let github: GitHubServer;
 let number: number;
 let head: string;
+let cards: { readonly number: number; readonly head: string };
 
 const series = (tiers: string) => `
 models:
@@ -28,17 +31,26 @@ beforeAll(async () => {
   });
   number = pull.number;
   head = pull.head.sha;
+  await github.person("POST", "/git/refs", { ref: "refs/heads/notes", sha: main });
+  await github.personCommits("notes", "cards/tiny/oQ8e.md", "a card");
+  const second = await github.person<typeof pull>("POST", "/pulls", {
+    ...{ title: "Notes", head: "notes", base: "main" },
+  });
+  cards = { number: second.number, head: second.head.sha };
 });
 afterAll(() => github.close());
 
 /** The command on the pull request. */
-async function check(text: string, fork = false) {
+async function check(text: string, fork = false, pull = { number, head }) {
   const repo = { full_name: fork ? "someone/series" : github.repository };
   const event = {
     name: "pull_request",
     payload: {
-      number,
-      pull_request: { head: { sha: head, repo }, base: { repo: { full_name: github.repository } } },
+      number: pull.number,
+      pull_request: {
+        head: { sha: pull.head, repo },
+        base: { repo: { full_name: github.repository } },
+      },
     },
   };
   const server = { GITHUB_API_URL: github.url, GITHUB_REPOSITORY: github.repository };
@@ -47,7 +59,10 @@ async function check(text: string, fork = false) {
   const { outputs, failure, summary } = await checkSeries(request);
   expect(outputs).toEqual({ mode: "comment", models: "[]", cards: "[]", "push-cards": "[]" });
   expect(scene.writes()).toEqual([]);
-  const comments = await github.person<{ body: string }[]>("GET", `/issues/${number}/comments`);
+  const comments = await github.person<{ body: string }[]>(
+    "GET",
+    `/issues/${pull.number}/comments`,
+  );
   return { failure, summary, writes: github.writes, bodies: comments.map(({ body }) => body) };
 }
 
@@ -93,8 +108,56 @@ describe("a pull request that changes the series file", () => {
     expect(failure).toMatchObject({ message: expect.stringMatching(/^series\.yml:9 \(gone\): /) });
     expect(bodies[0]).toMatch(/\| gone \| {2}\| {2}\| {2}\| \*\*failed\*\* \|/);
   });
+});
 
-  test("of a fork has the plan in the summary only", async () => {
+describe("a pull request that changes cards alone", () => {
+  const path = () => join(scene.workspace, "cards/tiny/oQ8e.md");
+  const edit = async (from: string, to: string) => {
+    const text = await readFile(path(), "utf8");
+    expect(text).toContain(from);
+    await writeFile(path(), text.replace(from, to));
+  };
+
+  test("gets one comment that says what merging does, and the second run writes nothing", async () => {
+    await scene.mergeCards("tiny", ["acme/tiny-oQ8e"]);
+    await edit("<!-- oqe:notes -->\n", "<!-- oqe:notes -->\nOurs.\n");
+    const first = await check(series("oQ8e"), false, cards);
+    expect(first).toMatchObject({
+      failure: null,
+      writes: [expect.stringMatching(/^POST .*comments$/)],
+    });
+    const line = "- **tiny**: `cards/tiny/oQ8e.md`: the notes between the markers are sent";
+    expect(first.bodies).toEqual([
+      expect.stringMatching(/\n## What merging these cards does\n\n[^\n]+\n/),
+    ]);
+    expect(first.bodies[0]).toContain(`${line}\n`);
+    expect(first.bodies[0]).not.toContain("would make"); // the models were not looked at
+    expect(first.summary).toContain(line);
+    expect(await check(series("oQ8e"), false, cards)).toMatchObject({ failure: null, writes: [] });
+  });
+
+  test("says that edits outside the markers are undone", async () => {
+    await edit("\n# tiny-oQ8e", "\n# Another title");
+    const { failure, bodies } = await check(series("oQ8e"), false, cards);
+    expect(failure).toBeNull();
+    expect(bodies[0]).toMatch(/the rest differs from the card that the receipt gives, and is re/);
+  });
+
+  test("fails with the difference if the markers are broken", async () => {
+    await edit("<!-- /oqe:notes -->", "");
+    const { failure, bodies, summary } = await check(series("oQ8e"), false, cards);
+    expect(failure).toMatchObject({
+      code: "BAD_INPUT",
+      message: expect.stringMatching(
+        /cards\/tiny\/oQ8e\.md is not overwritten, because its markers .* are broken.*\n[\s\S]*^\+# tiny-oQ8e$/m,
+      ),
+    });
+    for (const text of [bodies[0], summary]) expect(text).toMatch(/\*\*tiny\*\*: failed: cards\//);
+  });
+});
+
+describe("a pull request of a fork", () => {
+  test("has the plan in the summary only", async () => {
     github.permissions["pull-requests"] = "read";
     const { writes, summary } = await check(series("oQ8e,oQ5e"), true);
     expect({ writes, summary }).toEqual({ writes: [], summary: expect.stringContaining("oQ5e") });

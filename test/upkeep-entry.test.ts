@@ -100,11 +100,15 @@ describe("the Action with a series file", () => {
       { command: "access", "hub-token": "hf_reader" },
       /^::error file=series\.yml,line=2::series\.yml:2 \(tiny\): the token of reader may read but not write/m,
     ],
-  ])("%s is one annotation", async (_, text, inputs, message) => {
-    const { code, output } = await run(text, inputs);
+  ])("%s is one annotation, and is in the summary", async (_, text, inputs, message) => {
+    const { code, output, summary } = await run(text, inputs);
     expect({ code, output }).toEqual({ code: 1, output: expect.stringMatching(message) });
     expect(output.match(/^::error/gm)).toHaveLength(1);
     expect(output).not.toMatch(/^\s+at /m);
+    const [, what = ""] = /^::error.*?::.*? (\[[A-Z_]+\])%0A/m.exec(output) ?? [];
+    expect(summary).toMatch(/^\*\*Failed\*\*: .+\n\n.+\n$/m);
+    expect(summary).toContain(what.replace(/[[\]]/g, "\\$&"));
+    expect(summary).not.toContain(inputs["hub-token"] ?? secret);
     expect(scene.writes()).toEqual([]);
   });
 });

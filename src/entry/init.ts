@@ -57,7 +57,6 @@ export const nextSteps = `1. In series.yml, set base-model and namespace.
 2. Save a Hub token with write access to the namespace as the secret HF_TOKEN:
      gh secret set HF_TOKEN          (https://huggingface.co/settings/tokens makes one)
    Settings → Actions → General: allow GitHub Actions to create pull requests.
-3. Push, look at the plan, then release:
-     git add . && git commit -m "oQe series" && git push
-     gh workflow run oqe.yml -f dry-run=true
+3. Push to the default branch: that publishes. To see the plan first, push a branch and open a pull
+   request: a comment shows it. Then release:
      git tag v1.0.0 && git push origin v1.0.0`;

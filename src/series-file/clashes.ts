@@ -22,6 +22,7 @@ export function refuseClashes(models: readonly SeriesModel[], { lineOf, refuse }
     const { baseModel, namespace, tiers } = inputsOf(model, (key, error) => refuse(i, key, error));
     const id = baseModel.kind === "hub" ? baseModel.id : "";
     const [, base = ""] = id.split("/");
+    if (namespace === exampleNamespace) refuse(i, "namespace", unnamed());
     if (tiers.length > mostJobs) refuse(i, "tiers", tooMany(tiers.length));
     const repositories = tiers.map(({ name }) => nameRepository(base, name, namespace));
     const unusable = repositories.find((one) => one instanceof OqeError);
@@ -82,6 +83,17 @@ function inputsOf(model: SeriesModel, refuse: (key: string, error: OqeError) => 
     const own = error.message.slice(start.length);
     return refuse(key, new OqeError("BAD_INPUT", own, error.hint, error));
   }
+}
+
+/** The namespace of the series file that `oqe init` writes. */
+const exampleNamespace = "your-name";
+
+function unnamed(): OqeError {
+  return new OqeError(
+    "BAD_INPUT",
+    `"${exampleNamespace}" is the example's namespace`,
+    "Set your user or organization on the Hub, and base-model too.",
+  );
 }
 
 function nameRepository(base: string, tier: string, namespace: string): string | OqeError {

@@ -13,8 +13,11 @@ export interface Agenda {
   readonly task: "make" | "release" | "comment" | "none";
   /** The models to look at. */
   readonly models: readonly SeriesModel[];
-  /** Names of the models whose merged cards are to be sent to the Hub. */
-  readonly pushCards: readonly string[];
+  /**
+   * Names of the models whose cards changed. Merged ones are to be sent to the Hub, those of a pull
+   * request to be checked.
+   */
+  readonly changedCards: readonly string[];
 }
 
 /**
@@ -26,7 +29,7 @@ export function agendaOf(
   { file, paths }: { readonly file: SeriesFile; readonly paths: readonly string[] | null },
   report: Pick<Report, "info" | "warn">,
 ): Agenda {
-  const all = { models: file.models, pushCards: [] };
+  const all = { models: file.models, changedCards: [] };
   const changes = paths === null || paths.includes(file.name);
   switch (event.kind) {
     case "tag":
@@ -35,24 +38,27 @@ export function agendaOf(
     case "schedule":
       return { task: "make", ...all };
     case "workflow_dispatch":
-      return { task: "make", models: chosen(file, event.inputs.series ?? ""), pushCards: [] };
+      return { task: "make", models: chosen(file, event.inputs.series ?? ""), changedCards: [] };
     case "repository_dispatch":
-      return { task: "make", models: ofBase(file, event.repository, report), pushCards: [] };
+      return { task: "make", models: ofBase(file, event.repository, report), changedCards: [] };
     case "push": {
       if (!event.isDefaultBranch) return nothing;
-      const pushCards = cardsIn(paths, file, report);
-      if (changes) return { task: "make", models: file.models, pushCards };
-      return { ...nothing, pushCards };
+      const changedCards = cardsIn(paths, file, report);
+      if (changes) return { task: "make", models: file.models, changedCards };
+      return { ...nothing, changedCards };
     }
-    case "pull_request":
-      return changes ? { task: "comment", ...all } : nothing;
+    case "pull_request": {
+      const changedCards = cardsIn(paths, file, report);
+      if (changes) return { task: "comment", models: file.models, changedCards };
+      return changedCards.length > 0 ? { ...nothing, task: "comment", changedCards } : nothing;
+    }
     case "other":
       report.info(`nothing is done for the event ${event.name}`);
       return nothing;
   }
 }
 
-const nothing: Agenda = { task: "none", models: [], pushCards: [] };
+const nothing: Agenda = { task: "none", models: [], changedCards: [] };
 
 function movedTag(tag: string): OqeError {
   return new OqeError(

@@ -6,6 +6,7 @@ import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import type { SeriesLook } from "../series/look.ts";
 import { type Agenda, agendaOf } from "./agenda.ts";
+import { checkCards } from "./check-cards.ts";
 import { type Checked, checkModels } from "./check-models.ts";
 import { stateTable } from "./check-tables.ts";
 import { commentPlan } from "./plan-comment.ts";
@@ -30,10 +31,12 @@ export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult>
   const unattended = isUnattended(environment);
   const earlier = await earlierRuns(checked, unattended, request);
   const outputs = outputsOf(agenda, checked, { isUnattended: unattended, earlier });
+  const cards = agenda.task === "comment" ? await checkCards(agenda.changedCards, request) : null;
   if (event.kind === "pull_request" && agenda.task === "comment")
-    await commentPlan(event, { file: file.name, checked }, request);
-  const summary = `## Check of ${code(file.name)}\n\n${stateTable(checked) || nothing}`;
-  return { outputs, summary, failure: failureOf(agenda, checked) };
+    await commentPlan(event, { file, checked, cards: cards?.summary ?? "" }, request);
+  const found = [stateTable(checked), cards?.summary ?? ""].filter((text) => text !== "");
+  const summary = `## Check of ${code(file.name)}\n\n${found.join("\n") || nothing}`;
+  return { outputs, summary, failure: failureOf(agenda, checked) ?? cards?.failure ?? null };
 }
 
 const nothing = "This event asks for nothing.\n";
@@ -74,7 +77,7 @@ interface Circumstances {
 }
 
 function outputsOf(
-  { task, pushCards }: Agenda,
+  { task, changedCards }: Agenda,
   checked: readonly Checked[],
   { isUnattended, earlier }: Circumstances,
 ) {
@@ -91,6 +94,7 @@ function outputsOf(
     return [{ name, runner, timeout, environment, pending, ...others }];
   });
   const cards = checked.filter(needsCards).map(({ model }) => model.name);
+  const pushCards = task === "comment" ? [] : changedCards;
   const lists = { models, cards: makes ? cards : [], pushCards };
   return {
     mode: modeOf(task, lists),

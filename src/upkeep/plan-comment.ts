@@ -2,6 +2,7 @@ import { code } from "../card/markdown.ts";
 import { upsertComment } from "../github/comment.ts";
 import type { GitHubEvent } from "../github/event.ts";
 import { marker } from "../github/sealed-text.ts";
+import type { SeriesFile } from "../series-file/series-types.ts";
 import type { Checked } from "./check-models.ts";
 import { planTable } from "./check-tables.ts";
 import { openRepository } from "./report.ts";
@@ -9,13 +10,21 @@ import type { UpkeepRequest } from "./upkeep-types.ts";
 
 type PullRequest = Extract<GitHubEvent, { readonly kind: "pull_request" }>;
 
+interface Plan {
+  readonly file: SeriesFile;
+  /** Empty if the pull request leaves the series file as it is. */
+  readonly checked: readonly Checked[];
+  /** What was found about changed cards, in Markdown; empty if none changed. */
+  readonly cards: string;
+}
+
 /**
  * Makes or updates the one comment on a pull request that says what merging it would make. A token
  * of a fork's pull request can only read: there the job summary has to do.
  */
 export async function commentPlan(
   { number, isFork }: PullRequest,
-  { file, checked }: { readonly file: string; readonly checked: readonly Checked[] },
+  { file: { name }, checked, cards }: Plan,
   request: UpkeepRequest,
 ): Promise<void> {
   if (isFork) {
@@ -23,8 +32,9 @@ export async function commentPlan(
     return;
   }
   const github = await openRepository(request);
-  const body = planText(file, checked);
-  const { outcome, url } = await upsertComment(github, number, marker("plan", file), body);
+  const parts = [checked.length === 0 ? "" : planText(name, checked), cards];
+  const body = parts.filter((part) => part !== "").join("\n");
+  const { outcome, url } = await upsertComment(github, number, marker("plan", name), body);
   request.report.info(`the comment with the plan: ${outcome}, ${url}`);
 }
 

@@ -26,10 +26,14 @@ const tierOf = (name: string, tier: string, repository = `acme/Nano-${tier}`) =>
 const models: readonly ReleasedModel[] = [
   { name: "nano", tiers: [tierOf("nano", "oQ8e"), tierOf("nano", "oQ4e")] },
 ];
-const notesOf = (shown: readonly ReleasedModel[], unchangedSince: string | null = null) =>
+const notesOf = (
+  shown: readonly ReleasedModel[],
+  unchangedSince: string | null = null,
+  signer: string | null = "maker/oqe-publisher",
+) =>
   releaseNotes({
     ...{ models: shown, mark: { weights: sha256(listWeights(shown)) } },
-    ...{ repository: "acme/series", unchangedSince },
+    ...{ repository: "acme/series", signer, unchangedSince },
   });
 
 describe("a release", () => {
@@ -66,6 +70,15 @@ describe("a release", () => {
     expect(readMark(notes)).toEqual({ weights: sha256(listWeights(models)) });
     for (const other of ["", "Our notes", "<!-- oqe:release {} -->", "<!-- oqe:release {x} -->"])
       expect(readMark(other)).toBeNull();
+  });
+
+  test("has the command that checks an attestation, with the repository that signs", () => {
+    const verify = "\n```sh\ngh attestation verify <file> --repo acme/series";
+    expect(notesOf(models)).toContain(`${verify} --signer-repo maker/oqe-publisher\n\`\`\`\n`);
+    expect(notesOf(models, null, "acme/series")).toContain(`${verify}\n\`\`\`\n`);
+    const unknown = notesOf(models, null, null);
+    expect(unknown).toContain(`${verify} --signer-repo <owner>/oqe-publisher\n\`\`\`\n\n`);
+    expect(unknown).toContain("`<owner>` is the one that the line `uses:` of the workflow names.");
   });
 
   test("shows names of others as text", () => {

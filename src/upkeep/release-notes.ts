@@ -104,12 +104,15 @@ export interface NotesRequest {
   readonly mark: ReleaseMark;
   /** `owner/name` of the repository that releases. */
   readonly repository: string;
+  /** `owner/name` of the reusable workflow, which signs; null: not known. */
+  readonly signer: string | null;
   /** Tag of the last release if its weights are the same; null: they differ, or it is the first. */
   readonly unchangedSince: string | null;
 }
 
 /** Notes of a release, in Markdown. */
-export function releaseNotes({ models, mark, repository, unchangedSince }: NotesRequest): string {
+export function releaseNotes(request: NotesRequest): string {
+  const { models, mark, unchangedSince } = request;
   const news =
     unchangedSince === null
       ? []
@@ -121,13 +124,23 @@ export function releaseNotes({ models, mark, repository, unchangedSince }: Notes
     "Attached: the receipt and the pictures of every tier, and `SHA256SUMS` of all weights. " +
       "On public repositories GitHub attests receipts and weights:",
     "",
-    "```sh",
-    `gh attestation verify <file> --repo ${repository}`,
-    "```",
+    ...verifyLines(request),
     "",
     `<!-- oqe:release ${commentJson(mark)} -->`,
     "",
   ].join("\n");
+}
+
+/**
+ * The command that checks an attestation. GitHub names the called workflow as its signer, so `gh`
+ * refuses it unless it is told that workflow's repository.
+ */
+function verifyLines({ repository, signer }: NotesRequest): readonly string[] {
+  const told = signer ?? "<owner>/oqe-publisher";
+  const option = signer === repository ? "" : ` --signer-repo ${told}`;
+  const command = `gh attestation verify <file> --repo ${repository}${option}`;
+  const where = "`<owner>` is the one that the line `uses:` of the workflow names.";
+  return ["```sh", command, "```", ...(signer === null ? ["", where] : [])];
 }
 
 /** The mark in the notes of a release; null if it is not ours. */

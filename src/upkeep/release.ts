@@ -21,6 +21,7 @@ import {
   releaseNotes,
 } from "./release-notes.ts";
 import { openRepository, resultsFolder } from "./report.ts";
+import { signerOf } from "./signer.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
 /** Folder of the attached files, below the work folder. The workflow attests some of them. */
@@ -54,6 +55,7 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
     ...{ tag, title: tag, assets: files.map(assetOf) },
     body: releaseNotes({
       ...{ models, mark: { weights }, repository: github.repository },
+      signer: await signerOf(github.repository, environment),
       unchangedSince: last?.weights === weights ? last.tag : null,
     }),
   });

@@ -70,7 +70,8 @@ export async function githubTexts(): Promise<readonly GitHubText[]> {
   });
   const { fresh, moved } = await cardBodies();
   const { plan, nothing, states } = planBodies(hostileMessage);
-  const notes = { models, mark: { weights: sha256("w") }, repository: "acme/series" };
+  const places = { repository: "acme/series", signer: "maker/oqe-publisher" };
+  const notes = { models, mark: { weights: sha256("w") }, ...places };
   return [
     { name: "summary", place: "summary", markdown: await summary({}), tables: 4 },
     {
