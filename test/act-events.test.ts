@@ -218,7 +218,8 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
       const { code, output } = await scene.run(events.dispatch(), {
         environment: { LOST: "oQ5.0e" },
       });
-      expect(code, output).toBe(1); // a job failed
+      // GitHub takes this run for one that went well: act does not know a job's continue-on-error.
+      expect(code, output).toBe(1);
       for (const tier of made) {
         expect(scene.hub.files(tier).has("oqe-receipt.json"), output).toBe(true);
         expect(scene.hub.head(tier, "oqe-staging")).toBeNull();

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { engine } from "../src/ground/engine.ts";
 import type { InputName } from "../src/inputs/input-table.ts";
 import { checkSeries } from "../src/upkeep/check.ts";
+import { GitHubServer, tokens } from "./support/github-server.ts";
 import { type EventFile, schedule, upkeepScene } from "./support/upkeep-scene.ts";
 
 const scene = upkeepScene();
@@ -157,6 +158,24 @@ describe("a scheduled check", () => {
     expect(await check(tiny)).toMatchObject({ mode: "cards", models: [], cards: ["tiny"] });
     await scene.mergeCards("tiny", repositories);
     expect(await check(tiny)).toMatchObject(nothing);
+  });
+
+  test("gives the run that left a sensitivity as a text, as inputs of a workflow are", async () => {
+    const github = await GitHubServer.start();
+    try {
+      const name = "oqe-sensitivity-tiny";
+      const workflow_run = { id: 17, repository_id: 1, head_repository_id: 1 };
+      const artifact = { name, expired: false, created_at: "2026-11-01T00:00:00Z", workflow_run };
+      const body = { total_count: 1, artifacts: [artifact] };
+      github.refuse(/^GET .*\/actions\/artifacts\?/, { status: 200, body });
+      const more = tiny.replace("[oQ8e, oQ4e]", "[oQ8e, oQ5e]");
+      const given = { "github-token": tokens.job };
+      const request = await scene.request(more, schedule, given, { GITHUB_API_URL: github.url });
+      const { outputs } = await checkSeries(request);
+      expect(JSON.parse(outputs.models!)).toMatchObject([{ name: "tiny", earlier: "17" }]);
+    } finally {
+      await github.close();
+    }
   });
 
   test("finds a tier that an earlier run left on its staging branch", async () => {

@@ -46,7 +46,8 @@ export function describeAction(environment: Environment): string | null {
 
 /**
  * Whether nobody watches the run: a schedule or a webhook started it, or it goes on with such a run
- * that stopped at its time limit. What goes on at a tag was begun by a person.
+ * that stopped at its time limit. series.yml lets its own token start the latter, so that a bot is
+ * their actor also where a person's token is given. What goes on at a tag was begun by a person.
  */
 export function isUnattended({ GITHUB_EVENT_NAME, GITHUB_ACTOR, GITHUB_REF }: Environment) {
   if (GITHUB_EVENT_NAME !== "workflow_dispatch")

@@ -31,6 +31,8 @@ export interface InputRow extends InputKind<unknown> {
   readonly doc: string;
   /** The same for `oqe verify`, where it means something else. */
   readonly verifyDoc?: string;
+  /** The same as a key of the series file. */
+  readonly seriesDoc?: string;
 }
 
 /** Commands that make tiers take the same inputs, so that a call can be repeated with another. */

@@ -284,5 +284,9 @@ export const runInputs = [
     doc:
       "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept " +
       "in the work folder and on the staging branches, and the next run goes on. Empty means none",
+    seriesDoc:
+      "Time after which a job stops behind a block, such as `5h30m`. What is finished is kept on " +
+      "the staging branches, and the next run goes on. Empty means, for the jobs of the reusable " +
+      "workflow, 20 minutes less than `timeout-minutes`, but at least half of it",
   },
 ] as const satisfies readonly InputRow[];

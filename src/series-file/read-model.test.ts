@@ -48,6 +48,28 @@ describe("the inputs of a model", () => {
     expect(() => read({ method: "tuned", "calibration-samples": "128" })).not.toThrow();
   });
 
+  test.each([
+    ["350", "measure", 330],
+    ["350", "tune", 330],
+    ["350", "Seal", 330],
+    ["25", "seal", 13],
+    ["1", "seal", 1],
+    ["350", "publish", null],
+    ["350", "", null],
+  ])("of %s timeout-minutes give %s this time limit, in minutes: %s", (timeout, command, limit) => {
+    const lines = example.replace("name: nano", `name: nano\n    timeout-minutes: ${timeout}`);
+    const given: Partial<Record<InputName, string>> = { command };
+    const limitOf = (text: string) => {
+      const [model] = parse(text).models;
+      return parseInputs(
+        readModel(model!, (name) => given[name] ?? ""),
+        {},
+      ).timeLimit;
+    };
+    expect(limitOf(lines)).toBe(limit === null ? null : 60 * limit);
+    expect(limitOf(lines.replace("name: nano", "name: nano\n    time-limit: 45s"))).toBe(45);
+  });
+
   test("of an unknown model are refused with the known names", () => {
     const file = parse(example);
     expect(findModel(file, "nano").name).toBe("nano");

@@ -124,7 +124,7 @@ export const seriesKeys: readonly SeriesKey[] = [
 ];
 
 function inputKey(row: SeriesRow): SeriesKey {
-  const { name, default: usual, doc, form, schema } = row;
+  const { name, default: usual, form, schema } = row;
   const scalar = schema.type === "string" ? { type: ["string", "number"] } : schema;
   const forms = {
     list: [scalar, { type: "array", items: { type: ["string", "number"] } }],
@@ -132,7 +132,7 @@ function inputKey(row: SeriesRow): SeriesKey {
   };
   return {
     name,
-    doc,
+    doc: row.seriesDoc ?? row.doc,
     default: usual,
     schema: form === undefined ? scalar : { anyOf: forms[form] },
     read: (value) => readInput(row, value),

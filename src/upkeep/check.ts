@@ -89,7 +89,9 @@ function outputsOf(
     if (!makes || !isNeeded) return [];
     const { name, runner, timeoutMinutes: timeout, environment } = model;
     const run = earlier.get(name);
-    return [{ name, runner, timeout, environment, pending, ...(run && { earlier: run }) }];
+    // An input of type string takes it.
+    const others = run === undefined ? {} : { earlier: String(run) };
+    return [{ name, runner, timeout, environment, pending, ...others }];
   });
   const cards = checked.filter(needsCards).map(({ model }) => model.name);
   const pushCards = task === "comment" ? [] : changedCards;

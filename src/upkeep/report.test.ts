@@ -135,6 +135,22 @@ describe("report", () => {
     expect(await issues("open")).toEqual([]);
   });
 
+  test("if no new run can be started, the issues of the others are written first", {
+    timeout: 60_000,
+  }, async () => {
+    started(0);
+    const answer = { message: "Workflow does not have 'workflow_dispatch' trigger" };
+    github.refuse(new RegExp(`^${dispatch}$`), { status: 422, body: answer });
+    const { writes, summary, failure } = await report(
+      ["nano", "mini"],
+      [result("nano", { complete: false }), result("mini", { failure: failed })],
+    );
+    expect(writes).toEqual(["POST /repos/acme/series/issues", dispatch]);
+    expect((await issues("open"))[0]!.title).toBe("oQe series mini was not published");
+    expect(summary).toContain("- nano: stopped, no new run goes on");
+    expect(failure).toMatchObject({ message: expect.stringContaining("workflow_dispatch") });
+  });
+
   test("after 20 runs of a commit it does not, and an issue says so", {
     timeout: 60_000,
   }, async () => {

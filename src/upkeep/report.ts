@@ -13,9 +13,9 @@ const label = "oqe";
 export const resultsFolder = "results";
 
 /**
- * One issue per model: opened or updated if the run failed for it, closed if it went well. Starts
- * the workflow again for models that stopped at their time limit. `asked.models` are those that had
- * to be made; without them the check failed, and one issue says so.
+ * One issue per model: opened or updated if the run failed for it, closed if it went well. Then the
+ * workflow is started again for models that stopped at their time limit. `asked.models` are those
+ * that had to be made; without them the check failed, and one issue says so.
  */
 export async function reportResults(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, file, environment, report } = request;
@@ -24,16 +24,22 @@ export async function reportResults(request: UpkeepRequest): Promise<UpkeepResul
   const models = file.models.map(({ name }) => name);
   const verdicts = verdictsOf({ models, expected: asked.models, results });
   const github = await openRepository(request);
-  const stopped = verdicts.filter(({ state }) => state === "stopped");
-  const started = stopped.length > 0 && (await goOn(github, environment));
-  const settled = started ? verdicts : verdicts.map(exhausted);
   const place = placeOf(environment);
   const open = await openMarks(github);
   const lines: string[] = [];
-  for (const topic of [checkTopic(asked.models !== null), ...settled.map(topicOf)])
-    lines.push(await settleTopic(github, topic, { open, place }));
+  const settle = async (topics: readonly Topic[]) => {
+    for (const topic of topics) lines.push(await settleTopic(github, topic, { open, place }));
+  };
+  const stopped = verdicts.filter(({ state }) => state === "stopped");
+  const others = verdicts.filter(({ state }) => state !== "stopped");
+  await settle([checkTopic(asked.models !== null), ...others.map(topicOf)]);
+  // Last: if no run can be started, the issues of the others are written all the same.
+  const { started, failure } =
+    stopped.length === 0 ? nothingStopped : await goOn(github, environment);
+  if (failure === null) await settle((started ? stopped : stopped.map(exhausted)).map(topicOf));
+  else lines.push(...stopped.map(({ name }) => `${inline(name)}: stopped, no new run goes on`));
   const summary = lines.map((line) => `- ${line}\n`).join("");
-  return { outputs: {}, summary, failure: null };
+  return { outputs: {}, summary, failure };
 }
 
 type Environment = UpkeepRequest["environment"];
@@ -48,12 +54,25 @@ export function openRepository({ asked, environment, report }: UpkeepRequest): P
   });
 }
 
-function goOn(github: GitHub, environment: Environment): Promise<boolean> {
-  return startAgain(github, {
-    workflow: workflowFile(environment.GITHUB_WORKFLOW_REF),
-    ref: environment.GITHUB_REF ?? "",
-    commit: environment.GITHUB_SHA ?? "",
-  });
+interface GoneOn {
+  /** False: so many runs were started that no further one is. */
+  readonly started: boolean;
+  /** Why it could not be asked for; null if it could. */
+  readonly failure: unknown;
+}
+const nothingStopped: GoneOn = { started: false, failure: null };
+
+async function goOn(github: GitHub, environment: Environment): Promise<GoneOn> {
+  try {
+    const started = await startAgain(github, {
+      workflow: workflowFile(environment.GITHUB_WORKFLOW_REF),
+      ref: environment.GITHUB_REF ?? "",
+      commit: environment.GITHUB_SHA ?? "",
+    });
+    return { started, failure: null };
+  } catch (failure) {
+    return { started: false, failure };
+  }
 }
 
 /** A model that stopped, and for which no further run was started. */
