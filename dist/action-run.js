@@ -1,7 +1,8 @@
 import { o as __toESM, r as __commonJSMin } from "./undici.js";
 import { a as getIDToken, d as setSecret, m as summary, o as getInput, p as warning, u as setOutput } from "./core.js";
-import { $ as require_dist, $t as printable, A as changeTable, At as quote, B as sha256Of, Bt as pipe, C as checkRights, Ct as total, D as receiptFile, Dt as object, E as tierName, Et as list, F as readNotes, Ft as minValue, G as renderCard, Gt as upkeepCommands, H as writeSums, Ht as regex$2, I as draftDigestOf, It as nullable, J as runWords, Jt as didYouMean, K as renderSummary, Kt as toggle, L as draftOf, Lt as number, M as parseReceipt, Mt as boolean, N as decorate, Nt as integer, O as stagingBranch, Ot as oneOf, P as findEdits, Pt as maxLength, Q as isBroken, Qt as pathFault, R as recipeOf, Rt as object$2, S as checkNames, St as sum, T as checkTierName, Tt as line, U as cardPath, Ut as string, V as sumsPath, Vt as record, W as readText, Wt as unknown, X as picturePaths, Xt as checkRevision, Y as drawPictures, Yt as actionsReport, Z as cutCard, Zt as isRepositoryId, _ as findPublished, _t as unusedInputs, a as publishModel, at as code, b as refuseForeignWork, bt as limitsOf, c as foreseeSeries, ct as link$1, d as draftTiers, dt as bitsPerWeight, et as inRepository, f as makePlan, ft as gigabytes, g as requireWeights, gt as parsePlaces, h as requireBudgets, ht as parseInputs, i as stagesOf, it as share, j as gateFailures, jt as readJson, k as compareWithPublished, kt as parse, l as secondsOf, lt as prose, m as planDrafts, mt as table, nt as readFigures, o as openSources, ot as commentJson, p as openBase, pt as renderNamed, q as costsSoFar, qt as wholeNumber, r as numberStages, rt as estimate, s as sourceNames, st as inline, t as openDependencies, tt as figuresOf, u as calibrate, ut as webAddress, v as inspectAll, vt as describeFailures, w as checkWrites, wt as flag, x as findOddFile, xt as inputTable, y as findForeignWork, yt as judge$1, z as checkTagName, zt as optional } from "./commands.js";
+import { $ as require_dist, A as changeTable, At as nullable, B as sha256Of, Bt as toggle, C as checkRights, Ct as parse, D as receiptFile, Dt as integer, E as tierName, Et as boolean, F as readNotes, Ft as record, G as renderCard, Gt as isRepositoryId, H as writeSums, Ht as didYouMean, I as draftDigestOf, It as regex$2, J as runWords, K as renderSummary, Kt as pathFault, L as draftOf, Lt as string, M as parseReceipt, Mt as object$2, N as decorate, Nt as optional, O as stagingBranch, Ot as maxLength, P as findEdits, Pt as pipe, Q as isBroken, R as recipeOf, Rt as unknown, S as checkNames, St as oneOf, T as checkTierName, Tt as readJson, U as cardPath, Ut as actionsReport, V as sumsPath, Vt as wholeNumber, W as readText, Wt as checkRevision, X as picturePaths, Y as drawPictures, Z as cutCard, _ as findPublished, _t as total, a as publishModel, at as bitsPerWeight, b as refuseForeignWork, bt as list, c as foreseeSeries, ct as table, d as draftTiers, dt as unusedInputs, et as inRepository, f as makePlan, ft as describeFailures, g as requireWeights, gt as sum, h as requireBudgets, ht as inputTable, i as stagesOf, it as share, j as gateFailures, jt as number, k as compareWithPublished, kt as minValue, l as secondsOf, lt as parseInputs, m as planDrafts, mt as limitsOf, nt as readFigures, o as openSources, ot as gigabytes, p as openBase, pt as judge$1, q as costsSoFar, qt as printable, r as numberStages, rt as estimate, s as sourceNames, st as renderNamed, t as openDependencies, tt as figuresOf, u as calibrate, ut as parsePlaces, v as inspectAll, vt as flag, w as checkWrites, wt as quote, x as findOddFile, xt as object, y as findForeignWork, yt as line, z as checkTagName, zt as upkeepCommands } from "./commands.js";
 import { O as reasonOf, _ as OqeError, d as byteSize, f as duration, p as grouped, v as asKnown } from "./memory.js";
+import { a as prose, c as webAddress, i as link$1, n as commentJson, r as inline, t as code } from "./markdown.js";
 import { t as RequestError } from "./dist-src.js";
 import { isDeepStrictEqual } from "node:util";
 import { createHash } from "node:crypto";
@@ -45,7 +46,8 @@ function describeAction(environment) {
 }
 /**
 * Whether nobody watches the run: a schedule or a webhook started it, or it goes on with such a run
-* that stopped at its time limit. What goes on at a tag was begun by a person.
+* that stopped at its time limit. series.yml lets its own token start the latter, so that a bot is
+* their actor also where a person's token is given. What goes on at a tag was begun by a person.
 */
 function isUnattended({ GITHUB_EVENT_NAME, GITHUB_ACTOR, GITHUB_REF }) {
 	if (GITHUB_EVENT_NAME !== "workflow_dispatch") return ["schedule", "repository_dispatch"].includes(GITHUB_EVENT_NAME ?? "");
@@ -227,11 +229,25 @@ async function write({ command, series, workDir }, end) {
 // src/series-file/read-model.ts
 /** Inputs that narrow a run on a model of the series file. */
 const narrowing = ["tiers", "revision"];
+/** The commands of model.yml, which gives its jobs `timeout-minutes`. */
+const jobCommands = [
+	"measure",
+	"tune",
+	"seal"
+];
+/** Minutes of a job beside the run: to set up, and to save what is finished. */
+const setAside = 20;
+/** GitHub would end the job at its timeout in the middle of a block. A short job keeps half. */
+function limitOf({ timeoutMinutes }) {
+	return `${Math.max(timeoutMinutes - setAside, Math.ceil(timeoutMinutes / 2))}m`;
+}
 /**
-* The inputs of a model: those that describe it from the file, the others from the step. Throws
-* BAD_INPUT for an input of the step that would change the model.
+* The inputs of a model: those that describe it from the file, the others from the step. A job of
+* model.yml has a time limit, also if the file gives none. Throws BAD_INPUT for an input of the
+* step that would change the model.
 */
-function readModel({ name, place, inputs }, read) {
+function readModel(model, read) {
+	const { name, place, inputs } = model;
 	const own = inputTable.filter((row) => row.workflow === void 0);
 	const given = (row) => {
 		const text = read(row.name).trim();
@@ -240,9 +256,11 @@ function readModel({ name, place, inputs }, read) {
 	const refused = own.find((row) => !narrowing.includes(row.name) && given(row));
 	if (refused !== void 0) throw new OqeError("BAD_INPUT", `${refused.name} is given beside series "${name}", whose inputs are at ${place}`, `Leave the input out, and set ${refused.name} there.`);
 	const isNarrowed = read("tiers").trim() !== "";
+	const isJob = jobCommands.includes(read("command").trim().toLowerCase());
 	return (input) => {
 		if (!own.some((row) => row.name === input)) return read(input);
 		if (isNarrowed && (input === "target-bpw" || input === "target-size")) return "";
+		if (isJob && input === "time-limit") return inputs[input] || limitOf(model);
 		return (narrowing.includes(input) ? read(input).trim() : "") || (inputs[input] ?? "");
 	};
 }
@@ -427,22 +445,23 @@ const seriesKeys = [
 	...modelRows.filter(({ name }) => name !== "base-model").map(inputKey)
 ];
 function inputKey(row) {
-	const { name, default: usual, doc, form, schema } = row;
+	const { name, default: usual, form, schema } = row;
 	const scalar = schema.type === "string" ? { type: ["string", "number"] } : schema;
+	const forms = {
+		list: [scalar, {
+			type: "array",
+			items: { type: ["string", "number"] }
+		}],
+		table: [scalar, {
+			type: "object",
+			additionalProperties: { type: ["string", "number"] }
+		}]
+	};
 	return {
 		name,
-		doc,
+		doc: row.seriesDoc ?? row.doc,
 		default: usual,
-		schema: form === void 0 ? scalar : { anyOf: {
-			list: [scalar, {
-				type: "array",
-				items: { type: ["string", "number"] }
-			}],
-			table: [scalar, {
-				type: "object",
-				additionalProperties: { type: ["string", "number"] }
-			}]
-		}[form] },
+		schema: form === void 0 ? scalar : { anyOf: forms[form] },
 		read: (value) => readInput(row, value),
 		...(name === "base-model" || name === "revision") && { single: true }
 	};
@@ -486,6 +505,7 @@ function refuseClashes(models, { lineOf, refuse }) {
 		const { baseModel, namespace, tiers } = inputsOf(model, (key, error) => refuse(i, key, error));
 		const id = baseModel.kind === "hub" ? baseModel.id : "";
 		const [, base = ""] = id.split("/");
+		if (namespace === exampleNamespace) refuse(i, "namespace", unnamed());
 		if (tiers.length > 256) refuse(i, "tiers", tooMany(tiers.length));
 		const repositories = tiers.map(({ name }) => nameRepository(base, name, namespace));
 		const unusable = repositories.find((one) => one instanceof OqeError);
@@ -533,6 +553,11 @@ function inputsOf(model, refuse) {
 		const own = error.message.slice(start.length);
 		return refuse(key, new OqeError("BAD_INPUT", own, error.hint, error));
 	}
+}
+/** The namespace of the series file that `oqe init` writes. */
+const exampleNamespace = "your-name";
+function unnamed() {
+	return new OqeError("BAD_INPUT", `"${exampleNamespace}" is the example's namespace`, "Set your user or organization on the Hub, and base-model too.");
 }
 function nameRepository(base, tier, namespace) {
 	try {
@@ -3709,9 +3734,9 @@ const label = "oqe";
 /** Files of the jobs' results, below the work folder. */
 const resultsFolder = "results";
 /**
-* One issue per model: opened or updated if the run failed for it, closed if it went well. Starts
-* the workflow again for models that stopped at their time limit. `asked.models` are those that had
-* to be made; without them the check failed, and one issue says so.
+* One issue per model: opened or updated if the run failed for it, closed if it went well. Then the
+* workflow is started again for models that stopped at their time limit. `asked.models` are those
+* that had to be made; without them the check failed, and one issue says so.
 */
 async function reportResults(request) {
 	const { asked, file, environment, report } = request;
@@ -3724,18 +3749,25 @@ async function reportResults(request) {
 		results
 	});
 	const github = await openRepository(request);
-	const settled = verdicts.filter(({ state }) => state === "stopped").length > 0 && await goOn(github, environment) ? verdicts : verdicts.map(exhausted);
 	const place = placeOf(environment);
 	const open = await openMarks(github);
 	const lines = [];
-	for (const topic of [checkTopic(asked.models !== null), ...settled.map(topicOf)]) lines.push(await settleTopic(github, topic, {
-		open,
-		place
-	}));
+	const settle = async (topics) => {
+		for (const topic of topics) lines.push(await settleTopic(github, topic, {
+			open,
+			place
+		}));
+	};
+	const stopped = verdicts.filter(({ state }) => state === "stopped");
+	const others = verdicts.filter(({ state }) => state !== "stopped");
+	await settle([checkTopic(asked.models !== null), ...others.map(topicOf)]);
+	const { started, failure } = stopped.length === 0 ? nothingStopped : await goOn(github, environment);
+	if (failure === null) await settle((started ? stopped : stopped.map(exhausted)).map(topicOf));
+	else lines.push(...stopped.map(({ name }) => `${inline(name)}: stopped, no new run goes on`));
 	return {
 		outputs: {},
 		summary: lines.map((line) => `- ${line}\n`).join(""),
-		failure: null
+		failure
 	};
 }
 /** The repository that runs the workflow. Throws UNAUTHORIZED, BAD_INPUT. */
@@ -3747,12 +3779,26 @@ function openRepository({ asked, environment, report }) {
 		report
 	});
 }
-function goOn(github, environment) {
-	return startAgain(github, {
-		workflow: workflowFile(environment.GITHUB_WORKFLOW_REF),
-		ref: environment.GITHUB_REF ?? "",
-		commit: environment.GITHUB_SHA ?? ""
-	});
+const nothingStopped = {
+	started: false,
+	failure: null
+};
+async function goOn(github, environment) {
+	try {
+		return {
+			started: await startAgain(github, {
+				workflow: workflowFile(environment.GITHUB_WORKFLOW_REF),
+				ref: environment.GITHUB_REF ?? "",
+				commit: environment.GITHUB_SHA ?? ""
+			}),
+			failure: null
+		};
+	} catch (failure) {
+		return {
+			started: false,
+			failure
+		};
+	}
 }
 /** A model that stopped, and for which no further run was started. */
 function exhausted(verdict) {
@@ -4096,7 +4142,7 @@ function namesOf(files, most) {
 function agendaOf(event, { file, paths }, report) {
 	const all = {
 		models: file.models,
-		pushCards: []
+		changedCards: []
 	};
 	const changes = paths === null || paths.includes(file.name);
 	switch (event.kind) {
@@ -4113,30 +4159,39 @@ function agendaOf(event, { file, paths }, report) {
 		case "workflow_dispatch": return {
 			task: "make",
 			models: chosen(file, event.inputs.series ?? ""),
-			pushCards: []
+			changedCards: []
 		};
 		case "repository_dispatch": return {
 			task: "make",
 			models: ofBase(file, event.repository, report),
-			pushCards: []
+			changedCards: []
 		};
 		case "push": {
 			if (!event.isDefaultBranch) return nothing$1;
-			const pushCards = cardsIn(paths, file, report);
+			const changedCards = cardsIn(paths, file, report);
 			if (changes) return {
 				task: "make",
 				models: file.models,
-				pushCards
+				changedCards
 			};
 			return {
 				...nothing$1,
-				pushCards
+				changedCards
 			};
 		}
-		case "pull_request": return changes ? {
-			task: "comment",
-			...all
-		} : nothing$1;
+		case "pull_request": {
+			const changedCards = cardsIn(paths, file, report);
+			if (changes) return {
+				task: "comment",
+				models: file.models,
+				changedCards
+			};
+			return changedCards.length > 0 ? {
+				...nothing$1,
+				task: "comment",
+				changedCards
+			} : nothing$1;
+		}
 		case "other":
 			report.info(`nothing is done for the event ${event.name}`);
 			return nothing$1;
@@ -4145,7 +4200,7 @@ function agendaOf(event, { file, paths }, report) {
 const nothing$1 = {
 	task: "none",
 	models: [],
-	pushCards: []
+	changedCards: []
 };
 function movedTag(tag) {
 	return new OqeError("CONFLICT", `the tag ${tag} was moved to another commit, and a release is of one commit for good`, "Push a new tag. Move the old one back if others use it.");
@@ -4176,6 +4231,52 @@ function cardsIn(paths, { name: file, models }, report) {
 	}
 	return names.filter((name) => folders.includes(name));
 }
+
+// src/upkeep/check-cards.ts
+/**
+* Checks the cards of these models in the checked-out repository before they are merged, against
+* the receipts on the Hub. Writes nothing. The failure is BAD_INPUT with the difference for a card
+* whose markers are broken, because it could not be sent to the Hub.
+*/
+async function checkCards(models, request) {
+	const { asked, environment } = request;
+	if (models.length === 0) return {
+		outputs: {},
+		summary: "",
+		failure: null
+	};
+	const hub = request.connect();
+	const chosen = {
+		...request,
+		asked: {
+			...asked,
+			models
+		}
+	};
+	return forEachModel(chosen, "What merging these cards does", async ({ name }, inputs) => {
+		const lines = [];
+		for (const place of tierPlaces(name, inputs)) {
+			const { path } = place;
+			const text = await readCheckedOut(environment.GITHUB_WORKSPACE || ".", path);
+			if (text === null) continue;
+			const tier = await readTier(hub, place);
+			if (tier === null) {
+				lines.push(`${code(path)} cannot be sent: its tier is not published yet`);
+				continue;
+			}
+			const made = await cardInRepository(tier);
+			const found = {
+				where: path,
+				text
+			};
+			readNotes(found, made);
+			const isEdited = findEdits(found, made) !== "";
+			lines.push(`${code(path)}: the notes between the markers are sent${isEdited ? undone : ""}`);
+		}
+		return lines;
+	});
+}
+const undone = "; the rest differs from the card that the receipt gives, and is replaced by that card";
 
 // src/series/held-back.ts
 /**
@@ -4609,14 +4710,14 @@ async function findComment(github, pull, mark) {
 * Makes or updates the one comment on a pull request that says what merging it would make. A token
 * of a fork's pull request can only read: there the job summary has to do.
 */
-async function commentPlan({ number, isFork }, { file, checked }, request) {
+async function commentPlan({ number, isFork }, { file: { name }, checked, cards }, request) {
 	if (isFork) {
 		request.report.info("the plan is in the summary of this job: a fork's token cannot comment");
 		return;
 	}
 	const github = await openRepository(request);
-	const body = planText(file, checked);
-	const { outcome, url } = await upsertComment(github, number, marker("plan", file), body);
+	const body = [checked.length === 0 ? "" : planText(name, checked), cards].filter((part) => part !== "").join("\n");
+	const { outcome, url } = await upsertComment(github, number, marker("plan", name), body);
 	request.report.info(`the comment with the plan: ${outcome}, ${url}`);
 }
 /** The same text for the same plan, so that it is written once. */
@@ -4653,14 +4754,17 @@ async function checkSeries(request) {
 		isUnattended: unattended,
 		earlier: await earlierRuns(checked, unattended, request)
 	});
+	const cards = agenda.task === "comment" ? await checkCards(agenda.changedCards, request) : null;
 	if (event.kind === "pull_request" && agenda.task === "comment") await commentPlan(event, {
-		file: file.name,
-		checked
+		file,
+		checked,
+		cards: cards?.summary ?? ""
 	}, request);
+	const found = [stateTable(checked), cards?.summary ?? ""].filter((text) => text !== "");
 	return {
 		outputs,
-		summary: `## Check of ${code(file.name)}\n\n${stateTable(checked) || nothing}`,
-		failure: failureOf(agenda, checked)
+		summary: `## Check of ${code(file.name)}\n\n${found.join("\n") || nothing}`,
+		failure: failureOf(agenda, checked) ?? cards?.failure ?? null
 	};
 }
 const nothing = "This event asks for nothing.\n";
@@ -4683,7 +4787,7 @@ async function earlierRuns(checked, isUnattended, request) {
 	}
 	return found;
 }
-function outputsOf({ task, pushCards }, checked, { isUnattended, earlier }) {
+function outputsOf({ task, changedCards }, checked, { isUnattended, earlier }) {
 	const makes = task === "make" || task === "release";
 	const models = checked.flatMap(({ model, look }) => {
 		const pending = pendingOf(look, isUnattended);
@@ -4697,14 +4801,14 @@ function outputsOf({ task, pushCards }, checked, { isUnattended, earlier }) {
 			timeout,
 			environment,
 			pending,
-			...run && { earlier: run }
+			...run === void 0 ? {} : { earlier: String(run) }
 		}];
 	});
 	const cards = checked.filter(needsCards).map(({ model }) => model.name);
 	const lists = {
 		models,
 		cards: makes ? cards : [],
-		pushCards
+		pushCards: task === "comment" ? [] : changedCards
 	};
 	return {
 		mode: modeOf(task, lists),
@@ -5086,19 +5190,30 @@ function baseOf(tiers) {
 	return [`Base model: ${id === null ? code(name) : link$1(inline(id), `https://huggingface.co/${id}/tree/${revision}`)} at ${code(revision)}`, ""];
 }
 /** Notes of a release, in Markdown. */
-function releaseNotes({ models, mark, repository, unchangedSince }) {
+function releaseNotes(request) {
+	const { models, mark, unchangedSince } = request;
 	return [
 		...unchangedSince === null ? [] : [`Nothing changed since ${code(unchangedSince)}: the weights are the same.`, ""],
 		matrix(models),
 		"Attached: the receipt and the pictures of every tier, and `SHA256SUMS` of all weights. On public repositories GitHub attests receipts and weights:",
 		"",
-		"```sh",
-		`gh attestation verify <file> --repo ${repository}`,
-		"```",
+		...verifyLines(request),
 		"",
 		`<!-- oqe:release ${commentJson(mark)} -->`,
 		""
 	].join("\n");
+}
+/**
+* The command that checks an attestation. GitHub names the called workflow as its signer, so `gh`
+* refuses it unless it is told that workflow's repository.
+*/
+function verifyLines({ repository, signer }) {
+	return [
+		"```sh",
+		`gh attestation verify <file> --repo ${repository}${signer === repository ? "" : ` --signer-repo ${signer ?? "<owner>/oqe-publisher"}`}`,
+		"```",
+		...signer === null ? ["", "`<owner>` is the one that the line `uses:` of the workflow names."] : []
+	];
 }
 /** The mark in the notes of a release; null if it is not ours. */
 function readMark(notes) {
@@ -5110,6 +5225,25 @@ function readMark(notes) {
 	} catch {
 		return null;
 	}
+}
+
+// src/upkeep/signer.ts
+/** Where series.yml checks out the repository that it is in, below the workspace. */
+const checkout = ".oqe-publisher";
+/**
+* `owner/name` of the repository whose workflow signs the attestations. A workflow of `caller`
+* that names the Action signs itself. series.yml runs the Action from a checkout of its own
+* repository, whose address Git keeps. null: neither is there.
+*/
+async function signerOf(caller, environment) {
+	if (environment.GITHUB_ACTION_REPOSITORY) return caller;
+	const path = join(environment.GITHUB_WORKSPACE || ".", checkout, ".git/config");
+	const config = await readFile(path, "utf8").catch(() => "");
+	const server = environment.GITHUB_SERVER_URL ?? "https://github.com";
+	const [, url = ""] = /^\[remote "origin"\]\n(?:\s+\w+ = .*\n)*?\s+url = (\S+)$/m.exec(config) ?? [];
+	if (!url.startsWith(`${server}/`)) return null;
+	const name = url.slice(server.length + 1).replace(/\.git$/, "");
+	return /^[\w-]+\/[\w.-]+$/.test(name) ? name : null;
 }
 
 // src/upkeep/release.ts
@@ -5150,6 +5284,7 @@ async function releaseTag(request) {
 			models,
 			mark: { weights },
 			repository: github.repository,
+			signer: await signerOf(github.repository, environment),
 			unchangedSince: last?.weights === weights ? last.tag : null
 		})
 	});

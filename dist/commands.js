@@ -2,6 +2,7 @@ import { a as __require, i as __exportAll, r as __commonJSMin } from "./undici.j
 import { C as codeOf, D as notJson, E as knownReason, O as reasonOf$1, S as outOfMemory, T as isSystemError, _ as OqeError, a as LiveLine, b as exitCodes, d as byteSize, f as duration$1, g as splitSize, h as sizeUnits, i as usualMemory, l as StageProgress, m as parseSize, p as grouped, r as machineMemory, s as openTerminal, u as percentText, w as isOutOfMemory, x as memoryHint } from "./memory.js";
 import { c as info, p as warning, s as group } from "./core.js";
 import { A as collectShared, C as sharedFloats, D as isFloat, E as bytesPerElement, S as sharedDoubles, T as weightRows, _ as inShared, a as mostRows, b as rowsOf, c as bitWidths, f as asWeight, g as floatsOf, h as copyMatrix, i as rowsAtOnce$1, j as collectYoung, l as groupSizes$1, m as clear$1, n as checkQuantize, o as tileBounds, p as bytesOf$5, r as describeQuantize, s as packedBytes, t as routineOf, u as plainHeads, v as joinRows, w as sharedIntegers, x as sharedBytes, y as newMatrix } from "./routines.js";
+import { a as prose, c as webAddress, i as link$1, n as commentJson, o as pythonString, r as inline, s as shellWord, t as code } from "./markdown.js";
 import { inspect as inspect$2, isDeepStrictEqual, parseArgs } from "node:util";
 import { availableParallelism, homedir, hostname } from "node:os";
 import { Worker as Worker$1 } from "node:worker_threads";
@@ -12,7 +13,7 @@ import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { basename, dirname, join as join$1, relative, resolve as resolve$1, sep } from "node:path";
 import { Stats, createReadStream as createReadStream$1, createWriteStream, existsSync as existsSync$1, statSync } from "node:fs";
-import { access, chmod, copyFile, link as link$1, lstat, mkdir, mkdtemp, open as open$3, readFile as readFile$1, readdir as readdir$1, readlink, realpath, rename as rename$1, rm, rmdir, stat as stat$1, statfs, truncate, utimes, writeFile } from "node:fs/promises";
+import { access, chmod, copyFile, link, lstat, mkdir, mkdtemp, open as open$3, readFile as readFile$1, readdir as readdir$1, readlink, realpath, rename as rename$1, rm, rmdir, stat as stat$1, statfs, truncate, utimes, writeFile } from "node:fs/promises";
 import { setImmediate, setTimeout as setTimeout$1 } from "node:timers/promises";
 import { pipeline } from "node:stream/promises";
 
@@ -3853,7 +3854,8 @@ const runInputs = [
 		ignoredBy: ["plan"],
 		default: "",
 		...optionalTime("<time>"),
-		doc: "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept in the work folder and on the staging branches, and the next run goes on. Empty means none"
+		doc: "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept in the work folder and on the staging branches, and the next run goes on. Empty means none",
+		seriesDoc: "Time after which a job stops behind a block, such as `5h30m`. What is finished is kept on the staging branches, and the next run goes on. Empty means, for the jobs of the reusable workflow, 20 minutes less than `timeout-minutes`, but at least half of it"
 	}
 ];
 
@@ -7139,74 +7141,6 @@ function plural(count, noun) {
 	return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-// src/card/markdown.ts
-/**
-* Puts text from outside (names, tags, licences, names of tensors and files) into Markdown. It
-* cannot end a table cell, open a tag or a link, or leave its line.
-*/
-const longest$2 = 500;
-/**
-* One line, no control characters and none that reorder text (Unicode TR 36), at most 500
-* characters.
-*/
-function oneLine$1(text) {
-	const characters = [...text.replace(/[\p{Cc}\s]+/gu, " ").replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "").trim()];
-	return characters.length > longest$2 ? `${characters.slice(0, 499).join("")}\u2026` : characters.join("");
-}
-/** Plain text for a sentence, a list item or a table cell. */
-function inline(text) {
-	return escaped(oneLine$1(text));
-}
-function escaped(text) {
-	return text.replace(/[\\`*[\]|~$!]/g, "\\$&").replace(/(?<!\w)_|_(?!\w)/g, "\\_").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/^[#+=-]/, "\\$&").replace(/^(\d+)([.)])(?=\s|$)/, "$1\\$2");
-}
-/**
-* A sentence of ours with text of others inside. `Names` in backticks stay code if they are plain;
-* the rest is escaped.
-*/
-function prose(text) {
-	return oneLine$1(text).split(/`([\w.-]+)`/).map((part, index) => index % 2 === 1 ? `\`${part}\`` : escaped(part)).join("");
-}
-/**
-* A code span if the text cannot break out of it; otherwise plain text, because escapes do not work
-* in code spans.
-*/
-function code(text) {
-	return /^[\w.,:;/@+=()*#-]([\w.,:;/@+=()*# -]*[\w.,:;/@+=()*#-])?$/.test(text) && text.length <= longest$2 ? `\`${text}\`` : inline(text);
-}
-/**
-* A link if `url` is a plain http(s) address; otherwise only the label. `label` is Markdown
-* already.
-*/
-function link(label, url) {
-	const address = webAddress(url);
-	return address === null ? label : `[${label}](${address})`;
-}
-/** The address, spelled so that it cannot end a Markdown link; null unless it is http(s). */
-function webAddress(url) {
-	if (url.length > longest$2 || !URL.canParse(url)) return null;
-	const parsed = new URL(url);
-	if (parsed.protocol !== "https:" && parsed.protocol !== "http:") return null;
-	if (parsed.username !== "" || parsed.password !== "") return null;
-	return parsed.href.replace(/[()<>[\]`|\\"'*_~$!]/g, (character) => character === "_" ? "_" : `%${hex$1(character)}`);
-}
-function hex$1(character) {
-	return character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
-}
-/** A value as JSON for an HTML comment: valid JSON without `<`, `>` and `--`. */
-function commentJson(value) {
-	return JSON.stringify(value).replace(/</g, "\\u003c").replace(/>/g, "\\u003e").replace(/--/g, "-\\u002d");
-}
-/** A string literal of Python. All escapes of JSON are valid there, and it stays on one line. */
-function pythonString(text) {
-	return JSON.stringify(oneLine$1(text));
-}
-/** One word of a POSIX shell command. */
-function shellWord(text) {
-	const line = oneLine$1(text);
-	return /^[\w@%+=:,./][\w@%+=:,./-]*$/.test(line) ? line : `'${line.replace(/'/g, `'\\''`)}'`;
-}
-
 // src/card/measured-figures.ts
 /** How cards write measured figures. */
 const least$2 = 1e-6;
@@ -10355,8 +10289,8 @@ function baseFacts(receipt, place) {
 		fingerprinted: revision.startsWith("sha256:"),
 		verified: receipt.verifiedBase !== null,
 		bytes: baseBytes(receipt),
-		title: id === null ? `the folder ${code(name)}` : link(inline(id), web),
-		revision: id !== null && commit ? link(code(revision), `${web}/tree/${revision}`) : code(revision),
+		title: id === null ? `the folder ${code(name)}` : link$1(inline(id), web),
+		revision: id !== null && commit ? link$1(code(revision), `${web}/tree/${revision}`) : code(revision),
 		licence: licence(receipt, place),
 		hasLicence: licenceMetadata(receipt).license !== void 0
 	};
@@ -10377,7 +10311,7 @@ function licence(receipt, { files }) {
 	const name = license === void 0 || licenseName === void 0 ? inline(stated) : `${inline(license)} (${inline(licenseName)})`;
 	const target = licenceMetadata(receipt).license_link;
 	if (target === void 0) return name;
-	return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${files}${target})` : link(name, target);
+	return /^LICENSE(\.md)?$/.test(target) ? `[${name}](${files}${target})` : link$1(name, target);
 }
 /** The tier's name; bold if it is this one. */
 function tierLabel(receipt, row) {
@@ -10391,7 +10325,7 @@ function tierLabel(receipt, row) {
 function seriesLink({ repository, plan }) {
 	const [, namespace, model] = /^([\w.-]+)\/([\w.-]+)$/.exec(repository.slice(0, -`-${plan.tier}`.length)) ?? [];
 	if (namespace === void 0 || !repository.endsWith(`-${plan.tier}`)) return "";
-	return link("list on the Hub", `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`);
+	return link$1("list on the Hub", `https://huggingface.co/models?author=${namespace}&search=${model}-oQ`);
 }
 /** Each picture as Markdown; empty if the receipt has no figures for it. */
 function pictureFacts$1(pictures, place) {
@@ -55481,7 +55415,7 @@ function summaryView(facts) {
 	const { action } = facts.run;
 	const figures = knownFigures(facts.made);
 	return {
-		base: id === null ? `the folder ${code(name)}` : link(inline(id), `https://huggingface.co/${id}`),
+		base: id === null ? `the folder ${code(name)}` : link$1(inline(id), `https://huggingface.co/${id}`),
 		revision: code(revision),
 		dryRun: facts.dryRun,
 		tierRows: tierRows(facts.series, figures, (row) => inline(row.tier)),
@@ -55495,7 +55429,7 @@ function summaryView(facts) {
 			"outcome",
 			"commit"
 		], facts.repositories.map(({ repository, outcome, url, commit }) => ({
-			repository: url === null ? inline(repository) : link(inline(repository), url),
+			repository: url === null ? inline(repository) : link$1(inline(repository), url),
 			outcome: outcomes[outcome],
 			commit: commit === null ? "\u2013" : code(commit)
 		}))),
@@ -55553,7 +55487,7 @@ function announcedWords(announced) {
 		collection: null
 	};
 	const tagged = tag === null ? [] : [`Every repository has the tag ${code(tag)}.`];
-	const listed = collection === null ? [] : [`The ${link("collection", collection.url)} of the series: ${collection.outcome}.`];
+	const listed = collection === null ? [] : [`The ${link$1("collection", collection.url)} of the series: ${collection.outcome}.`];
 	return [...tagged, ...listed].join(" ");
 }
 
@@ -72447,7 +72381,7 @@ async function hashFile$2(path) {
 async function bring(from, to) {
 	if (await stat$1(from).catch(() => null) === null) return;
 	await mkdir(dirname(to), { recursive: true });
-	await link$1(from, to).catch(() => copyFile(from, to));
+	await link(from, to).catch(() => copyFile(from, to));
 }
 function judged(receipt, { gates }) {
 	const { evaluation, plan } = receipt;
@@ -84950,7 +84884,7 @@ var Objects = class {
 	*/
 	async take(file, mayLink) {
 		const aside = await this.asidePath();
-		await (mayLink ? link$1(file, aside).catch(() => copyFile(file, aside)) : copyFile(file, aside));
+		await (mayLink ? link(file, aside).catch(() => copyFile(file, aside)) : copyFile(file, aside));
 		const hashed = await hashFile(aside);
 		await this.adopt(aside, hashed.sha256);
 		return hashed;
@@ -87768,7 +87702,7 @@ async function placeFile({ folder, objects, aside }, path, entry) {
 	await ensureRealFolders(folder, dirname(path));
 	const source = objects.path(entry.sha256);
 	const staged = join$1(aside, randomUUID());
-	await (entry.lfs ? link$1(source, staged).catch(() => copyFile(source, staged)) : copyFile(source, staged));
+	await (entry.lfs ? link(source, staged).catch(() => copyFile(source, staged)) : copyFile(source, staged));
 	const target = join$1(folder, path);
 	if ((await lstat(target).catch(() => null))?.isDirectory()) await rm(target, { recursive: true });
 	await rename$1(staged, target);
@@ -89100,9 +89034,8 @@ const nextSteps = `1. In series.yml, set base-model and namespace.
 2. Save a Hub token with write access to the namespace as the secret HF_TOKEN:
      gh secret set HF_TOKEN          (https://huggingface.co/settings/tokens makes one)
    Settings \u2192 Actions \u2192 General: allow GitHub Actions to create pull requests.
-3. Push, look at the plan, then release:
-     git add . && git commit -m "oQe series" && git push
-     gh workflow run oqe.yml -f dry-run=true
+3. Push to the default branch: that publishes. To see the plan first, push a branch and open a pull
+   request: a comment shows it. Then release:
      git tag v1.0.0 && git push origin v1.0.0`;
 
 // src/entry/plan-table.ts
@@ -89467,4 +89400,4 @@ async function hub({ target, flags, print }) {
 	await server.close();
 }
 
-export { require_dist as $, printable$1 as $t, changeTable as A, quote$1 as At, sha256Of$2 as B, pipe as Bt, checkRights as C, total as Ct, receiptFile as D, object as Dt, tierName as E, list$1 as Et, readNotes as F, minValue as Ft, renderCard as G, upkeepCommands as Gt, writeSums as H, regex as Ht, draftDigestOf as I, nullable as It, runWords as J, didYouMean as Jt, renderSummary as K, toggle as Kt, draftOf as L, number$2 as Lt, parseReceipt as M, boolean as Mt, decorate as N, integer$1 as Nt, stagingBranch as O, oneOf as Ot, findEdits as P, maxLength as Pt, isBroken as Q, pathFault as Qt, recipeOf as R, object$2 as Rt, checkNames as S, sum$1 as St, checkTierName as T, line$2 as Tt, cardPath as U, string as Ut, sumsPath as V, record$1 as Vt, readText as W, unknown as Wt, picturePaths as X, checkRevision as Xt, drawPictures as Y, actionsReport as Yt, cutCard as Z, isRepositoryId as Zt, findPublished as _, unusedInputs as _t, publishModel as a, code as at, refuseForeignWork as b, limitsOf as bt, foreseeSeries as c, link as ct, draftTiers as d, bitsPerWeight as dt, inRepository as et, makePlan as f, gigabytes as ft, requireWeights as g, parsePlaces as gt, requireBudgets as h, parseInputs as ht, stagesOf as i, share$2 as it, gateFailures as j, readJson$1 as jt, compareWithPublished as k, parse$3 as kt, secondsOf as l, prose as lt, planDrafts as m, table as mt, runCommand as n, readFigures as nt, openSources as o, commentJson as ot, openBase as p, renderNamed as pt, costsSoFar as q, wholeNumber as qt, numberStages as r, estimate as rt, sourceNames as s, inline as st, openDependencies as t, figuresOf$2 as tt, calibrate as u, webAddress as ut, inspectAll as v, describeFailures as vt, checkWrites as w, flag$1 as wt, findOddFile as x, inputTable as xt, findForeignWork as y, judge$1 as yt, checkTagName as z, optional as zt };
+export { require_dist as $, changeTable as A, nullable as At, sha256Of$2 as B, toggle as Bt, checkRights as C, parse$3 as Ct, receiptFile as D, integer$1 as Dt, tierName as E, boolean as Et, readNotes as F, record$1 as Ft, renderCard as G, isRepositoryId as Gt, writeSums as H, didYouMean as Ht, draftDigestOf as I, regex as It, runWords as J, renderSummary as K, pathFault as Kt, draftOf as L, string as Lt, parseReceipt as M, object$2 as Mt, decorate as N, optional as Nt, stagingBranch as O, maxLength as Ot, findEdits as P, pipe as Pt, isBroken as Q, recipeOf as R, unknown as Rt, checkNames as S, oneOf as St, checkTierName as T, readJson$1 as Tt, cardPath as U, actionsReport as Ut, sumsPath as V, wholeNumber as Vt, readText as W, checkRevision as Wt, picturePaths as X, drawPictures as Y, cutCard as Z, findPublished as _, total as _t, publishModel as a, bitsPerWeight as at, refuseForeignWork as b, list$1 as bt, foreseeSeries as c, table as ct, draftTiers as d, unusedInputs as dt, inRepository as et, makePlan as f, describeFailures as ft, requireWeights as g, sum$1 as gt, requireBudgets as h, inputTable as ht, stagesOf as i, share$2 as it, gateFailures as j, number$2 as jt, compareWithPublished as k, minValue as kt, secondsOf as l, parseInputs as lt, planDrafts as m, limitsOf as mt, runCommand as n, readFigures as nt, openSources as o, gigabytes as ot, openBase as p, judge$1 as pt, costsSoFar as q, printable$1 as qt, numberStages as r, estimate as rt, sourceNames as s, renderNamed as st, openDependencies as t, figuresOf$2 as tt, calibrate as u, parsePlaces as ut, inspectAll as v, flag$1 as vt, checkWrites as w, quote$1 as wt, findOddFile as x, object as xt, findForeignWork as y, line$2 as yt, checkTagName as z, upkeepCommands as zt };
