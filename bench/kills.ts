@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { seededRandom } from "../src/calibration/random.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
+import { isHubWrite } from "../test/support/hub-writes.ts";
 
 /**
  * `node bench/kills.ts [--kills 30] [--seed 1] [--model <folder>] [--cli dist/cli.js]` publishes a
@@ -52,8 +53,6 @@ interface Moment {
 /** Writes that the Hubs have seen, and what is called at each. */
 let writes = 0;
 let onWrite = () => {};
-const isWrite = ({ method, url }: SeenRequest) =>
-  !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url);
 
 /** Runs the CLI, and kills it and its children at a moment. */
 async function publish(hub: LocalHub, work: string, moment: Moment): Promise<Ended> {
@@ -88,7 +87,7 @@ async function openHub(seen: (files: ReturnType<typeof mainOf>) => void): Promis
   const folder = join(scratch, `hub-${folders++}`);
   const onRequest = (request: SeenRequest) => {
     seen(mainOf(hub));
-    if (!isWrite(request)) return;
+    if (!isHubWrite(request)) return;
     writes++;
     onWrite();
   };

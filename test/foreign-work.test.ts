@@ -6,6 +6,7 @@ import { parseInputs } from "../src/inputs/inputs.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { publishModel } from "../src/pipeline.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
+import { isHubWrite } from "./support/hub-writes.ts";
 import { addFile, type CommitLine, commit } from "./support/local-hub.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
@@ -39,8 +40,6 @@ const publish = (...more: string[]) =>
 const main = () =>
   Object.fromEntries([...hub.files(id)].map(([path, { sha256 }]) => [path, sha256]));
 const text = async (path: string) => (await fetch(`${hub.url}/${id}/resolve/main/${path}`)).text();
-const isWrite = ({ method, url }: SeenRequest) =>
-  !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url);
 
 async function change(...lines: CommitLine[]): Promise<void> {
   const answer = await commit(hub, id, lines, { token: "hf_somebody" });
@@ -63,7 +62,7 @@ async function expectRefused(says: RegExp, ...more: string[]): Promise<void> {
   expect(stderr).toMatch(says);
   expect(stderr).toContain("[NOT_OURS]");
   expect(stderr).not.toMatch(/^Quantize/m);
-  expect(seen.filter(isWrite)).toEqual([]);
+  expect(seen.filter(isHubWrite)).toEqual([]);
   expect(hub.head(id)).toBe(head);
 }
 

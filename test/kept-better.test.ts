@@ -6,6 +6,7 @@ import { parseInputs } from "../src/inputs/inputs.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { publishModel } from "../src/pipeline.ts";
 import { parseReceipt, writeReceipt } from "../src/receipt/receipt-file.ts";
+import { isHubWrite } from "./support/hub-writes.ts";
 import { addFile, commit } from "./support/local-hub.ts";
 import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
 
@@ -31,8 +32,6 @@ const values: Readonly<Record<string, string>> = {
   ...{ policy: "oq", "evaluation-samples": "4" },
 };
 const text = async (path: string) => (await fetch(`${hub.url}/${id}/resolve/main/${path}`)).text();
-const isWrite = ({ method, url }: SeenRequest) =>
-  !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url);
 
 async function publish(keepsBetter: boolean, more: Readonly<Record<string, string>> = {}) {
   const read = (name: string) => ({ ...values, "work-dir": `${folder}/work`, ...more })[name] ?? "";
@@ -75,7 +74,7 @@ test("a run that nobody watches does not replace a tier by a worse one", async (
   expect(failure).toMatchObject({ code: "GATE", message: expect.stringMatching(/worse than/) });
   expect(comparisons).toMatchObject([{ tier: "oQ4e", isWorse: true }]);
   expect(comparisons[0]!.table).toMatch(/\| Mean KL \| 0\.00000100 ± 0\.00000010 \| 0\.\d+ ± /);
-  expect(seen.filter(isWrite)).toEqual([]);
+  expect(seen.filter(isHubWrite)).toEqual([]);
   expect(hub.head(id)).toBe(head);
 });
 
@@ -105,6 +104,6 @@ test("a card with broken markers is not overwritten, unless told to", async () =
       /acme\/tiny-oQ4e\/README\.md is not over[\s\S]*^\+<!-- \/oqe:notes/m,
     ),
   });
-  expect(seen.filter(isWrite)).toEqual([]);
+  expect(seen.filter(isHubWrite)).toEqual([]);
   expect((await publish(false, { overwrite: "true", tiers: "oQ4e" })).failure).toBeNull();
 });

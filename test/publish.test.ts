@@ -7,6 +7,7 @@ import { drawPictures } from "../src/card/pictures.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
+import { isHubWrite } from "./support/hub-writes.ts";
 import { copyModel, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
@@ -41,10 +42,7 @@ const publish = (model: string, ...more: string[]) =>
 const publishTuned = (model: string, ...more: string[]) =>
   publish(model, ...evaluatedRows, ...more);
 const publishRounded = (model: string, ...more: string[]) => publish(model, ...rounded, ...more);
-const writes = () =>
-  seen.filter(
-    ({ method, url }) => !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url),
-  );
+const writes = () => seen.filter(isHubWrite);
 
 // A hybrid with experts, and a dense model. Other architectures: tuned-determinism.test.ts.
 describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) => {

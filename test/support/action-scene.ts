@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { afterAll, beforeAll } from "vitest";
 import { type LocalHub, startLocalHub } from "../../src/local-hub/local-hub.ts";
 import { unpackAction } from "../action/checkout.ts";
+import { isHubWrite } from "./hub-writes.ts";
 import { copyModel, removeFolder, scratchFolder, smallest } from "./models.ts";
 
 /** The base that the tests of the Action publish: the smallest model with experts. */
@@ -44,9 +45,8 @@ export class ActionScene {
         [trusting]: [{ repository: "acme/series", workflow: "release.yml" }],
         "direct/small-oQ8e": [{ repository: "acme/series", workflow: "oqe.yml" }],
       },
-      onRequest: ({ method, url }) => {
-        if (!["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url))
-          this.writes.push(`${method} ${url}`);
+      onRequest: (request) => {
+        if (isHubWrite(request)) this.writes.push(`${request.method} ${request.url}`);
       },
     });
     const model = await copyModel(smallest.nemotron_h!, "base");

@@ -17,6 +17,7 @@ import { stagingBranch } from "../../src/series/staged-records.ts";
 import { readModel } from "../../src/series-file/read-model.ts";
 import { parseSeriesFile } from "../../src/series-file/series-file.ts";
 import type { UpkeepRequest } from "../../src/upkeep/upkeep-types.ts";
+import { isHubWrite } from "./hub-writes.ts";
 import { addFile, commit } from "./local-hub.ts";
 import { removeFolder, scratchFolder, smallest } from "./models.ts";
 
@@ -72,9 +73,7 @@ export class UpkeepScene {
 
   /** Requests that changed something on the Hub. */
   writes(): readonly string[] {
-    const isWrite = ({ method, url }: SeenRequest) =>
-      !["GET", "HEAD"].includes(method) && !/validate-yaml|paths-info/.test(url);
-    return this.seen.filter(isWrite).map(({ method, url }) => `${method} ${url}`);
+    return this.seen.filter(isHubWrite).map(({ method, url }) => `${method} ${url}`);
   }
 
   /** A command's request: the series file of this text, an event, and inputs of the step. */
