@@ -58,6 +58,7 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
     expect(result.repositories.map((r: { outcome: string }) => r.outcome)).toEqual(
       Array(4).fill("published"),
     );
+    expect(writes().filter(({ url }) => url.includes("/commit/main"))).toHaveLength(4);
     for (const tier of tiers) {
       const files = hub.files(repository(tier));
       const main = `${folder}/hub/${repository(tier)}`;
