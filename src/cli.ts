@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { isWorker, supervise } from "./entry/supervise.ts";
+import { paintFor } from "./ground/color.ts";
 import { describeFailure, type Failure, OqeError } from "./ground/errors.ts";
+import { hasTerminal } from "./ground/live-line.ts";
 import { reasonOf } from "./ground/reasons.ts";
 
 function outputFailure(cause: NodeJS.ErrnoException): OqeError {
@@ -9,7 +11,9 @@ function outputFailure(cause: NodeJS.ErrnoException): OqeError {
 }
 
 function print({ message, hint, details }: Failure): void {
-  process.stderr.write(`error: ${message}\n${hint === "" ? "" : `  ${hint}\n`}${details}`);
+  const paint = paintFor(process.env, hasTerminal(process.env));
+  const advice = hint === "" ? "" : `  ${hint}\n`;
+  process.stderr.write(`${paint("red", "error:")} ${message}\n${advice}${details}`);
 }
 
 if (isWorker()) {
@@ -21,8 +25,11 @@ if (isWorker()) {
   });
   try {
     const { runCommand } = await import("./entry/commands.ts");
-    const write = (text: string) => process.stdout.write(text);
-    await runCommand(process.argv.slice(2), process.env, write);
+    await runCommand(process.argv.slice(2), {
+      environment: process.env,
+      write: (text) => process.stdout.write(text),
+      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+    });
   } catch (error) {
     const failure = describeFailure(error, process.env.OQE_DEBUG !== undefined);
     print(failure);

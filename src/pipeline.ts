@@ -17,6 +17,7 @@ import {
   makeFolders,
   type PlaceInputs,
 } from "./series/folders.ts";
+import { foresee } from "./series/foreseen-plan.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
@@ -81,10 +82,17 @@ export interface Planned {
   readonly sensitivity: Sensitivity | null;
 }
 
-/** Plans the series: by fixed rules from headers alone, otherwise by a sensitivity. */
-export async function planModel(inputs: Inputs, dependencies: Dependencies): Promise<Planned> {
-  const { baseModel, tiers, policy, floors, sensitivity: given, proxy } = inputs;
-  const { domainWeights, workDir, memoryLimit } = inputs;
+/**
+ * Plans the series: by fixed rules from headers alone, or by a sensitivity. With a measured policy
+ * and without `measures`, it takes one that is given or kept; else it plans by the fixed rules, and
+ * says what measuring would cost.
+ */
+export async function planModel(
+  inputs: Inputs,
+  dependencies: Dependencies,
+  { measures }: { readonly measures: boolean },
+): Promise<Planned> {
+  const { baseModel, tiers, policy, floors } = inputs;
   const planning = { tiers, policy, floors };
   if (policy === "oq") {
     const base = await openBase(baseModel, dependencies.connect, headersOnly);
@@ -94,37 +102,36 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
   return withBase(baseModel, dependencies, headersOnly, async (opened) => {
-    const { base } = opened;
-    const sources = await openSources(base, { policy, sensitivity: given, proxy }, opened);
-    requireBudgets(base, planning, opened.report);
-    if (sources.measures) requireWeights(base);
-    const rows = sources.measures ? await drawRows(inputs, opened) : null;
-    const place = { folder: workDir, memoryLimit };
-    const fit = rows && (await estimateMeasuring({ base, rows, sources }, place, opened));
-    const timeLimit = new TimeLimit(null);
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, ...fit };
-    const sensitivity = await obtainSensitivity(measuring, opened);
-    return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
+    const { base, report } = opened;
+    const sources = await openSources(base, inputs, opened);
+    requireBudgets(base, planning, report);
+    const draw = () => drawRows(inputs, opened);
+    const asked = { ...opened, inputs: { ...inputs, timeLimit: null }, sources, drawRows: draw };
+    const measure = () => measureOpened(asked.inputs, sources, opened);
+    const sensitivity = measures ? await measure() : await foresee(asked, opened);
+    const by = sensitivity === null ? "oq" : policy;
+    return { plan: makePlan(base, { ...planning, policy: by }, sensitivity), base, sensitivity };
   });
 }
 
 /** Measures the sensitivity of every tensor, with any policy. */
-export async function measureModel(
-  inputs: Inputs,
-  dependencies: Dependencies,
-): Promise<Sensitivity> {
-  const { baseModel, proxy, domainWeights, workDir, memoryLimit } = inputs;
-  return withBase(baseModel, dependencies, headersOnly, async (opened) => {
-    const { base } = opened;
-    requireWeights(base);
-    const measured = { policy: "measured", sensitivity: null, proxy } as const;
-    const sources = await openSources(base, measured, opened);
-    const rows = await drawRows(inputs, opened);
-    const place = { folder: workDir, memoryLimit };
-    const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
-    const timeLimit = new TimeLimit(inputs.timeLimit);
-    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit, ...fit }, opened);
-  });
+export async function measureModel(inputs: Inputs, outside: Dependencies): Promise<Sensitivity> {
+  const measured = { ...inputs, policy: "measured", sensitivity: null } as const;
+  return withBase(inputs.baseModel, outside, headersOnly, async (opened) =>
+    measureOpened(measured, await openSources(opened.base, measured, opened), opened),
+  );
+}
+
+/** The sensitivity that is given, or measured on the base. */
+async function measureOpened(inputs: Inputs, sources: Sources, opened: Opened) {
+  if (sources.given !== null) return sources.given.sensitivity;
+  const { base } = opened;
+  requireWeights(base);
+  const rows = await drawRows(inputs, opened);
+  const place = { folder: inputs.workDir, memoryLimit: inputs.memoryLimit };
+  const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
+  const timeLimit = new TimeLimit(inputs.timeLimit);
+  return measureNow({ ...inputs, base, rows, sources, timeLimit, ...fit }, opened);
 }
 
 /**

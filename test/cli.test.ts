@@ -5,7 +5,7 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { whoAmI } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { commandTable, inputFlags, ownFlags, usedFlags } from "../src/entry/flags.ts";
+import { commandTable, inputFlags, ownFlags, usedFlags } from "../src/entry/command-table.ts";
 import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { cli, rounded, runCli, runCliAlone } from "./support/cli-run.ts";

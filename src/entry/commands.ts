@@ -1,183 +1,64 @@
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { costsSoFar, runWords } from "../card/run-words.ts";
-import { decorate } from "../ground/decoration.ts";
+import { paintFor } from "../ground/color.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
-import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
-import { type Report, terminalReport } from "../ground/report.ts";
-import { didYouMean } from "../ground/suggestion.ts";
-import { connectHub, type HubOptions } from "../hub/client.ts";
-import { newTraffic, type Traffic } from "../hub/traffic.ts";
-import { choice, wholeNumber } from "../inputs/input-kinds.ts";
-import type { InputName } from "../inputs/input-table.ts";
+import { optionalCount, wholeNumber } from "../inputs/input-kinds.ts";
 import { parseModel } from "../inputs/input-values.ts";
-import { type Inputs, parseInputs, unusedInputs } from "../inputs/inputs.ts";
-import { openKernel } from "../kernel/pool.ts";
+import { parseInputs, parsePlaces, type ReadInput } from "../inputs/inputs.ts";
 import { startLocalHub } from "../local-hub/local-hub.ts";
-import {
-  type Dependencies,
-  measureModel,
-  planModel,
-  publishModel,
-  quantizeModel,
-} from "../pipeline.ts";
+import { measureModel, planModel, publishModel, quantizeModel } from "../pipeline.ts";
 import { explainPlan } from "../plan/explain.ts";
 import { writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import { rewriteCard } from "../series/card-files.ts";
 import { verify } from "../series/verify.ts";
+import { readModel } from "../series-file/read-model.ts";
+import { type Call, type Outlet, openCall } from "./call.ts";
+import { checkLocally, checksAsJson, failureOf, formatChecks } from "./check-local.ts";
+import { parseCommandLine } from "./command-line.ts";
+import type { CommandName } from "./command-table.ts";
+import { completionScript } from "./completion.ts";
+import { openDependencies } from "./dependencies.ts";
 import { formatEvaluation } from "./evaluation-table.ts";
-import {
-  type CommandName,
-  commandTable,
-  type Flags,
-  parseFlags,
-  refuseStrayFlags,
-  seeHelp,
-} from "./flags.ts";
-import { commandHelp, overview } from "./help.ts";
+import { helpPage } from "./help.ts";
 import { nextSteps, writeFirstFiles } from "./init.ts";
 import { formatExplanation, formatPlan, formatUnquantized } from "./plan-table.ts";
-import { numberStages, stagesOf } from "./stages.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** One call of a command. */
-interface Call {
-  readonly target: string;
-  readonly flags: Flags;
-  readonly inputs: () => Inputs;
-  readonly dependencies: (inputs: Inputs) => Dependencies;
-  /** Says what the command took, if it is one of stages. */
-  readonly sayCosts: () => void;
-  /** Prints the result: `value` as JSON with --json, otherwise the text. */
-  readonly print: (value: unknown, text: () => string) => Promise<void>;
-  readonly write: (text: string) => void;
-  readonly report: Report;
-}
-
-const runs: Readonly<Record<CommandName, (call: Call) => Promise<void>>> = {
+const runs: Readonly<Record<CommandName, (call: Call) => Promise<void> | void>> = {
   plan,
   sensitivity: measure,
   quantize,
   publish,
   verify: verifyTarget,
+  check,
   card,
   init,
   hub,
+  completion,
 };
 
 /**
  * Runs one command line. The result goes to `write` (stdout), everything else to stderr.
  * Throws OqeError.
  */
-export async function runCommand(
-  argv: readonly string[],
-  environment: Environment,
-  write: (text: string) => void,
-): Promise<void> {
-  const { flags, positionals } = parseFlags(argv);
-  const [name, given, ...more] = positionals;
-  if (flags.version === true) return write(`${engine.version}\n`);
-  if (name === undefined || name === "help") return write(overview());
-  const command = commandTable.find((row) => row.name === name);
-  if (command === undefined)
-    throw new OqeError("BAD_INPUT", `"${name}" is not a command`, nearCommand(name) + seeHelp());
-  if (flags.help === true) return write(commandHelp(command));
-  const target = given ?? command.usual;
-  if (target === undefined || more.length > 0) {
-    const got = target === undefined ? "none" : [target, ...more].join(" ");
-    throw new OqeError("BAD_INPUT", `oqe ${name} takes one argument, got ${got}`, seeHelp(name));
-  }
-  refuseStrayFlags(command, flags);
-  if (target === "" && ["card", "hub", "init"].includes(command.name))
-    throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
-  const call = openCall(target, flags, { command: command.name, environment, write });
-  await runs[command.name](call).finally(call.sayCosts);
-}
-
-function nearCommand(name: string): string {
-  const names = commandTable.map((row) => row.name);
-  return didYouMean(name, names, (word) => `oqe ${word}`);
-}
-
-interface CallOptions {
-  readonly command: CommandName;
-  readonly environment: Environment;
-  readonly write: (text: string) => void;
-}
-
-function openCall(
-  target: string,
-  flags: Flags,
-  { command, environment, write }: CallOptions,
-): Call {
-  const report = terminalReport();
-  let sayCosts = () => {};
-  const read = (input: InputName) => {
-    if (input === "command") return commandUntil(flags.until);
-    return input === "base-model" ? String(flags.base ?? target) : String(flags[input] ?? "");
-  };
-  return {
-    target,
-    flags,
-    inputs: () => {
-      const inputs = parseInputs(read, environment);
-      for (const line of unusedInputs(read, inputs)) report.warn(line);
-      return inputs;
-    },
-    dependencies: (inputs) => {
-      const stages = stagesOf(command, inputs);
-      const { traffic, ...rest } = openDependencies(inputs, numberStages(report, stages), "");
-      if (stages.length > 0) sayCosts = () => report.info(runWords(costsSoFar(traffic)));
-      return rest;
-    },
-    sayCosts: () => sayCosts(),
-    print: async (value, makeText) => {
-      const json = () => JSON.stringify(value, null, 2);
-      if (flags.json === true) return write(`${json()}\n`);
-      // An error in a table must not lose hours of work.
-      const decoration = { what: "the table", make: makeText, placeholder: json() };
-      write(`${await decorate(report, decoration)}\n`);
-    },
-    write,
-    report,
-  };
-}
-
-/** The command of the Action that goes as far as `--until` says. */
-function commandUntil(until: Flags[string] = "published"): string {
-  const stops = { measured: "measure", staged: "tune", published: "publish" } as const;
-  return stops[choice("measured", "staged", "published").parse(String(until), "until")];
-}
-
-/**
- * The real dependencies: the Hub over HTTP, the kernel in worker threads. `traffic` counts what all
- * connections send and receive.
- */
-export function openDependencies(
-  {
-    hubEndpoint,
-    hubToken,
-    workers,
-  }: Pick<Inputs, "hubEndpoint" | "workers"> & { readonly hubToken: HubOptions["token"] },
-  report: Report,
-  occasion: string,
-): Dependencies & { readonly traffic: Traffic } {
-  const traffic = newTraffic();
-  return {
-    report,
-    occasion,
-    traffic,
-    connect: () => connectHub({ endpoint: hubEndpoint, token: hubToken, report, traffic }),
-    openKernel: () => openKernel(workers === null ? {} : { workers }),
-  };
+export async function runCommand(argv: readonly string[], outlet: Outlet): Promise<void> {
+  const { environment, write, columns } = outlet;
+  const paint = paintFor(environment, columns !== undefined);
+  const line = parseCommandLine(argv, helpPage(write, columns, paint));
+  if (line === null) return;
+  const call = await openCall(line, outlet);
+  await Promise.resolve(runs[line.command.name](call)).finally(call.sayCosts);
 }
 
 async function plan({ inputs, flags, dependencies, print }: Call) {
   const parsed = inputs();
-  const { plan: series, base, sensitivity } = await planModel(parsed, dependencies(parsed));
-  const title = `${series.model} at ${series.revision}`;
+  const {
+    plan: series,
+    base,
+    sensitivity,
+  } = await planModel(parsed, dependencies(parsed), { measures: flags.measure === true });
+  const how = sensitivity === null ? "fixed rules" : "measured sensitivity";
+  const title = `${series.model} at ${series.revision}, planned by ${how}`;
   const table = () => [title, formatPlan(series), formatUnquantized(series)].join("\n");
   if (flags.explain !== true) return print(series, table);
   const tiers = series.tiers.map((tier) => ({
@@ -246,6 +127,21 @@ async function verifyTarget({ target, inputs, flags, dependencies, print }: Call
   if (failure !== null) throw failure;
 }
 
+async function check({ target, flags, read, variables, report, print, columns }: Call) {
+  const workers = optionalCount("", 1, 64).parse(read("workers"), "workers");
+  const connection = { ...parsePlaces(read, variables), workers };
+  const ofWorkflow: ReadInput = (name) => (name === "base-model" ? "" : read(name));
+  const checks = await checkLocally({
+    ...openDependencies(connection, report, ""),
+    file: target,
+    series: typeof flags.series === "string" && flags.series !== "" ? flags.series : null,
+    inputsOf: (model) => parseInputs(readModel(model, ofWorkflow), variables),
+  });
+  await print(checksAsJson(checks), () => formatChecks(checks, columns));
+  const failure = failureOf(checks);
+  if (failure !== null) throw failure;
+}
+
 async function card({ target, print, report }: Call) {
   const path = await rewriteCard(resolve(target), report);
   return print({ card: path }, () => path);
@@ -270,4 +166,8 @@ async function hub({ target, flags, print }: Call) {
     process.on("SIGTERM", () => stop());
   });
   await server.close();
+}
+
+function completion({ target, write }: Call): void {
+  write(completionScript(target));
 }

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { onDisk } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import { firstFiles, installedFrom, parsePlace } from "../series-file/first-files.ts";
-import type { Flags } from "./flags.ts";
+import type { Flags } from "./command-line.ts";
 
 export interface FirstFile {
   readonly path: string;

@@ -2,6 +2,7 @@ import { bitsPerWeight, gibibytes, gigabytes, grouped, percentage } from "../car
 import type { RoleSummary } from "../plan/explain.ts";
 import { costlyFloors, formatFloors } from "../plan/floors.ts";
 import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
+import { textTable } from "./text-table.ts";
 
 const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
 
@@ -27,16 +28,7 @@ export function formatPlan(plan: SeriesPlan): string {
         `${tier.tier}: the floor of ${name} costs ${percentage(share, 1)} of the predicted KL`,
     ),
   );
-  return [formatTable([columns, ...rows], new Set(["tier", "plan"])), ...floors].join("\n");
-}
-
-/** The first row has the names of the columns. Columns in `left` are aligned to the left. */
-function formatTable(table: readonly (readonly string[])[], left: ReadonlySet<string>): string {
-  const [head] = table as [readonly string[]];
-  const sizes = head.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
-  const align = (cell: string, c: number) =>
-    left.has(head[c]!) ? cell.padEnd(sizes[c]!) : cell.padStart(sizes[c]!);
-  return table.map((row) => row.map(align).join("  ").trimEnd()).join("\n");
+  return [textTable([columns, ...rows], new Set(["tier", "plan"])), ...floors].join("\n");
 }
 
 /**
@@ -65,7 +57,7 @@ export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[])
       : `, predicted KL ${predicted.kl.toPrecision(3)} nats ` +
         `(${predicted.forcedKl.toPrecision(3)} with routes forced)`;
   const size = `${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}`;
-  const table = formatTable([explanationColumns, ...rows], leftColumns);
+  const table = textTable([explanationColumns, ...rows], leftColumns);
   return `${plan.tier}: ${size}${loss}${limits}\n${table}`;
 }
 

@@ -27,6 +27,11 @@ export const silentReport: Report = {
   tick: () => {},
 };
 
+/** Only warnings: for a user who waits for the result alone. */
+export function quietReport({ warn }: Pick<Report, "warn">): Report {
+  return { ...silentReport, warn };
+}
+
 /** Milliseconds between two progress lines. The log of a run of six hours must stay readable. */
 const tickInterval = { terminal: 2_000, actions: 20_000 };
 
