@@ -7,13 +7,17 @@ export interface CronFault {
   readonly what: string;
 }
 
-const fields = ["minute", "hour", "day of the month", "month", "day of the week"] as const;
-const monthNames = "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC";
-const dayNames = "SUN|MON|TUE|WED|THU|FRI|SAT";
-const names: Readonly<Record<string, string>> = {
-  month: monthNames,
-  "day of the week": dayNames,
-};
+/** The fields in their order: least and largest number, and names. Others take 7 for Sunday too. */
+const fields = [
+  { name: "minute", least: 0, largest: 59, names: "" },
+  { name: "hour", least: 0, largest: 23, names: "" },
+  { name: "day of the month", least: 1, largest: 31, names: "" },
+  {
+    ...{ name: "month", least: 1, largest: 12 },
+    names: "JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC",
+  },
+  { name: "day of the week", least: 0, largest: 6, names: "SUN|MON|TUE|WED|THU|FRI|SAT" },
+] as const;
 /** GitHub starts a schedule at most once in this time. */
 const shortestMinutes = 5;
 /** Runs that are compared: more than two hours of the most frequent schedule. */
@@ -27,26 +31,36 @@ const from = new Date("2026-01-01T00:00:00Z");
  * null: nothing.
  */
 export function cronFault(text: string): CronFault | null {
-  const error = (what: string): CronFault => ({ level: "error", what });
-  const parts = text.trim().split(/\s+/);
-  const found = parts[0] === "" ? 0 : parts.length;
-  if (found !== fields.length)
-    return error(`expected five fields (${fields.join(", ")}), got ${found}`);
-  for (const [at, name] of fields.entries()) {
-    const value = names[name] === undefined ? "\\d{1,2}" : `(?:\\d{1,2}|${names[name]})`;
-    const item = `(?:\\*|${value}(?:-${value})?)(?:/\\d{1,2})?`;
-    if (!new RegExp(`^${item}(?:,${item})*$`, "i").test(parts[at]!))
-      return error(`${name}: expected ${formOf(name)}, got ${JSON.stringify(parts[at])}`);
+  const words = text.split(/\s+/).filter((word) => word !== "");
+  if (words.length !== fields.length) {
+    const all = fields.map(({ name }) => name).join(", ");
+    return { level: "error", what: `expected five fields (${all}), got ${words.length}` };
   }
-  // Other programs take 7 for Sunday too.
-  if (/\d/.test(parts[4]!) && /(^|[,-])0?[789]|(^|[,-])[1-9]\d/.test(parts[4]!))
-    return error(`day of the week: expected 0 to 6, got ${JSON.stringify(parts[4])}`);
-  return runsFault(parts.join(" "));
+  for (const [at, field] of fields.entries()) {
+    const expected = formFault(words[at]!, field);
+    if (expected === null) continue;
+    const what = `${field.name}: expected ${expected}, got ${JSON.stringify(words[at])}`;
+    return { level: "error", what };
+  }
+  return runsFault(words.join(" "));
 }
 
-function formOf(field: string): string {
-  const words = names[field] === undefined ? "" : ` and names such as ${names[field].slice(0, 3)}`;
-  return `*, numbers${words}, ranges with -, lists with commas and steps with /`;
+/** What was expected in a field; null: what it has. */
+function formFault(
+  word: string,
+  { least, largest, names }: (typeof fields)[number],
+): string | null {
+  const value = names === "" ? "\\d{1,2}" : `(?:\\d{1,2}|${names})`;
+  const item = `(?:\\*|${value}(?:-${value})?)(?:/\\d{1,2})?`;
+  if (!new RegExp(`^${item}(?:,${item})*$`, "i").test(word)) {
+    const own = names === "" ? "" : ` and names such as ${names.slice(0, 3)}`;
+    return `*, numbers${own}, ranges with -, lists with commas and steps with /`;
+  }
+  const numbers = [...word.replace(/\/\d+/g, "").matchAll(/\d+/g)].map(([digits]) =>
+    Number(digits),
+  );
+  const isWithin = numbers.every((number) => number >= least && number <= largest);
+  return isWithin ? null : `${least} to ${largest}`;
 }
 
 /** What the times of a well-formed schedule tell. */
