@@ -22,7 +22,8 @@ export interface Agenda {
 
 /**
  * What the event asks for. `paths`: the files that it changed; null: not known, so any may have
- * changed. `callers`: the workflows that call series.yml. Throws BAD_INPUT for a model that is not in the file, CONFLICT for a tag that was moved.
+ * changed. `callers`: the workflows that call series.yml. Throws BAD_INPUT for a model that is not
+ * in the file, CONFLICT for a tag that was moved.
  */
 export function agendaOf(
   event: GitHubEvent,
