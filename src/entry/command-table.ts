@@ -144,6 +144,7 @@ export const commandTable: readonly CommandRow[] = [
       {
         name: "uses",
         hint: "<owner>/oqe-publisher@<commit>",
+        example: "acme/oqe-publisher@v1.0.0",
         doc: "The Action that the workflow uses. Empty means the one that oqe was installed from",
       },
       { name: "overwrite", hint: "", doc: "Replace files that are there" },

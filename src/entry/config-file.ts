@@ -6,14 +6,11 @@ import { didYouMean } from "../ground/suggestion.ts";
 import type { InputRow } from "../inputs/input-row.ts";
 import { unexpected, writtenAs } from "../series-file/series-keys.ts";
 import { longestFile, readYaml } from "../series-file/yaml-tree.ts";
-import { cliInputs, type Setting } from "./settings.ts";
+import { cliInputs, type Setting, secretInputs } from "./settings.ts";
 
 export const configName = "oqe.yml";
 
 const hint = "docs/inputs.md lists the keys.";
-/** Files are shared and committed. */
-const secrets = ["hub-token"];
-
 /**
  * The inputs of a file, by name. `given`: its path; null: oqe.yml of this folder, if there is one.
  * Throws BAD_INPUT with file, line and key, DISK.
@@ -35,7 +32,7 @@ export async function readConfig(given: string | null): Promise<ReadonlyMap<stri
     const row = cliInputs.find((one) => one.name === key);
     try {
       if (row === undefined) throw unknownKey(key);
-      if (secrets.includes(key)) throw refusedSecret();
+      if (secretInputs.includes(key)) throw refusedSecret();
       const place = `${name}:${lineAt([key])}`;
       found.set(key, { text: writtenAs(row.form, value), place: `${place}: ${key}` });
     } catch (error) {
@@ -65,7 +62,8 @@ function unknownKey(key: string): OqeError {
   return new OqeError("BAD_INPUT", "is no input", didYouMean(key, names) + hint);
 }
 
+/** Whoever writes the file of a folder could take the token of everybody who works there. */
 function refusedSecret(): OqeError {
-  const instead = "Set HF_TOKEN, or sign in with `hf auth login`.";
-  return new OqeError("BAD_INPUT", "a token does not belong in a file that others see", instead);
+  const what = "a file may not say which token is sent, or where to";
+  return new OqeError("BAD_INPUT", what, "Use HF_TOKEN or `hf auth login`, and HF_ENDPOINT.");
 }

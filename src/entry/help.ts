@@ -122,7 +122,7 @@ function termOf(row: FlagRow | InputRow): string {
 }
 
 function describeFlag(row: FlagRow): string {
-  return [row.doc, ...exampleText(row)].join(". ");
+  return `${row.doc}${exampleText(row)}`;
 }
 
 /** `oqe verify` always evaluates and never tunes: conditions on an input do not apply to it. */
@@ -130,13 +130,13 @@ function describe(row: InputRow, command: CommandName): string {
   const doc = command === "verify" ? (row.verifyDoc ?? row.doc) : describeInput(row);
   const { hint, default: value } = row;
   const usual = hint === "" || value === "" ? [] : [`Default: ${value}`];
-  return [doc.replaceAll("`", ""), ...usual, ...exampleText(row)].join(". ");
+  return [doc.replaceAll("`", ""), ...usual].join(". ") + exampleText(row);
 }
 
-function exampleText(row: FlagRow | InputRow): readonly string[] {
-  if (isBoolean(row)) return [];
-  const example = exampleOf(row);
-  return example === null ? [] : [`Example: --${row.name} ${example}`];
+/** On a line of its own. */
+function exampleText(row: FlagRow | InputRow): string {
+  const example = isBoolean(row) ? null : exampleOf(row);
+  return example === null ? "" : `\nExample: --${row.name} ${example}`;
 }
 
 /** Further lines behind as many blanks. */

@@ -21,6 +21,9 @@ export const cliInputs: readonly CliRow[] = (inputTable as readonly CliRow[]).fi
   ({ group }) => group !== "Command",
 );
 
+/** Inputs that no file gives: it is shared, and could send the token to another address. */
+export const secretInputs: readonly string[] = ["hub-endpoint", "hub-token"];
+
 /** The variable that gives an input: `OQE_MAX_KL`. */
 export function variableOf(name: string): string {
   return `OQE_${name.toUpperCase().replaceAll("-", "_")}`;
