@@ -2,21 +2,16 @@ import type { Base } from "./base/base.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { ModelReference } from "./inputs/input-values.ts";
-import type { Inputs, PlanInputs, RowInputs } from "./inputs/inputs.ts";
+import type { Inputs, RowInputs } from "./inputs/inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { checkTags, finishSeries } from "./series/announce.ts";
 import type { Announcing, FinishedSeries } from "./series/announce-types.ts";
-import { receiptsOf, rehearseCard } from "./series/card-files.ts";
+import { receiptsOf } from "./series/card-files.ts";
 import { whileLocked } from "./series/folder-lock.ts";
-import {
-  checkPlaces,
-  type FoldersRequest,
-  makeFolders,
-  type PlaceInputs,
-} from "./series/folders.ts";
+import { type FoldersRequest, makeFolders } from "./series/folders.ts";
 import { foresee } from "./series/foreseen-plan.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
@@ -32,6 +27,7 @@ import {
   type TierDraft,
   type TierRun,
 } from "./series/recipes.ts";
+import { rehearse } from "./series/rehearse.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
 import { estimateMeasuring, estimateSeries } from "./series/run-needs.ts";
 import {
@@ -68,6 +64,8 @@ export interface Published extends FinishedSeries {
   readonly plan: SeriesPlan;
   /** Receipts of the tiers that had to be made. */
   readonly made: readonly Receipt[];
+  /** Receipts of the tiers that were published before. */
+  readonly current: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
@@ -135,8 +133,8 @@ async function measureOpened(inputs: Inputs, sources: Sources, opened: Opened) {
 }
 
 /**
- * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders
- * and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
+ * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders,
+ * the receipts and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
  */
 export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
   return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
@@ -146,7 +144,8 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
     return whileLocked(placesOf(rehearsed), async (places) => {
       const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
       const folders = stopped === null ? places : [];
-      return { plan, folders, stopped, failure: gateFailure(receiptsOf(made)) };
+      const receipts = receiptsOf(made);
+      return { plan, folders, receipts, stopped, failure: gateFailure(receipts) };
     });
   });
 }
@@ -177,15 +176,16 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
+    const current = published.filter((receipt) => receipt !== null);
     if (!dryRun) await checkTags({ hub, states }, pending, announcing?.tag ?? null);
     const how = { proposes, readsOnly, isPrivate, keepsBetter, report, occasion };
     const publishing = { hub, drafts, states, pending, ...how };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
-      const plans = published.map((receipt) => receipt!.plan);
+      const plans = current.map((receipt) => receipt.plan);
       const plan = seriesPlan(base, policy, plans);
       const done = await finishSeries({ ...publishing, made: [], reached: null }, announcing);
-      return { plan, made: [], expected: [], stopped: null, ...done };
+      return { plan, made: [], current, expected: [], stopped: null, ...done };
     }
     if (!readsOnly) await checkStaging(hub, pending);
     const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
@@ -193,13 +193,13 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
     const staging = readsOnly ? null : { hub, private: isPrivate };
-    const making = { ...drafted, staging, published: published.filter((one) => one !== null) };
+    const making = { ...drafted, staging, published: current };
     return whileLocked(placesOf(rehearsed), async () => {
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
       const reached = stopped === null && until !== "measured" ? staged : "unfinished";
       const published = await finishSeries({ ...publishing, made, reached }, announcing);
-      return { ...run, made: receiptsOf(made), stopped, ...published };
+      return { ...run, made: receiptsOf(made), current, stopped, ...published };
     });
   });
 }
@@ -228,22 +228,6 @@ async function prepare(
 
 function drawRows(inputs: RowInputs, { base, connect, report }: Opened): Promise<Calibration> {
   return report.stage("Draw the rows", () => calibrate(base, inputs, connect, report));
-}
-
-/**
- * Checks folders and cards before anything is measured. A plan by fixed rules replaces the measured
- * plan, which does not exist yet. Gives the runs with that plan.
- */
-async function rehearse(
-  { baseModel, overwrite, tiers, policy, floors }: PlaceInputs & PlanInputs,
-  drafts: readonly TierDraft[],
-  base: Base,
-): Promise<readonly TierRun[]> {
-  await checkPlaces(drafts, { baseModel, overwrite });
-  const plan = makePlan(base, { tiers, policy, floors }, null);
-  const runs = planDrafts(drafts, { base, floors, plan, sensitivity: null });
-  for (const { recipe } of runs) await rehearseCard(recipe);
-  return runs;
 }
 
 /**

@@ -23,6 +23,7 @@ import { formatEvaluation } from "./evaluation-table.ts";
 import { helpPage } from "./help.ts";
 import { nextSteps, writeFirstFiles } from "./init.ts";
 import { formatExplanation, formatPlan, formatUnquantized } from "./plan-table.ts";
+import { formatRun } from "./run-table.ts";
 
 const runs: Readonly<Record<CommandName, (call: Call) => Promise<void> | void>> = {
   plan,
@@ -84,28 +85,37 @@ async function measure({ inputs, flags, dependencies, print, write }: Call) {
   return print({ sensitivity: path }, () => path);
 }
 
-async function quantize({ inputs, flags, dependencies, print }: Call) {
+async function quantize({ inputs, flags, dependencies, print, columns, paint }: Call) {
   const parsed = inputs();
   if (typeof flags.out !== "string" || flags.out === "") {
     const hint = "The tiers are written to <folder>/<Model>-<tier>/.";
     throw new OqeError("BAD_INPUT", "oqe quantize needs --out <folder>", hint);
   }
   const made = await quantizeModel(parsed, resolve(flags.out), dependencies(parsed));
-  const { plan: series, folders, stopped, failure } = made;
-  await print({ ...series, folders }, () => `${formatPlan(series)}\n${folders.join("\n")}`);
+  const { plan: series, folders, receipts, stopped, failure } = made;
+  const tiers = series.tiers.map((tier) => {
+    const receipt = receipts.find(({ plan }) => plan.tier === tier.tier) ?? null;
+    return { plan: tier, receipt, outcome: receipt === null ? "unfinished" : "written" } as const;
+  });
+  const text = () => [series.model, formatRun(tiers, columns, paint), ...folders].join("\n");
+  await print({ ...series, folders }, text);
   if (failure !== null) throw failure;
   if (stopped !== null) throw stopped;
 }
 
-async function publish({ inputs, dependencies, print }: Call) {
+async function publish({ inputs, dependencies, print, columns, paint }: Call) {
   const parsed = inputs();
   const published = await publishModel(parsed, dependencies(parsed));
-  const { plan: series, tiers, stopped, failure } = published;
-  const lines = tiers.map(({ outcome, url, folder }) => {
-    const place = folder === null ? "" : `  (${folder})`;
-    return `${outcome.padEnd(9)}  ${url}${place}`;
-  });
-  const text = () => [formatPlan(series), ...lines].join("\n");
+  const { plan: series, tiers, made, current, stopped, failure } = published;
+  const ended = series.tiers.map((tier) => ({
+    plan: tier,
+    receipt: [...made, ...current].find(({ plan }) => plan.tier === tier.tier) ?? null,
+    outcome: tiers.find((one) => one.tier === tier.tier)?.outcome ?? "failed",
+  }));
+  const places = tiers.flatMap(({ url, folder }) =>
+    folder === null ? [url] : [url, `  ${folder}`],
+  );
+  const text = () => [series.model, formatRun(ended, columns, paint), ...places].join("\n");
   await print({ ...series, repositories: tiers }, text);
   if (failure !== null) throw failure;
   if (stopped !== null) throw stopped;

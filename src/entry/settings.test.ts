@@ -92,7 +92,9 @@ describe("oqe.yml", () => {
   test("may be empty or absent, but not if it was named", async () => {
     expect(await config("# nothing yet\n")).toEqual(new Map());
     expect(await readConfig(null)).toEqual(new Map());
-    await expect(readConfig(`${folder}/other.yml`)).rejects.toThrow(/other\.yml: it does not exist/);
+    await expect(readConfig(`${folder}/other.yml`)).rejects.toThrow(
+      /other\.yml: it does not exist/,
+    );
   });
 
   test("gives the place of a value that cannot be used, alone or beside another", async () => {
