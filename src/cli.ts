@@ -25,14 +25,15 @@ if (isWorker()) {
   });
   try {
     const { runCommand } = await import("./entry/commands.ts");
-    await runCommand(process.argv.slice(2), {
+    process.exitCode = await runCommand(process.argv.slice(2), {
       environment: process.env,
       write: (text) => process.stdout.write(text),
       columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+      script: process.argv[1] ?? "oqe",
     });
   } catch (error) {
     const failure = describeFailure(error, process.env.OQE_DEBUG !== undefined);
     print(failure);
     process.exitCode = failure.exitCode;
   }
-} else supervise(print);
+} else supervise(print, { asks: true });

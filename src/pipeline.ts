@@ -51,6 +51,8 @@ export interface Dependencies {
   readonly announcing?: Announcing;
   /** Whether a published tier stays if the new one is worse beyond its error. Default: no. */
   readonly keepsBetter?: boolean;
+  /** Whether its user asked the run to stop: it does so behind a block. Default: no. */
+  readonly isStopped?: () => boolean;
 }
 
 /** Dependencies with the base and the kernel open. */
@@ -128,7 +130,7 @@ async function measureOpened(inputs: Inputs, sources: Sources, opened: Opened) {
   const rows = await drawRows(inputs, opened);
   const place = { folder: inputs.workDir, memoryLimit: inputs.memoryLimit };
   const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
-  const timeLimit = new TimeLimit(inputs.timeLimit);
+  const timeLimit = new TimeLimit(inputs.timeLimit, opened.isStopped);
   return measureNow({ ...inputs, base, rows, sources, timeLimit, ...fit }, opened);
 }
 
@@ -244,7 +246,7 @@ async function makeTiers(
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
-  const timeLimit = new TimeLimit(inputs.timeLimit);
+  const timeLimit = new TimeLimit(inputs.timeLimit, opened.isStopped);
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
     const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };

@@ -1,7 +1,8 @@
+import { resolve } from "node:path";
 import { costsSoFar, runWords } from "../card/run-words.ts";
 import { type Paint, paintFor } from "../ground/color.ts";
 import { decorate } from "../ground/decoration.ts";
-import { OqeError } from "../ground/errors.ts";
+import { exitCodes, OqeError } from "../ground/errors.ts";
 import { quietReport, type Report, terminalReport } from "../ground/report.ts";
 import { choice } from "../inputs/input-kinds.ts";
 import { type Inputs, parseInputs, type ReadInput, unusedInputs } from "../inputs/inputs.ts";
@@ -12,6 +13,7 @@ import { configName, readConfig } from "./config-file.ts";
 import { openDependencies } from "./dependencies.ts";
 import { type Environment, Settings, strayVariables, withSavedLogin } from "./settings.ts";
 import { numberStages, stagesOf } from "./stages.ts";
+import { type KeptPlaces, Stop } from "./stop.ts";
 
 /** One call of a command. */
 export interface Call {
@@ -31,6 +33,8 @@ export interface Call {
   readonly columns: number;
   /** The text of an input, from flag, variable or file. */
   readonly read: ReadInput;
+  /** How the user ends the call. */
+  readonly stop: Stop;
   /** The environment, with the token that `hf auth login` saved. */
   readonly variables: Environment;
 }
@@ -41,6 +45,8 @@ export interface Outlet {
   readonly write: (text: string) => void;
   /** Of the terminal that the result goes to; undefined: it goes to a pipe or a file. */
   readonly columns: number | undefined;
+  /** Path of the program, as it was started. */
+  readonly script: string;
 }
 
 const usualColumns = 80;
@@ -48,9 +54,13 @@ const usualColumns = 80;
 /** Throws BAD_INPUT for a call without its argument, or with wrong inputs. */
 export async function openCall(
   { command, positionals, flags }: CommandLine,
-  { environment, write, columns }: Outlet,
+  argv: readonly string[],
+  { environment, write, columns, script }: Outlet,
 ): Promise<Call> {
   const report = flags.quiet === true ? quietReport(terminalReport()) : terminalReport();
+  const end = () => process.exit(exitCodes.stopped);
+  const tell = (text: string) => process.stderr.write(text);
+  const stop = new Stop({ command: command.name, argv, script }, { report, write: tell, end });
   const takesInputs = inputFlags(command).length > 0;
   const settings = takesInputs ? await readSettings(command, flags, environment) : null;
   const known = settings?.read("base-model") ?? "";
@@ -77,9 +87,11 @@ export async function openCall(
     },
     dependencies: (inputs) => {
       const stages = stagesOf(command.name, inputs, flags.measure === true);
-      const { traffic, ...rest } = openDependencies(inputs, numberStages(report, stages), "");
+      const watched = stop.watch(numberStages(report, stages));
+      const { traffic, ...rest } = openDependencies(inputs, watched, "");
       if (stages.length > 0) sayCosts = () => report.info(runWords(costsSoFar(traffic)));
-      return rest;
+      stop.keeps(placesOf(command, inputs, flags));
+      return { ...rest, isStopped: () => stop.isAsked };
     },
     sayCosts: () => sayCosts(),
     print: async (value, makeText) => {
@@ -94,6 +106,7 @@ export async function openCall(
     paint: paintFor(environment, columns !== undefined),
     columns: columns ?? usualColumns,
     read,
+    stop,
     variables,
   };
 
@@ -107,6 +120,17 @@ export async function openCall(
     const texts = Object.entries(given).map(([name, value]) => [name, String(value)] as const);
     return new Settings(row, { flags: new Map(texts), environment: from, file });
   }
+}
+
+/** Where a run keeps its work. */
+function placesOf({ name }: CommandRow, inputs: Inputs, { out }: Flags): KeptPlaces {
+  const { workDir, method, dryRun } = inputs;
+  const isTuned = method === "tuned";
+  return {
+    ...{ workDir, isTuned },
+    folder: name === "quantize" ? resolve(String(out)) : workDir,
+    isStaged: name === "publish" && isTuned && !dryRun,
+  };
 }
 
 /** The argument. `known`: what stands for it if there is none. */

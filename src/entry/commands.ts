@@ -2,7 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { paintFor } from "../ground/color.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
-import { OqeError } from "../ground/errors.ts";
+import { exitCodes, OqeError } from "../ground/errors.ts";
 import { optionalCount, wholeNumber } from "../inputs/input-kinds.ts";
 import { parseModel } from "../inputs/input-values.ts";
 import { parseInputs, parsePlaces, type ReadInput } from "../inputs/inputs.ts";
@@ -11,6 +11,7 @@ import { measureModel, planModel, publishModel, quantizeModel } from "../pipelin
 import { explainPlan } from "../plan/explain.ts";
 import { writeSensitivity } from "../sensitivity/sensitivity-file.ts";
 import { rewriteCard } from "../series/card-files.ts";
+import { TimeIsUp } from "../series/time-limit.ts";
 import { verify } from "../series/verify.ts";
 import { readModel } from "../series-file/read-model.ts";
 import { type Call, type Outlet, openCall } from "./call.ts";
@@ -24,6 +25,7 @@ import { helpPage } from "./help.ts";
 import { nextSteps, writeFirstFiles } from "./init.ts";
 import { formatExplanation, formatPlan, formatUnquantized } from "./plan-table.ts";
 import { formatRun } from "./run-table.ts";
+import { whenStopped } from "./supervise.ts";
 
 const runs: Readonly<Record<CommandName, (call: Call) => Promise<void> | void>> = {
   plan,
@@ -39,16 +41,27 @@ const runs: Readonly<Record<CommandName, (call: Call) => Promise<void> | void>> 
 };
 
 /**
- * Runs one command line. The result goes to `write` (stdout), everything else to stderr.
- * Throws OqeError.
+ * Runs one command line. The result goes to `write` (stdout), everything else to stderr. Gives the
+ * exit code of a run that ended as it should, or that its user stopped. Throws OqeError.
  */
-export async function runCommand(argv: readonly string[], outlet: Outlet): Promise<void> {
+export async function runCommand(argv: readonly string[], outlet: Outlet): Promise<number> {
   const { environment, write, columns } = outlet;
   const paint = paintFor(environment, columns !== undefined);
   const line = parseCommandLine(argv, helpPage(write, columns, paint));
-  if (line === null) return;
-  const call = await openCall(line, outlet);
-  await Promise.resolve(runs[line.command.name](call)).finally(call.sayCosts);
+  if (line === null) return 0;
+  const call = await openCall(line, argv, outlet);
+  const { stop, sayCosts } = call;
+  const unwatch = whenStopped(() => stop.ask());
+  try {
+    await Promise.resolve(runs[line.command.name](call)).finally(sayCosts);
+    return 0;
+  } catch (error) {
+    if (!stop.isAsked || !(error instanceof OqeError) || error.code !== "TIME") throw error;
+    stop.say(error instanceof TimeIsUp ? error.where : "");
+    return exitCodes.stopped;
+  } finally {
+    unwatch();
+  }
 }
 
 async function plan({ inputs, flags, dependencies, print }: Call) {
@@ -164,17 +177,13 @@ async function init({ target, flags, print }: Call) {
   return print({ folder, files }, () => `${lines.join("\n")}\n\n${nextSteps}`);
 }
 
-async function hub({ target, flags, print }: Call) {
+async function hub({ target, flags, print, stop }: Call) {
   const port = wholeNumber(String(flags.port ?? 0), "port", [0, 65535]);
   const server = await startLocalHub({ folder: resolve(target), port });
   const call = "oqe publish <model> --namespace <name>";
   const text = `HF_ENDPOINT=${server.url} HF_TOKEN=hf_rehearsal ${call}\n  stop it with Ctrl-C`;
   await print({ endpoint: server.url }, () => `${server.url}\n  ${text}`);
-  // `on`, not `once`: a parent process may pass on a signal that the terminal sent as well.
-  await new Promise<void>((stop) => {
-    process.on("SIGINT", () => stop());
-    process.on("SIGTERM", () => stop());
-  });
+  await stop.served();
   await server.close();
 }
 

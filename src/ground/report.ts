@@ -18,6 +18,8 @@ export interface Report {
   warn(line: string): void;
   /** Progress inside a stage: `done` of `total`, in any unit. Not every call is printed. */
   tick(done: number, total: number, unit: string): void;
+  /** Leaves the terminal as a shell expects it, before the process ends in the middle of a stage. */
+  close?(): void;
 }
 
 /** A report that drops everything: for tests. */
@@ -29,8 +31,8 @@ export const silentReport: Report = {
 };
 
 /** Only warnings: for a user who waits for the result alone. */
-export function quietReport({ warn }: Pick<Report, "warn">): Report {
-  return { ...silentReport, warn };
+export function quietReport({ warn, close }: Report): Report {
+  return { ...silentReport, warn, ...(close && { close }) };
 }
 
 /** Milliseconds between two progress lines. The log of a run of six hours must stay readable. */
@@ -125,6 +127,7 @@ function liveReport(terminal: Terminal, surroundings: Surroundings): Report {
     info: (text) => line.print(`  ${text}`),
     warn: (text) => line.print(`  warning: ${text}`),
     tick: (...work) => stages.tick(...work),
+    close: () => line.clear(),
   };
 }
 
