@@ -2,8 +2,9 @@
 import { isWorker, supervise } from "./entry/supervise.ts";
 import { paintFor } from "./ground/color.ts";
 import { describeFailure, type Failure, OqeError } from "./ground/errors.ts";
-import { hasTerminal } from "./ground/live-line.ts";
+import { hasTerminal, openTerminal } from "./ground/live-line.ts";
 import { reasonOf } from "./ground/reasons.ts";
+import { wrapped } from "./ground/wrap.ts";
 
 function outputFailure(cause: NodeJS.ErrnoException): OqeError {
   const message = `the result cannot be written to stdout: ${reasonOf(cause)}`;
@@ -12,8 +13,10 @@ function outputFailure(cause: NodeJS.ErrnoException): OqeError {
 
 function print({ message, hint, details }: Failure): void {
   const paint = paintFor(process.env, hasTerminal(process.env));
-  const advice = hint === "" ? "" : `  ${hint}\n`;
-  process.stderr.write(`${paint("red", "error:")} ${message}\n${advice}${details}`);
+  const columns = openTerminal().columns() ?? Number.POSITIVE_INFINITY;
+  const said = wrapped(`error: ${message}`, columns).replace("error:", paint("red", "error:"));
+  const advice = hint === "" ? "" : `${wrapped(hint, columns, "  ")}\n`;
+  process.stderr.write(`${said}\n${advice}${details}`);
 }
 
 if (isWorker()) {

@@ -30,8 +30,10 @@ describe("oqe", () => {
     async (args) => {
       const { code, stdout, stderr } = await runCli(args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      for (const { name, argument, doc } of commandTable)
-        expect(stdout.replace(/\s+/g, " ")).toContain(`oqe ${name} ${argument} ${doc}`);
+      for (const { name, argument, brief } of commandTable) {
+        const line = stdout.split("\n").find((one) => one.startsWith(`  oqe ${name} ${argument} `));
+        expect(line).toMatch(new RegExp(` {2}${brief}$`));
+      }
       expect(stdout).toContain("1 failure, 2 wrong usage, 3 a tier failed a");
       expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
     },

@@ -3,6 +3,7 @@ import { costsSoFar, runWords } from "../card/run-words.ts";
 import { type Paint, paintFor } from "../ground/color.ts";
 import { decorate } from "../ground/decoration.ts";
 import { exitCodes, OqeError } from "../ground/errors.ts";
+import { hasTerminal } from "../ground/live-line.ts";
 import { quietReport, type Report, terminalReport } from "../ground/report.ts";
 import { choice } from "../inputs/input-kinds.ts";
 import { type Inputs, parseInputs, type ReadInput, unusedInputs } from "../inputs/inputs.ts";
@@ -29,7 +30,7 @@ export interface Call {
   readonly report: Report;
   /** For the text of the result. */
   readonly paint: Paint;
-  /** Of the terminal that the result goes to, or of a usual one. */
+  /** Of the terminal that the result goes to; infinite for a pipe or a file. */
   readonly columns: number;
   /** The text of an input, from flag, variable or file. */
   readonly read: ReadInput;
@@ -49,15 +50,18 @@ export interface Outlet {
   readonly script: string;
 }
 
-const usualColumns = 80;
-
 /** Throws BAD_INPUT for a call without its argument, or with wrong inputs. */
 export async function openCall(
   { command, positionals, flags }: CommandLine,
   argv: readonly string[],
   { environment, write, columns, script }: Outlet,
 ): Promise<Call> {
-  const report = flags.quiet === true ? quietReport(terminalReport()) : terminalReport();
+  const loud = terminalReport(
+    undefined,
+    undefined,
+    paintFor(environment, hasTerminal(environment)),
+  );
+  const report = flags.quiet === true ? quietReport(loud) : loud;
   const end = () => process.exit(exitCodes.stopped);
   const tell = (text: string) => process.stderr.write(text);
   const stop = new Stop({ command: command.name, argv, script }, { report, write: tell, end });
@@ -104,7 +108,7 @@ export async function openCall(
     write,
     report,
     paint: paintFor(environment, columns !== undefined),
-    columns: columns ?? usualColumns,
+    columns: columns ?? Number.POSITIVE_INFINITY,
     read,
     stop,
     variables,

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { byteSize } from "../ground/digits.ts";
 import { asKnown, OqeError } from "../ground/errors.ts";
+import { wrap } from "../ground/wrap.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Dependencies } from "../pipeline.ts";
 import { lookAtSeries, type SeriesLook } from "../series/look.ts";
@@ -8,7 +9,7 @@ import { findModel, readSeriesFile } from "../series-file/series-file.ts";
 import type { SeriesModel } from "../series-file/series-types.ts";
 import { assumedThreads } from "../upkeep/check-models.ts";
 import { needsWords, stateOf } from "../upkeep/check-tables.ts";
-import { textTable, wrap } from "./text-table.ts";
+import { textTable } from "./text-table.ts";
 
 /** A model of a series file as a run would find it. */
 export interface LocalCheck {

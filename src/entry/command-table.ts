@@ -24,6 +24,8 @@ export interface CommandRow {
   readonly usual?: string;
   /** What the argument may be, where it is one of some words. */
   readonly words?: readonly string[];
+  /** In the list of commands, on one line of 80 columns. */
+  readonly brief: string;
   readonly doc: string;
   readonly flags: readonly FlagRow[];
   /** Whole command lines, each with what it does. */
@@ -36,6 +38,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "plan",
     argument: modelArgument,
+    brief: "Prints size and bit widths of every tier",
     doc: "Prints size and bit widths of every tier. Writes nothing",
     flags: [
       {
@@ -53,6 +56,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "sensitivity",
     argument: modelArgument,
+    brief: "Measures how much each tensor's precision matters",
     doc: "Measures how much each tensor's precision affects the output",
     flags: [
       {
@@ -67,6 +71,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "quantize",
     argument: modelArgument,
+    brief: "Writes one MLX folder per tier, card included",
     doc: "Writes one MLX folder per tier, card included",
     flags: [
       {
@@ -84,6 +89,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "publish",
     argument: modelArgument,
+    brief: "Makes every tier and publishes it on the Hub",
     doc: "Makes every tier and publishes it on the Hub",
     flags: [
       {
@@ -102,6 +108,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "verify",
     argument: "<repo or folder>",
+    brief: "Checks a tier against its receipt and its base",
     doc: "Checks a tier's files against its receipt, and evaluates it again",
     flags: [
       {
@@ -117,6 +124,7 @@ export const commandTable: readonly CommandRow[] = [
     name: "check",
     argument: "[file]",
     usual: "series.yml",
+    brief: "Says what a run of a series file would make",
     doc: "Says for every model of a series file what a run would make, and why. Writes nothing",
     flags: [
       {
@@ -131,6 +139,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "card",
     argument: "<folder>",
+    brief: "Renders the card of a finished folder again",
     doc: "Renders the card of a finished folder from its receipt",
     flags: [],
     examples: [["oqe card ./tiers/my-model-oQ4e", "rewrites README.md and the pictures"]],
@@ -139,6 +148,7 @@ export const commandTable: readonly CommandRow[] = [
     name: "init",
     argument: "[folder]",
     usual: ".",
+    brief: "Writes a series file and its GitHub workflow",
     doc: "Writes a series file, and the GitHub workflow that publishes its series",
     flags: [
       {
@@ -154,6 +164,7 @@ export const commandTable: readonly CommandRow[] = [
   {
     name: "hub",
     argument: "<folder>",
+    brief: "Serves a Hub on 127.0.0.1, to rehearse publishing",
     doc: "Serves a Hub on 127.0.0.1, to rehearse publishing",
     flags: [
       {
@@ -169,6 +180,7 @@ export const commandTable: readonly CommandRow[] = [
     name: "completion",
     argument: "<shell>",
     words: ["bash", "zsh", "fish"],
+    brief: "Prints what makes a shell complete oqe",
     doc: "Prints the script that lets a shell complete commands and flags",
     flags: [],
     examples: [

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { paintFor } from "../ground/color.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
 import { exitCodes, OqeError } from "../ground/errors.ts";
+import { wrap, wrapped } from "../ground/wrap.ts";
 import { optionalCount, wholeNumber } from "../inputs/input-kinds.ts";
 import { parseModel } from "../inputs/input-values.ts";
 import { parseInputs, parsePlaces, type ReadInput } from "../inputs/inputs.ts";
@@ -64,7 +65,7 @@ export async function runCommand(argv: readonly string[], outlet: Outlet): Promi
   }
 }
 
-async function plan({ inputs, flags, dependencies, print }: Call) {
+async function plan({ inputs, flags, dependencies, print, columns }: Call) {
   const parsed = inputs();
   const {
     plan: series,
@@ -73,7 +74,12 @@ async function plan({ inputs, flags, dependencies, print }: Call) {
   } = await planModel(parsed, dependencies(parsed), { measures: flags.measure === true });
   const how = sensitivity === null ? "fixed rules" : "measured sensitivity";
   const title = `${series.model} at ${series.revision}, planned by ${how}`;
-  const table = () => [title, formatPlan(series), formatUnquantized(series)].join("\n");
+  const table = () =>
+    [
+      ...wrap(title, columns),
+      formatPlan(series, columns),
+      ...formatUnquantized(series).flatMap((line) => wrapped(line, columns)),
+    ].join("\n");
   if (flags.explain !== true) return print(series, table);
   const tiers = series.tiers.map((tier) => ({
     ...tier,

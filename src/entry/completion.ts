@@ -87,7 +87,7 @@ complete -F _oqe oqe
 }
 
 function zshScript(): string {
-  const list = commandTable.map(({ name, doc }) => `    ${quoted(`${name}:${plain(doc)}`)}`);
+  const list = commandTable.map(({ name, brief }) => `    ${quoted(`${name}:${brief}`)}`);
   const cases = commandTable.map((command) => {
     const lines = flagsOf(command)
       .flatMap(zshFlags)
@@ -134,8 +134,8 @@ function zshFlags(row: Flag): readonly string[] {
 
 function fishScript(): string {
   const commands = commandTable.map(
-    ({ name, doc }) =>
-      `complete -c oqe -f -n __fish_use_subcommand -a ${name} -d ${quoted(plain(doc))}`,
+    ({ name, brief }) =>
+      `complete -c oqe -f -n __fish_use_subcommand -a ${name} -d ${quoted(brief)}`,
   );
   const flags = commandTable.flatMap((command) => {
     const on = `complete -c oqe -n '__fish_seen_subcommand_from ${command.name}'`;

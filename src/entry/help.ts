@@ -47,15 +47,15 @@ export function overviewPage({ columns, paint }: HelpPage, helper: Help): string
     wrapped(`${title} (mixed-precision MLX quants)`),
     "",
     paint("bold", "Commands:"),
-    ...commandTable.map((command) => item(callOf(command), command.doc)),
+    ...commandTable.map((command) => item(callOf(command), command.brief)),
     "",
     paint("bold", "Examples:"),
     ...commandTable
       .filter(({ name }) => ["plan", "publish", "verify"].includes(name))
       .map(({ examples }) => `  ${examples.at(-1)![0]}`),
     "",
-    paint("bold", "Flags of every command:"),
-    item("-h, --help", "Meaning, default and example of each flag of the command"),
+    paint("bold", "Flags:"),
+    item("-h, --help", "Explain the flags of a command"),
     item("-q, --quiet", "Print only the result, warnings and errors"),
     item("-V, --version", "Print the version"),
     "",

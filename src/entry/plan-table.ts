@@ -9,8 +9,13 @@ const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", 
 const explanationColumns = ["role", "layers", "bytes", "KL share", "next boost", "nats/MB", "bits"];
 const leftColumns = new Set(["role", "next boost", "bits"]);
 
+/** Columns that a narrow terminal has no room for: others say the same. */
+const wideColumns = new Set(["file bpw", "GiB"]);
+/** In characters, for the plan of a model with some ten boosted matrices. */
+const wideTable = 100;
+
 /** The series as a plain table for a terminal, one line per tier; then the costly floors. */
-export function formatPlan(plan: SeriesPlan): string {
+export function formatPlan(plan: SeriesPlan, width: number): string {
   const rows = plan.tiers.map((tier) => [
     tier.tier,
     tier.targetBpw.toFixed(2),
@@ -28,7 +33,10 @@ export function formatPlan(plan: SeriesPlan): string {
         `${tier.tier}: the floor of ${name} costs ${percentage(share, 1)} of the predicted KL`,
     ),
   );
-  return [textTable([columns, ...rows], new Set(["tier", "plan"])), ...floors].join("\n");
+  const shown = (row: readonly string[]) =>
+    row.filter((_, c) => width >= wideTable || !wideColumns.has(columns[c]!));
+  const table = textTable([columns, ...rows].map(shown), new Set(["tier", "plan"]), width);
+  return [table, ...floors].join("\n");
 }
 
 /**
@@ -78,9 +86,9 @@ function collapse(bits: readonly number[]): string {
 }
 
 /** The tensors that no tier quantizes: one line per reason. */
-export function formatUnquantized(plan: SeriesPlan): string {
+export function formatUnquantized(plan: SeriesPlan): readonly string[] {
   const counts = new Map<string, number>();
   for (const reason of Object.values(plan.unquantized))
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  return [...counts].map(([reason, count]) => `unquantized: ${count} × ${reason}`).join("\n");
+  return [...counts].map(([reason, count]) => `unquantized: ${count} × ${reason}`);
 }

@@ -1,3 +1,5 @@
+import { wrap } from "../ground/wrap.ts";
+
 /**
  * Rows of cells as aligned lines. The first row has the names of the columns; those in `left` are
  * aligned to the left. With `width`, the last column is wrapped to lines of that many characters.
@@ -24,14 +26,3 @@ export function textTable(
 
 /** A narrower column is left to the terminal. */
 const leastWrapped = 16;
-
-/** Lines of at most `width` characters, broken at blanks. A longer word has its own line. */
-export function wrap(text: string, width: number): readonly string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines;
-}

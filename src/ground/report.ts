@@ -1,9 +1,11 @@
 import * as core from "@actions/core";
+import { type Paint, plainPaint } from "./color.ts";
 import { byteSize, grouped } from "./digits.ts";
 import { LiveLine, openTerminal, type Terminal } from "./live-line.ts";
 import { placeOf } from "./message-place.ts";
 import { percentText, type StageProgress } from "./stage-progress.ts";
 import { realSurroundings, StageWatch, type Surroundings } from "./stage-watch.ts";
+import { wrapped } from "./wrap.ts";
 
 /**
  * Where a run reports its progress. The entries pass one in: log groups in Actions, lines on stderr
@@ -109,23 +111,25 @@ function plainReport(
 }
 
 /** Lines as in a plain report, and below them one that shows how far the stage is. */
-function liveReport(terminal: Terminal, surroundings: Surroundings): Report {
+function liveReport(terminal: Terminal, surroundings: Surroundings, paint: Paint): Report {
   const line = new LiveLine(terminal);
+  const print = (text: string) =>
+    line.print(wrapped(text, terminal.columns() ?? Number.POSITIVE_INFINITY, "  "));
   const stages = new StageWatch(surroundings, (stage, now) => {
     line.show(stage.view(now));
     return frameInterval;
   });
   return {
     stage: async (name, run) => {
-      line.print(name);
+      line.print(paint("bold", name));
       try {
         return await stages.during(name, run);
       } finally {
         line.clear();
       }
     },
-    info: (text) => line.print(`  ${text}`),
-    warn: (text) => line.print(`  warning: ${text}`),
+    info: (text) => print(text),
+    warn: (text) => print(`${paint("yellow", "warning:")} ${text}`),
     tick: (...work) => stages.tick(...work),
     close: () => line.clear(),
   };
@@ -135,8 +139,9 @@ function liveReport(terminal: Terminal, surroundings: Surroundings): Report {
 export function terminalReport(
   terminal: Terminal = openTerminal(),
   surroundings: Surroundings = realSurroundings,
+  paint: Paint = plainPaint,
 ): Report {
-  if (terminal.columns() !== null) return liveReport(terminal, surroundings);
+  if (terminal.columns() !== null) return liveReport(terminal, surroundings, paint);
   const print = (line: string) => terminal.write(`${line}\n`);
   const printer: Omit<Report, "tick"> = {
     stage: (name, run) => {
