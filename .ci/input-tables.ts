@@ -11,8 +11,8 @@ import { seriesKeys } from "../src/series-file/series-keys.ts";
 /**
  * Writes what is made from the tables of inputs (src/inputs) and of the keys of the series file
  * (src/series-file): the inputs of action.yml, the tables of README.md, docs/inputs.md and
- * docs/series-file.md, and both JSON Schemas in docs/. And the tables of docs/github.md, from the reusable workflow. With
- * `--check` it changes nothing, and fails for a file that is not current.
+ * docs/series-file.md, and both JSON Schemas in docs/. And the tables of docs/github.md, from the
+ * reusable workflow. With `--check` it changes nothing, and fails for a file that is not current.
  */
 const rows: readonly InputRow[] = inputTable;
 

@@ -31,7 +31,8 @@ export interface LocalRequest extends Pick<Dependencies, "connect" | "openKernel
 
 /**
  * Looks at the models of a series file, on any machine: from headers and receipts on the Hub, which
- * needs no token where they are public. Writes nothing. A model that fails does not stop the others.
+ * needs no token where they are public. Writes nothing. A model that fails does not stop the
+ * others.
  */
 export async function checkLocally(request: LocalRequest): Promise<readonly LocalCheck[]> {
   const { file: name, series, inputsOf, connect, report } = request;

@@ -20,7 +20,7 @@ export interface Report {
   warn(line: string): void;
   /** Progress inside a stage: `done` of `total`, in any unit. Not every call is printed. */
   tick(done: number, total: number, unit: string): void;
-  /** Leaves the terminal as a shell expects it, before the process ends in the middle of a stage. */
+  /** Clears the live line, before the process ends in the middle of a stage. */
   close?(): void;
 }
 

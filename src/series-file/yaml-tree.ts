@@ -26,9 +26,9 @@ const seriesHint =
   "docs/series-file.md lists the keys. Editors check them by docs/series.schema.json.";
 
 /**
- * Reads YAML of plain values. `name` and `hint` are for messages. Throws BAD_INPUT with the line, also for what
- * no series file needs: anchors and aliases (a few lines of them can stand for gigabytes), tags,
- * expressions of a workflow, line breaks and control characters in values.
+ * Reads YAML of plain values. `name` and `hint` are for messages. Throws BAD_INPUT with the line,
+ * also for what no series file needs: anchors and aliases (a few lines of them can stand for
+ * gigabytes), tags, expressions of a workflow, line breaks and control characters in values.
  */
 export function readYaml(text: string, name: string, hint = seriesHint): YamlFile {
   const lines = new LineCounter();
