@@ -20,6 +20,7 @@ interface Job {
   readonly environment?: string;
   readonly permissions: Rights;
   readonly concurrency?: Record<string, unknown>;
+  readonly outputs?: Record<string, string>;
   readonly secrets?: Record<string, string>;
   readonly steps?: readonly Step[];
 }
@@ -222,6 +223,9 @@ describe("series.yml and model.yml", () => {
     const tolerant = Object.entries(jobs).filter(([, job]) => job["continue-on-error"]);
     expect(tolerant.map(([name]) => name)).toEqual(["tune"]);
     expect(series.jobs.release!.if).toContain("needs.series.result");
+    // Seal measures too, if the runner of Measure was lost.
+    expect(model.jobs.measure!.outputs!.outcome).toBe(expression("steps.measure.outcome"));
+    expect(model.jobs.seal!.if).toMatch(/&&\s+needs\.measure\.outputs\.outcome != 'failure'$/m);
     // Both commit to the main of a tier.
     expect(series.jobs["push-cards"]!.needs).toEqual(["check", "series"]);
     // Also behind a job that was lost.
