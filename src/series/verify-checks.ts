@@ -145,15 +145,29 @@ const compared = [
  */
 const tolerance = 0.02;
 
+/** Of the stock quant. */
+const comparedOfStock = ["bytes", "meanKl", "sameTop", "perplexity"] as const;
+
 /** One sentence for every figure that differs from the receipt's, if the rows are the same. */
 export function compareEvaluations(
   { evaluation: claimed }: Receipt,
   measured: Evaluation,
 ): string[] {
   if (claimed === null || claimed.rows.sha256 !== measured.rows.sha256) return [];
-  return compared.flatMap((figure) => {
-    const [ours, theirs] = [measured[figure] ?? 0, claimed[figure] ?? 0];
-    const isNear = Math.abs(ours - theirs) <= tolerance * Math.max(ours, theirs) + 1e-6;
-    return isNear ? [] : [`${figure} is ${ours}, ${receiptPath} says ${theirs}`];
-  });
+  const [stock, claimedStock] = [measured.stock, claimed.stock];
+  return [
+    ...compared.flatMap((figure) => difference(figure, measured[figure], claimed[figure])),
+    // A receipt of an earlier version has none.
+    ...(stock === null || claimedStock === null
+      ? []
+      : comparedOfStock.flatMap((figure) =>
+          difference(`${figure} of mlx_lm.convert -q`, stock[figure], claimedStock[figure]),
+        )),
+  ];
+}
+
+function difference(what: string, measured: number | null, claimed: number | null): string[] {
+  const [ours, theirs] = [measured ?? 0, claimed ?? 0];
+  const isNear = Math.abs(ours - theirs) <= tolerance * Math.max(ours, theirs) + 1e-6;
+  return isNear ? [] : [`${what} is ${ours}, ${receiptPath} says ${theirs}`];
 }
