@@ -3,14 +3,18 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readBase } from "../src/base/base.ts";
 import { finiteWeights } from "../src/base/base-weights.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
+import { evaluateTiers } from "../src/evaluation/evaluate.ts";
 import { roundedWeights } from "../src/evaluation/rounded-weights.ts";
 import { stockQuant } from "../src/evaluation/stock-quant.ts";
+import { silentReport } from "../src/ground/report.ts";
 import { sum } from "../src/ground/sum.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { openFinished } from "../src/mlx/mlx-weights.ts";
 import type { WeightSource } from "../src/models/run.ts";
 import { findPython, runMlx } from "./python/python.ts";
+import { rounded, runCli } from "./support/cli-run.ts";
+import { evaluationRows } from "./support/evaluation-rows.ts";
 import { byArchitecture, removeFolder, scratchFolder, tiedMoe } from "./support/models.ts";
 
 const python = findPython("mlx_lm");
@@ -71,3 +75,28 @@ async function valuesOf(of: WeightSource, layer: number | null, role: string, ex
   const values = bytes ?? (await of.unquantized(layer, role));
   return Buffer.from(values!.buffer, values!.byteOffset, values!.byteLength).toString("base64");
 }
+
+test("its figures are those of a tier with the same weights", async () => {
+  const model = byArchitecture.llama!;
+  const flags = [...rounded, "--rounding", "mlx", "--target-bpw", "4.5", "--json"];
+  const { stdout } = await runCli(["quantize", model, "--out", `${folder}/same`, ...flags]);
+  const tier = await openFinished(await openFolder(JSON.parse(stdout).folders[0]), kernel);
+  const base = await readBase(await openFolder(model), { allowHeaderOnly: false });
+  try {
+    const one = { model: tier, predicted: null, limits: {}, rounded: false };
+    const rows = await evaluationRows(base, 4, 24);
+    const [evaluation] = await evaluateTiers({
+      ...{ base, rows, kernel, tiers: [one], report: silentReport },
+    });
+    const { stock, ...own } = evaluation!;
+    const { bytes, fileBpw, ...figures } = stock!;
+    expect(own).toMatchObject(figures);
+    expect(figures.meanKl).toBeGreaterThan(0);
+    expect({ bytes, fileBpw }).toEqual({
+      bytes: await payload(JSON.parse(stdout).folders[0]),
+      fileBpw: (8 * bytes) / base.parameters,
+    });
+  } finally {
+    await Promise.all([base.checkpoint.close(), tier.close()]);
+  }
+});

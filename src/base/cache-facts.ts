@@ -1,23 +1,28 @@
+import type { InferOutput } from "valibot";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { count, object } from "../ground/schema.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { integer, keySize } from "../models/config-fields.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
-import type { ModelFacts } from "./model-facts.ts";
+
+/** Bytes of a sequence beside the weights: for each of its tokens, and for itself. */
+export const cacheSchema = object({ perToken: count, fixed: count });
+export type CacheFacts = InferOutput<typeof cacheSchema>;
 
 /** MLX keeps the state of a recurrence in float32. */
 const stateBytes = 4;
 
 /**
- * Memory of a sequence beside the weights, in bytes, in the storage dtype. `perToken`: keys and
- * values of every attention layer, as if none had a sliding window. `fixed`: convolution and
- * recurrence of every Mamba-2 layer. null: a layer has a mixer whose state is not known here.
+ * The cache in the storage dtype: keys and values of every attention layer, as if none had a
+ * sliding window; convolution and recurrence of every Mamba-2 layer. null: a layer has a mixer
+ * whose state is not known here.
  */
 export function cacheOf({
   architecture,
   config,
   storage,
-}: Pick<Base, "architecture" | "config" | "storage">): ModelFacts["cache"] {
+}: Pick<Base, "architecture" | "config" | "storage">): CacheFacts | null {
   const width = bytesPerElement[storage]!;
   let [perToken, fixed] = [0, 0];
   for (const { mixer } of architecture.layers(config) as readonly { mixer: string | null }[]) {

@@ -4,7 +4,7 @@ import { elements } from "../mlx/format.ts";
 import { flag as flagOf, has, integer } from "../models/config-fields.ts";
 import { type LayerKind, mixers, mlps } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
-import { cacheOf } from "./cache-facts.ts";
+import { cacheOf, cacheSchema } from "./cache-facts.ts";
 
 /** Blocks of one kind. Null: the blocks lack that part. */
 const layerCount = object({
@@ -31,8 +31,8 @@ export const modelFactsSchema = object({
   /** Tokens; null where the config does not say. */
   contextLength: v.nullable(count),
   tiedHead: flag,
-  /** Bytes of a sequence beside the weights (cache-facts.ts); null: not known. */
-  cache: v.optional(v.nullable(object({ perToken: count, fixed: count })), null),
+  /** null: not known. */
+  cache: v.optional(v.nullable(cacheSchema), null),
 });
 export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
 

@@ -176,6 +176,7 @@ describe("a completed receipt", () => {
       median: 1_234_567.5,
       unseen: 0,
       belowColumns: 0.666667,
+      tokens: [],
     });
     expect(repair).toEqual({
       routers: [{ layer: 1, repaired: true, ratio: 0.666667 }],
