@@ -1,7 +1,7 @@
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import { nats } from "./measured-figures.ts";
 
-/** What a tier must reach for each verdict, the best first: mean KL and share of same top tokens. */
+/** What a tier must reach for each verdict: mean KL, share of same top tokens. */
 const verdicts = [
   { word: "near-lossless", mostKl: 0.002, leastSameTop: 0.98 },
   { word: "very close", mostKl: 0.01, leastSameTop: 0.95 },
