@@ -1,6 +1,7 @@
 import * as core from "@actions/core";
 import { byteSize, grouped } from "./digits.ts";
 import { LiveLine, openTerminal, type Terminal } from "./live-line.ts";
+import { placeOf } from "./message-place.ts";
 import { percentText, type StageProgress } from "./stage-progress.ts";
 import { realSurroundings, StageWatch, type Surroundings } from "./stage-watch.ts";
 
@@ -153,7 +154,7 @@ export function actionsReport(surroundings: Surroundings = realSurroundings): Re
   const printer: Omit<Report, "tick"> = {
     stage: (name, run) => core.group(name, run),
     info: (line) => core.info(withoutCommands(line)),
-    warn: (line) => core.warning(line),
+    warn: (line) => core.warning(line, placeOf(line)),
   };
   return plainReport(printer, tickInterval.actions, surroundings);
 }

@@ -92,8 +92,8 @@ function forbiddenIn(node: Node): string | null {
   return null;
 }
 
-/** The offset of a key, or of an item of a list. */
-function placeOf(contents: Node | null, path: TreePath): number {
+/** The offset of a key, or of an item of a list; of the nearest one above where it is missing. */
+export function placeOf(contents: Node | null, path: TreePath): number {
   let node = contents;
   let at = startOf(node);
   for (const step of path) {

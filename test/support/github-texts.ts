@@ -59,20 +59,27 @@ const issue = (more: Partial<SeriesResult>) =>
 const hostileMessage =
   "it has `a|b` | <img src=x onerror=alert(1)> **bold** [link](javascript:x) @everyone <!-- -->";
 
-/** Pictures by the end of their address. */
-export const pictures: ReadonlyMap<string, string> = new Map(
-  drawPictures(measuredSeries.at(-1)!).map(({ path, svg }) => [`/${path}`, svg]),
-);
+export interface GitHubTexts {
+  readonly texts: readonly GitHubText[];
+  /** The picture at an address of GitHub or the Hub; null: there is none. */
+  readonly pictureAt: (address: string) => string | null;
+}
 
-export async function githubTexts(): Promise<readonly GitHubText[]> {
+const onHub = drawPictures(measuredSeries.at(-1)!);
+
+export async function githubTexts(): Promise<GitHubTexts> {
   const conversation = (name: string, markdown: string, tables: number) => ({
     ...{ name, place: "conversation" as const, markdown, tables },
   });
-  const { fresh, moved } = await cardBodies();
+  const { fresh, moved, pictures } = await cardBodies();
+  const pictureAt = (address: string) => {
+    if (address.startsWith("https://github.com/")) return pictures.get(address) ?? null;
+    return onHub.find(({ path }) => address.endsWith(`/${path}`))?.svg ?? null;
+  };
   const { plan, nothing, states } = planBodies(hostileMessage);
   const places = { repository: "acme/series", signer: "maker/oqe-publisher" };
   const notes = { models, mark: { weights: sha256("w") }, ...places };
-  return [
+  const texts: readonly GitHubText[] = [
     { name: "summary", place: "summary", markdown: await summary({}), tables: 4 },
     {
       ...{ name: "summary with warnings", place: "summary", tables: 3 },
@@ -99,4 +106,5 @@ export async function githubTexts(): Promise<readonly GitHubText[]> {
       literal: hostileMessage,
     },
   ];
+  return { texts, pictureAt };
 }

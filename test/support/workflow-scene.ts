@@ -9,7 +9,8 @@ import { ActionScene, token } from "./action-scene.ts";
 import { GitHubServer, tokens } from "./github-server.ts";
 
 export const act = findTool("act");
-const zeros = "0".repeat(40);
+/** The workflow that the caller names. */
+const place = { repository: "maker/oqe-publisher", ref: "1".repeat(40) };
 /** The workflows that other repositories call. */
 const shipped = ["series.yml", "model.yml"].map((name) => `.github/workflows/${name}`);
 
@@ -109,7 +110,6 @@ export class WorkflowScene extends ActionScene {
     }
     await mkdir(this.artifacts);
     await mkdir(this.attested);
-    const place = { repository: "OWNER/oqe-publisher", ref: zeros };
     for (const [path, text] of await firstFiles(place)) await this.write(path, text);
     await makeRepository(this.repository, [`${this.action}/${shipped[1]}`], "v1.0.0");
   }
@@ -175,7 +175,7 @@ export class WorkflowScene extends ActionScene {
       variables: {},
       token,
       secrets: { GITHUB_TOKEN: tokens.job, ...secrets },
-      local: [`OWNER/oqe-publisher@${zeros}=${action}`, ...(await standIns())],
+      local: [`${place.repository}@${place.ref}=${action}`, ...(await standIns())],
       environment: {
         ...{ HF_ENDPOINT: this.hub.url, GITHUB_API_URL: this.github.url, LOST: "none" },
         GITHUB_WORKFLOW_REF: "acme/series/.github/workflows/oqe.yml@refs/heads/main",
