@@ -128,7 +128,7 @@ export function parsePlaces(
   return {
     hubEndpoint: parse("hub-endpoint") || environment.HF_ENDPOINT || "https://huggingface.co",
     hubToken: parse("hub-token") || environment.HF_TOKEN || null,
-    workDir: resolve(parse("work-dir") || join(environment.RUNNER_TEMP || ".", "oqe-work")),
+    workDir: resolve(parse("work-dir") || join(environment.RUNNER_TEMP || ".", workFolder)),
   };
 }
 
