@@ -7,6 +7,7 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { lookAtSeries, type SeriesLook } from "../series/look.ts";
 import { resultOf, writeResult } from "../series/result-file.ts";
 import type { SeriesModel } from "../series-file/series-types.ts";
+import { namingSecret } from "./base-readers.ts";
 import { readCheckedOut } from "./checked-out.ts";
 import { cardsFolder } from "./tier-cards.ts";
 import type { UpkeepRequest } from "./upkeep-types.ts";
@@ -35,7 +36,8 @@ export async function checkModels(
   if (models.length === 0) return [];
   const { connect, inputsOf, report } = request;
   const kernel = await request.openKernel();
-  const looking = { connect, kernel, report, workers: assumedThreads };
+  const explain = (failure: unknown) => namingSecret(failure, "check", connect().access);
+  const looking = { connect, kernel, report, workers: assumedThreads, explain };
   const checked: Checked[] = [];
   try {
     for (const model of models) {
