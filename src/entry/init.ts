@@ -2,7 +2,8 @@ import { appendFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { onDisk } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
-import { workFolder } from "../inputs/inputs.ts";
+import { codeOf } from "../ground/reasons.ts";
+import { usualWorkDir } from "../inputs/inputs.ts";
 import { readClone } from "../series-file/clone.ts";
 import { cronFault } from "../series-file/cron.ts";
 import {
@@ -24,6 +25,13 @@ export interface FirstFile {
   readonly outcome: "written" | "unchanged" | "replaced" | "kept" | "extended";
 }
 
+export interface FirstFiles {
+  readonly folder: string;
+  readonly files: readonly FirstFile[];
+  /** The branch that the workflow takes for the default one. */
+  readonly branch: string;
+}
+
 /** A file as it is, and as it is to be. */
 interface Draft extends FirstFile {
   readonly write: (target: string) => Promise<void>;
@@ -35,10 +43,11 @@ interface Draft extends FirstFile {
  * that is there is never changed, and of others' `.gitignore` no line. If there is another workflow,
  * nothing is written at all, unless told to overwrite it. Throws BAD_INPUT, NOT_OURS, DISK.
  */
-export async function writeFirstFiles(folder: string, flags: Flags): Promise<readonly FirstFile[]> {
+export async function writeFirstFiles(folder: string, flags: Flags): Promise<FirstFiles> {
   const place = await findAction(flags.uses);
   const found = await readOld(join(folder, firstPaths.workflow));
-  const files = await firstFiles(place, await findHome(folder, flags.branch, found));
+  const home = await findHome(folder, flags.branch, found);
+  const files = await firstFiles(place, home);
   const drafts = [
     await draftSeries(folder, files.get(firstPaths.series)!),
     draftWorkflow(folder, { found, wanted: files.get(firstPaths.workflow)! }, flags.overwrite),
@@ -52,7 +61,22 @@ export async function writeFirstFiles(folder: string, flags: Flags): Promise<rea
       await write(target);
     });
   }
-  return drafts.map(({ path, outcome }) => ({ path, outcome }));
+  const outcomes = drafts.map(({ path, outcome }) => ({ path, outcome }));
+  return { folder, files: outcomes, branch: home.branch };
+}
+
+/** What was done, and what to do next. */
+export function describeFirstFiles({ folder, files, branch }: FirstFiles): string {
+  const lines = files.map(({ path, outcome }) => `${outcome.padEnd(9)}  ${join(folder, path)}`);
+  return `${lines.join("\n")}
+
+1. In series.yml, set base-model and namespace.
+2. Save a Hub token with write access to the namespace as the secret HF_TOKEN:
+     gh secret set HF_TOKEN          (https://huggingface.co/settings/tokens makes one)
+   Settings → Actions → General: allow GitHub Actions to create pull requests.
+3. Push to ${branch}, the default branch (if it is another one: --branch <name>): that publishes. To
+   see the plan first, push a branch and open a pull request: a comment shows it. Then release:
+     git tag v1.0.0 && git push origin v1.0.0`;
 }
 
 async function findAction(uses: Flags[string]): Promise<ActionPlace> {
@@ -84,7 +108,13 @@ async function findHome(
   };
 }
 
-const readOld = (path: string) => readFile(path, "utf8").catch(() => null);
+/** null: there is no such file. One that cannot be read is a failure, for it would be replaced. */
+function readOld(path: string): Promise<string | null> {
+  return readFile(path, "utf8").catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return null;
+    throw error;
+  });
+}
 
 async function draftSeries(folder: string, wanted: string): Promise<Draft> {
   const path = firstPaths.series;
@@ -113,9 +143,9 @@ function draftWorkflow(
 async function draftIgnored(folder: string): Promise<Draft> {
   const path = firstPaths.ignored;
   const found = await readOld(join(folder, path));
-  const text = `# Work folder of oqe-publisher\n${workFolder}/\n`;
+  const text = `# Work folder of oqe-publisher\n${usualWorkDir}/\n`;
   if (found === null) return { path, outcome: "written", ...rewriting(text) };
-  const own = [workFolder, `/${workFolder}`].flatMap((name) => [name, `${name}/`]);
+  const own = [usualWorkDir, `/${usualWorkDir}`].flatMap((name) => [name, `${name}/`]);
   // A line with ! says that a person wants it otherwise.
   const isOwn = (line: string) => own.includes(line.trim().replace(/^!/, ""));
   const isThere = found.split(/\r?\n/).some(isOwn);

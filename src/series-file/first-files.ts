@@ -20,6 +20,9 @@ export interface Home {
   readonly cron: string;
 }
 
+/** Of a repository that nothing is known of. */
+export const usualHome: Home = { branch: "main", cron: "17 3 * * 1" };
+
 export const firstPaths = {
   series: "series.yml",
   workflow: ".github/workflows/oqe.yml",
@@ -29,7 +32,7 @@ export const firstPaths = {
 /** Series file and workflow of a new repository, by path: what a template says, for this Action. */
 export async function firstFiles(
   { repository, ref }: ActionPlace,
-  { branch, cron }: Home,
+  { branch, cron }: Home = usualHome,
 ): Promise<ReadonlyMap<string, string>> {
   const words: Readonly<Record<string, string>> = {
     ...{ "OWNER/oqe-publisher": repository, REF: ref, VERSION: `v${engine.version}` },
