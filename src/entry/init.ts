@@ -21,7 +21,7 @@ import type { Flags } from "./flags.ts";
 
 export interface FirstFile {
   readonly path: string;
-  /** `kept`: a series file that is there; its models are a person's. `extended`: lines were added. */
+  /** `kept`: a series file that is there; its models are a person's. `extended`: by lines. */
   readonly outcome: "written" | "unchanged" | "replaced" | "kept" | "extended";
 }
 
@@ -40,7 +40,7 @@ interface Draft extends FirstFile {
 
 /**
  * Writes the series file, the workflow that calls ours, and what git is to ignore. A series file
- * that is there is never changed, and of others' `.gitignore` no line. If there is another workflow,
+ * that is there is never changed, and lines of a `.gitignore` stay. If there is another workflow,
  * nothing is written at all, unless told to overwrite it. Throws BAD_INPUT, NOT_OURS, DISK.
  */
 export async function writeFirstFiles(folder: string, flags: Flags): Promise<FirstFiles> {
