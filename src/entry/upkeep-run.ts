@@ -1,5 +1,6 @@
 import * as core from "@actions/core";
-import type { UpkeepCommand } from "../inputs/action-inputs.ts";
+import { asKnown } from "../ground/errors.ts";
+import type { ActionInputs, UpkeepCommand } from "../inputs/action-inputs.ts";
 import { parseInputs } from "../inputs/inputs.ts";
 import { readModel } from "../series-file/read-model.ts";
 import { readSeriesFile } from "../series-file/series-file.ts";
@@ -26,12 +27,22 @@ const runs: Readonly<Record<UpkeepCommand, (request: UpkeepRequest) => Promise<U
 
 const tooLarge = "The summary of this run is too large for GitHub. The log has it.\n";
 
+/** `report` tells of a series file that cannot be read; for the others it is a failure. */
+async function readFile(command: UpkeepCommand, { seriesFile }: ActionInputs) {
+  try {
+    return { file: await readSeriesFile(seriesFile), unreadable: null };
+  } catch (error) {
+    if (command !== "report") throw error;
+    return { file: { name: seriesFile.name, models: [] }, unreadable: asKnown(error) };
+  }
+}
+
 /** A command that works on all models of the series file. Throws its failure. */
 export async function runUpkeep(
   command: UpkeepCommand,
   { asked, read, occasion, report }: ActionRun,
 ): Promise<void> {
-  const file = await readSeriesFile(asked.seriesFile);
+  const { file, unreadable } = await readFile(command, asked);
   const environment = process.env;
   const inputsOf: UpkeepRequest["inputsOf"] = (model) =>
     parseInputs(readModel(model, read), environment);
@@ -40,7 +51,7 @@ export async function runUpkeep(
     report,
     occasion,
   );
-  const request = { ...dependencies, asked, file, inputsOf, environment };
+  const request = { ...dependencies, asked, file, unreadable, inputsOf, environment };
   const { outputs, summary, failure } = await runs[command](request);
   for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
   if (summary !== "") await writeText(summary, tooLarge, jobSummary);

@@ -30,7 +30,8 @@ const releaseFolder = "release";
 /**
  * The GitHub release of the tag that started the run: matrix, receipts, pictures and the list of
  * all weights, as the Hub has them now. A release that is published is never changed. None is made
- * while a model is unfinished, or waits on the Hub for a person. Throws BAD_INPUT without a tag,
+ * while a model is unfinished, or waits on the Hub for a person. A dry run leaves the files in the
+ * work folder: they are attested before the release has them. Throws BAD_INPUT without a tag,
  * NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved.
  */
 export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
@@ -51,20 +52,25 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
   await keepFiles(join(asked.workDir, releaseFolder), files);
   const weights = sha256Of(listWeights(models));
   const last = await lastRelease(github, tag);
-  const { outcome, url } = await publishRelease(github, {
-    ...{ tag, title: tag, assets: files.map(assetOf) },
-    body: releaseNotes({
-      ...{ models, mark: { weights }, repository: github.repository },
-      signer: await signerOf(github.repository, environment),
-      unchangedSince: last?.weights === weights ? last.tag : null,
-    }),
+  const body = releaseNotes({
+    ...{ models, mark: { weights }, repository: github.repository },
+    signer: await signerOf(github.repository, environment),
+    unchangedSince: last?.weights === weights ? last.tag : null,
   });
-  const summary = `Release ${link(inline(tag), url)}: ${outcome}\n`;
+  const text = { tag, title: tag, body, assets: files.map(assetOf) };
+  const { outcome, url } = await publishRelease(github, text, asked);
+  const isPlan = asked.dryRun && outcome !== "unchanged";
+  const name = url === null ? inline(tag) : link(inline(tag), url);
+  const summary = `Release ${name}: ${isPlan ? `dry run; would be ${outcome}` : outcome}\n`;
   return { outputs: { changed: String(outcome !== "unchanged") }, summary, failure: null };
 }
 
-/** Why a model is not ready to be released, as lines of a list. */
-function waitsFor({ series, complete, tiers }: SeriesResult): readonly string[] {
+/**
+ * Why a model is not ready to be released, as lines of a list. Other jobs of the run leave results
+ * too, and so does an earlier attempt of this one.
+ */
+function waitsFor({ series, command, complete, tiers }: SeriesResult): readonly string[] {
+  if (series === null || command === "cards" || command === "push-cards") return [];
   if (!complete) return [`- ${inline(series)} is not finished: the next run goes on.\n`];
   const proposed = tiers.filter(({ outcome }) => outcome === "proposed");
   return proposed.map(
