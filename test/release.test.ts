@@ -114,6 +114,19 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
     expect((await release("v1.0.0", { dryRun: true })).outputs).toEqual({ changed: "false" });
   });
 
+  test("is not made of other files than those that were attested", async () => {
+    await pushTag("v1.2.0");
+    expect((await release("v1.2.0", { dryRun: true })).outputs).toEqual({ changed: "true" });
+    await publish("oQ4e");
+    await expect(release("v1.2.0", { tiers: "oQ8e,oQ4e" })).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining("changed while the release v1.2.0 was prepared"),
+    });
+    expect(github.writes).toEqual([]);
+    // What was prepared for another tag says nothing.
+    expect((await release("v1.0.0")).outputs).toEqual({ changed: "false" });
+  });
+
   test("of a new tag on the same weights says that nothing changed", async () => {
     await pushTag("v1.0.1");
     expect((await release("v1.0.1")).outputs).toEqual({ changed: "true" });
@@ -135,9 +148,9 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
 
   test("waits for a model that stopped, and names a tier that is not published", async () => {
     await pushTag("v1.1.0");
-    await expect(release("v1.1.0", { tiers: "oQ8e,oQ4e" })).rejects.toMatchObject({
+    await expect(release("v1.1.0", { tiers: "oQ8e,oQ6e" })).rejects.toMatchObject({
       code: "NOT_FOUND",
-      message: expect.stringContaining("acme/small-oQ4e"),
+      message: expect.stringContaining("acme/small-oQ6e"),
     });
     const results = join(folder, "work/results");
     await mkdir(results, { recursive: true });

@@ -11,6 +11,7 @@ import type { Inputs } from "../inputs/inputs.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { readResults, type SeriesResult } from "../series/result-file.ts";
 import { checkTierName, tierName } from "../series/tier-names.ts";
+import { notePrepared, requirePrepared } from "./prepared-release.ts";
 import {
   listWeights,
   type ReleasedModel,
@@ -33,7 +34,8 @@ const releaseFolder = "release";
  * all weights, as the Hub has them now. A release that is published is never changed. None is made
  * while a model was not made, or waits on the Hub for a person. A dry run leaves the files in the
  * work folder: they are attested before the release has them. Throws BAD_INPUT without a tag,
- * NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved.
+ * NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved, or for tiers that are
+ * not those of the dry run before.
  */
 export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, environment, file, inputsOf } = request;
@@ -52,6 +54,8 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
   const github = await openRepository(request);
   const files = releaseFiles(models);
   await keepFiles(join(asked.workDir, releaseFolder), files);
+  const holdTo = asked.dryRun ? notePrepared : requirePrepared;
+  await holdTo(asked.workDir, { tag, files });
   const weights = sha256Of(listWeights(models));
   const last = await lastRelease(github, tag);
   const body = releaseNotes({
