@@ -190,6 +190,7 @@ describe("oqe", () => {
       const keys = [
         "bpw",
         "boosts",
+        "budgetBpw",
         "bytes",
         "fileBpw",
         "floorCosts",

@@ -72,7 +72,7 @@ export async function openCall(
   const read: ReadInput = (input) => {
     if (input === "command") return commandUntil(flags.until);
     if (input !== "base-model") return settings?.read(input) ?? "";
-    return command.argument === "<model>" ? target : String(flags.base ?? known);
+    return String(flags.base || target);
   };
   const variables = takesInputs ? await withSavedLogin(environment, read) : environment;
   let sayCosts = () => {};

@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { basename, dirname, isAbsolute, normalize, resolve } from "node:path";
 import { byteSize } from "../ground/digits.ts";
 import { asKnown, OqeError } from "../ground/errors.ts";
 import { wrap } from "../ground/wrap.ts";
@@ -7,9 +7,17 @@ import type { Dependencies } from "../pipeline.ts";
 import { lookAtSeries, type SeriesLook } from "../series/look.ts";
 import { findModel, readSeriesFile } from "../series-file/series-file.ts";
 import type { SeriesModel } from "../series-file/series-types.ts";
+import { checkCallers, tellCallers } from "../upkeep/check-callers.ts";
 import { assumedThreads } from "../upkeep/check-models.ts";
 import { needsWords, stateOf } from "../upkeep/check-tables.ts";
 import { textTable } from "./text-table.ts";
+
+/** What was found. */
+export interface LocalChecks {
+  readonly models: readonly LocalCheck[];
+  /** Faults of the workflows beside the series file that call ours; null: none. */
+  readonly callers: OqeError | null;
+}
 
 /** A model of a series file as a run would find it. */
 export interface LocalCheck {
@@ -34,12 +42,18 @@ export interface LocalRequest extends Pick<Dependencies, "connect" | "openKernel
  * needs no token where they are public. Writes nothing. A model that fails does not stop the
  * others.
  */
-export async function checkLocally(request: LocalRequest): Promise<readonly LocalCheck[]> {
-  const { file: name, series, inputsOf, connect, report } = request;
-  const file = await readSeriesFile({ path: resolve(name), name });
+export async function checkLocally(request: LocalRequest): Promise<LocalChecks> {
+  const { series, inputsOf, connect, report } = request;
+  const path = resolve(request.file);
+  const name = isAbsolute(request.file) ? basename(path) : normalize(request.file);
+  const file = await readSeriesFile({ path, name });
   const models = series === null ? file.models : [findModel(file, series)];
+  const repository = { GITHUB_WORKSPACE: dirname(path) };
+  const workflows = await checkCallers({ environment: repository, report });
+  const callers = tellCallers(workflows, true, { report });
   const kernel = await request.openKernel();
-  const looking = { connect, kernel, report, workers: assumedThreads };
+  const explain = (failure: unknown) => failure;
+  const looking = { connect, kernel, report, workers: assumedThreads, explain };
   const checked: LocalCheck[] = [];
   try {
     for (const model of models) {
@@ -54,7 +68,7 @@ export async function checkLocally(request: LocalRequest): Promise<readonly Loca
   } finally {
     await kernel.close();
   }
-  return checked;
+  return { models: checked, callers };
 }
 
 const heads = ["tier", "size", "bpw", "would be", "why"];
@@ -94,11 +108,11 @@ export function checksAsJson(checks: readonly LocalCheck[]) {
   }));
 }
 
-/** The failure of a check: of the only model that failed, or of all; null: none did. */
-export function failureOf(checks: readonly LocalCheck[]): OqeError | null {
-  const failed = checks.flatMap(({ model, failure }) => (failure ? [{ model, failure }] : []));
+/** The failure of a check: of the only model that failed, of all, or of the workflows. */
+export function failureOf({ models, callers }: LocalChecks): OqeError | null {
+  const failed = models.flatMap(({ model, failure }) => (failure ? [{ model, failure }] : []));
   const [first] = failed;
-  if (first === undefined) return null;
+  if (first === undefined) return callers;
   const names = failed.map(({ model }) => model.name).join(", ");
   const { code, hint, message } = first.failure;
   if (failed.length === 1) return new OqeError(code, `${names}: ${message}`, hint);

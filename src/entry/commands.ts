@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { paintFor } from "../ground/color.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
 import { exitCodes, OqeError } from "../ground/errors.ts";
@@ -23,7 +23,7 @@ import { completionScript } from "./completion.ts";
 import { openDependencies } from "./dependencies.ts";
 import { formatEvaluation } from "./evaluation-table.ts";
 import { helpPage } from "./help.ts";
-import { nextSteps, writeFirstFiles } from "./init.ts";
+import { describeFirstFiles, writeFirstFiles } from "./init.ts";
 import { formatExplanation, formatPlan, formatUnquantized } from "./plan-table.ts";
 import { formatRun } from "./run-table.ts";
 import { whenStopped } from "./supervise.ts";
@@ -141,18 +141,13 @@ async function publish({ inputs, dependencies, print, columns, paint }: Call) {
 }
 
 async function verifyTarget({ target, inputs, flags, dependencies, print }: Call) {
-  if (typeof flags.base !== "string" || flags.base === "") {
-    throw new OqeError(
-      "BAD_INPUT",
-      "oqe verify needs --base <model>",
-      "Name the model that the target was made from: a folder, or org/name[@revision] on the Hub.",
-    );
-  }
   const parsed = inputs();
-  const verified = await verify(parseModel(target, ""), parsed, dependencies(parsed));
-  const { evaluation, failure } = verified;
+  const isNamed = typeof flags.base === "string" && flags.base !== "";
+  const asked = { ...parsed, baseModel: isNamed ? parsed.baseModel : null };
+  const verified = await verify(parseModel(target, ""), asked, dependencies(parsed));
+  const { evaluation, failure, conclusion } = verified;
   const title = `${verified.target.name} at ${verified.target.revision}`;
-  await print(evaluation, () => `${title}\n${formatEvaluation(evaluation)}`);
+  await print(evaluation, () => `${title}\n${formatEvaluation(evaluation)}\n${conclusion}`);
   if (failure !== null) throw failure;
 }
 
@@ -166,7 +161,7 @@ async function check({ target, flags, read, variables, report, print, columns }:
     series: typeof flags.series === "string" && flags.series !== "" ? flags.series : null,
     inputsOf: (model) => parseInputs(readModel(model, ofWorkflow), variables),
   });
-  await print(checksAsJson(checks), () => formatChecks(checks, columns));
+  await print(checksAsJson(checks.models), () => formatChecks(checks.models, columns));
   const failure = failureOf(checks);
   if (failure !== null) throw failure;
 }
@@ -177,10 +172,8 @@ async function card({ target, print, report }: Call) {
 }
 
 async function init({ target, flags, print }: Call) {
-  const folder = resolve(target);
-  const files = await writeFirstFiles(folder, flags);
-  const lines = files.map(({ path, outcome }) => `${outcome.padEnd(9)}  ${join(folder, path)}`);
-  return print({ folder, files }, () => `${lines.join("\n")}\n\n${nextSteps}`);
+  const made = await writeFirstFiles(resolve(target), flags);
+  return print(made, () => describeFirstFiles(made));
 }
 
 async function hub({ target, flags, print, stop }: Call) {

@@ -39,6 +39,8 @@ export class UpkeepScene {
   folder = "";
   lines: string[] = [];
   seen: SeenRequest[] = [];
+  /** Gated repositories, and who may read their files. A test may change it. */
+  readonly gated: Record<string, string[]> = {};
   #hub: LocalHub | undefined;
 
   get hub(): LocalHub {
@@ -55,6 +57,7 @@ export class UpkeepScene {
     this.folder = await scratchFolder();
     this.#hub = await startLocalHub({
       folder: join(this.folder, "hub"),
+      gated: this.gated,
       onRequest: (request) => this.seen.push(request),
       users: {
         [token]: { name: "robot", organizations: ["acme"], role: "write" },
