@@ -71,6 +71,8 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
     expect(output).toMatch(/::error.*may read but not write/);
     expect(output).not.toMatch(/Measure|Tune|Seal/);
     expect(writes).toEqual([]);
+    const again = await scene.run(events.schedule(), { token: "hf_readOnly" });
+    expect([again.code, again.writes], again.output).toEqual([code, []]);
     const after = await scene.runAfterFailure(events.schedule());
     expect(after.writes).toEqual([
       "POST /repos/acme/series/issues",

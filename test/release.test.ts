@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Report } from "../src/ground/report.ts";
@@ -44,11 +44,14 @@ afterAll(async () => {
 });
 
 /** The command on a tag, with the tiers of the only model of the series file. */
-async function release(tag: string, { tiers = "oQ8e", dryRun = false } = {}) {
+async function release(
+  tag: string,
+  { tiers = "oQ8e", dryRun = false, models = null as readonly string[] | null } = {},
+) {
   github.writes = [];
   const values: Record<string, string> = { ...inputs, tiers, "hub-endpoint": hub.url };
   const request = {
-    asked: { workDir: join(folder, "work"), githubToken: tokens.job, dryRun },
+    asked: { workDir: join(folder, "work"), githubToken: tokens.job, dryRun, models },
     environment: {
       ...{ GITHUB_API_URL: github.url, GITHUB_REPOSITORY: github.repository },
       GITHUB_REF: `refs/tags/${tag}`,
@@ -111,6 +114,19 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
     expect((await release("v1.0.0", { dryRun: true })).outputs).toEqual({ changed: "false" });
   });
 
+  test("is not made of other files than those that were attested", async () => {
+    await pushTag("v1.2.0");
+    expect((await release("v1.2.0", { dryRun: true })).outputs).toEqual({ changed: "true" });
+    await publish("oQ4e");
+    await expect(release("v1.2.0", { tiers: "oQ8e,oQ4e" })).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining("changed while the release v1.2.0 was prepared"),
+    });
+    expect(github.writes).toEqual([]);
+    // What was prepared for another tag says nothing.
+    expect((await release("v1.0.0")).outputs).toEqual({ changed: "false" });
+  });
+
   test("of a new tag on the same weights says that nothing changed", async () => {
     await pushTag("v1.0.1");
     expect((await release("v1.0.1")).outputs).toEqual({ changed: "true" });
@@ -132,9 +148,9 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
 
   test("waits for a model that stopped, and names a tier that is not published", async () => {
     await pushTag("v1.1.0");
-    await expect(release("v1.1.0", { tiers: "oQ8e,oQ4e" })).rejects.toMatchObject({
+    await expect(release("v1.1.0", { tiers: "oQ8e,oQ6e" })).rejects.toMatchObject({
       code: "NOT_FOUND",
-      message: expect.stringContaining("acme/small-oQ4e"),
+      message: expect.stringContaining("acme/small-oQ6e"),
     });
     const results = join(folder, "work/results");
     await mkdir(results, { recursive: true });
@@ -160,5 +176,27 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
     const waiting = await release("v1.1.0");
     expect(waiting.writes).toEqual([]);
     expect(waiting.summary).toContain(`(${url}) waits for a person`);
+    expect(waiting.waits).toBe(true);
+  });
+
+  test("counts what the jobs of a model left, and not whether one was lost", async () => {
+    const results = join(folder, "work/results");
+    await rm(results, { recursive: true });
+    const asked = { dryRun: true, models: ["small"] };
+    const lost = await release("v1.1.0", asked);
+    expect(lost).toMatchObject({ outputs: { changed: "false" }, waits: true, failure: null });
+    expect(lost.summary).toContain("- small was not made.");
+    await mkdir(results, { recursive: true });
+    const sealed = {
+      ...{ format: 1, series: "small", command: "seal", complete: true, base: null },
+      ...{ tiers: [], tables: [], failure: null },
+    };
+    const write = (result: object) =>
+      writeFile(join(results, "oqe-result-small.json"), JSON.stringify(result));
+    await write(sealed);
+    expect((await release("v1.1.0", asked)).outputs).toEqual({ changed: "true" });
+    const failure = { code: "GATE", message: "worse", hint: "" };
+    await write({ ...sealed, complete: false, failure });
+    expect((await release("v1.1.0", asked)).outputs).toEqual({ changed: "false" });
   });
 });

@@ -49,7 +49,7 @@ test("a result that cannot be written is a failure, unless there is one already"
 });
 
 test("a check of one model that went well, and a step with its own model, leave nothing", async () => {
-  await keepUpkeep(asked(), async () => {});
+  await keepUpkeep(asked(), async () => false);
   await keepResult({ ...asked(), series: null }, async () => end);
   expect(await kept()).toEqual([]);
   await expect(keepUpkeep(asked(), () => Promise.reject(failure))).rejects.toBe(failure);
@@ -62,8 +62,10 @@ test("a command on all models leaves how it went as a whole, the last time", asy
   expect(await kept()).toMatchObject([
     { series: null, command: "cards", complete: false, failure: { code: "NETWORK" } },
   ]);
-  await keepUpkeep(all, async () => {});
+  await keepUpkeep(all, async () => false);
   expect(await kept()).toMatchObject([{ series: null, complete: true, failure: null }]);
+  await keepUpkeep(all, async () => true);
+  expect(await kept()).toMatchObject([{ series: null, complete: false, failure: null }]);
 });
 
 test("no token gets into a result", async () => {

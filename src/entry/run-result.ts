@@ -18,16 +18,17 @@ export async function keepResult(asked: Asked, run: () => Promise<End>): Promise
 }
 
 /**
- * The same for a command on all models: whether it went well as a whole. One that is asked for one
- * model leaves a result only if it fails: the jobs behind it tell how that model went.
+ * The same for a command on all models: whether it went well as a whole. `run` gives whether what
+ * it was asked for waits for others; then it is not complete. One that is asked for one model
+ * leaves a result only if it fails: the jobs behind it tell how that model went.
  */
-export async function keepUpkeep(asked: Asked, run: () => Promise<void>): Promise<void> {
-  const keep = (failure: unknown) => writeFor(asked.series, asked, failedEnd(failure));
-  await run().catch(async (failure: unknown) => {
-    await keep(failure).catch(() => {}); // the first failure says more
+export async function keepUpkeep(asked: Asked, run: () => Promise<boolean>): Promise<void> {
+  const keep = (end: End) => writeFor(asked.series, asked, end);
+  const waits = await run().catch(async (failure: unknown) => {
+    await keep(failedEnd(failure)).catch(() => {}); // the first failure says more
     throw failure;
   });
-  if (asked.series === null) await keep(null);
+  if (asked.series === null) await keep({ ...failedEnd(null), stopped: waits || null });
 }
 
 const failedEnd = (failure: unknown): End => ({ ...bareEnd(failure), isHub: false });

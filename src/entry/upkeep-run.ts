@@ -37,11 +37,14 @@ async function readFile(command: UpkeepCommand, { seriesFile }: ActionInputs) {
   }
 }
 
-/** A command that works on all models of the series file. Throws its failure. */
+/**
+ * A command that works on all models of the series file. Gives whether what was asked for waits for
+ * others. Throws its failure.
+ */
 export async function runUpkeep(
   command: UpkeepCommand,
   { asked, read, occasion, report }: ActionRun,
-): Promise<void> {
+): Promise<boolean> {
   const { file, unreadable } = await readFile(command, asked);
   const environment = process.env;
   const inputsOf: UpkeepRequest["inputsOf"] = (model) =>
@@ -52,8 +55,9 @@ export async function runUpkeep(
     occasion,
   );
   const request = { ...dependencies, asked, file, unreadable, inputsOf, environment };
-  const { outputs, summary, failure } = await runs[command](request);
+  const { outputs, summary, failure, waits = false } = await runs[command](request);
   for (const [name, value] of Object.entries(outputs)) core.setOutput(name, value);
   if (summary !== "") await writeText(summary, tooLarge, jobSummary);
   if (failure !== null) throw failure;
+  return waits;
 }

@@ -54,6 +54,11 @@ test("a job that failed for one of its models worked as a whole", () => {
   });
 });
 
+test("a release that waits for a model leaves its issue as it is", () => {
+  const waits = { ...result(null, "release"), complete: false };
+  expect(states({ results: [waits], jobs: { release: "success" } })).toEqual({});
+});
+
 test("results of other jobs say nothing", () => {
   expect(states({ results: [result("a", "seal", failure)] })).toEqual({});
 });

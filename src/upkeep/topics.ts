@@ -89,10 +89,11 @@ function wholeTopic(job: Job, run: KnownRun): readonly Topic[] {
   const own = run.results.filter(({ command }) => command === job.job);
   const about = { name: job.title, marker: marker(job.job, `all-of-${run.file}`) };
   const title = `oQe series: the job "${job.title}" failed`;
+  const whole = own.find(({ series }) => series === null);
+  if (whole?.failure === null && !whole.complete) return []; // it waits for others
   // A job that failed for some of its models worked as a whole.
   const isOfModels = own.some(({ series, failure }) => series !== null && failure !== null);
   if (outcome === "success" || isOfModels) return [{ ...about, title, state: "green", report: "" }];
-  const whole = own.find(({ series }) => series === null);
   const why = whole === undefined ? lostJob : whole.failure === null ? otherStep : describe(whole);
   return [{ ...about, title, state: "red", report: `${why}\n\n${job.advice}` }];
 }

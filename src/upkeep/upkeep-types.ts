@@ -28,4 +28,6 @@ export interface UpkeepResult {
   readonly summary: string;
   /** What failed; null if nothing did. The entry writes outputs and summary first. */
   readonly failure: unknown;
+  /** Whether what was asked for waits for other jobs or for people. Default: false. */
+  readonly waits?: boolean;
 }

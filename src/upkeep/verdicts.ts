@@ -12,8 +12,10 @@ export interface Verdict {
   readonly report: string;
 }
 
-/** Commands of the jobs that make one model. */
-const makers: readonly string[] = ["access", ...seriesCommands];
+/** Whether this is the command of a job that makes one model. */
+export function isMaker(command: string): boolean {
+  return ["access", ...seriesCommands].includes(command);
+}
 
 export interface Run {
   /** Names of all models of the series file. */
@@ -32,7 +34,7 @@ export function verdictsOf({ models, expected, results }: Run): readonly Verdict
   return models.flatMap((name): readonly Verdict[] => {
     const own = results.filter(({ series }) => series === name);
     const check = own.find(({ command }) => command === "check");
-    const last = own.find(({ command }) => makers.includes(command));
+    const last = own.find(({ command }) => isMaker(command));
     const isExpected = expected.includes(name);
     if (check === undefined && !isExpected) return [];
     return [{ name, ...judge(isExpected ? last : check) }];
