@@ -26,6 +26,7 @@ const onMain = async () => (await scene.github.file("main", path))!;
 const onHub = async () => (await fetch(`${scene.hub.url}/${tier}/raw/main/README.md`)).text();
 /** A person commits a card to main: the push that GitHub tells of. */
 async function pushCard(text: string) {
+  expect(await onMain()).not.toBe(text);
   const from = await scene.github.ref("heads/main");
   const to = await scene.github.personCommits("main", path, text);
   await scene.checkOut("main", "cards");
@@ -84,11 +85,11 @@ describe.skipIf(act === null && process.env.CI !== "true")(
       "merged, the notes are sent, and edits outside of the markers are undone",
       slow,
       async () => {
-        const from = await scene.github.ref("heads/main");
+        const edited = (await scene.github.file(branch, path))!;
         await scene.github.person("PUT", `/pulls/${number}/merge`, { merge_method: "squash" });
-        const to = await scene.github.ref("heads/main");
-        await scene.checkOut("main", "cards");
-        const merge = events.push(from!, to!);
+        await scene.github.person("DELETE", `/git/refs/heads/${branch}`);
+        // The emulator merges the commit that the pull request was opened with.
+        const merge = await pushCard(edited);
         const told = await scene.run(merge);
         expect(told.code, told.output).toBe(0);
         expect(hubCommits(told), told.output).toHaveLength(1);
@@ -117,12 +118,13 @@ describe.skipIf(act === null && process.env.CI !== "true")(
       const own = broken(await onMain());
       const push = await pushCard(own);
       for (const event of [push, events.schedule()]) {
+        // One issue tells of it; the branch, the card and the Hub stay as they are.
         const { code, output, writes } = await scene.run(event);
         expect(code, output).not.toBe(0);
         expect(output).toMatch(/::error.*file=series\.yml,line=3/);
         expect(output).toMatch(/oQ8e\.md is not overwritten/);
         expect(output).toMatch(/\+<!-- \/oqe:notes -->/);
-        expect(writes).toEqual([]);
+        expect(writes.filter((one) => !one.includes("/issues"))).toEqual([]);
       }
       expect(await onMain()).toBe(own);
       expect([await onHub(), scene.hub.head(tier)]).toEqual([card, head]);
