@@ -206,6 +206,12 @@ export class GitHubServer {
       if (!this.mayOpenPullRequests) return mayNotOpen;
       return this.#refusePull(String(body.head), String(body.base));
     }
+    const release = method === "PATCH" ? /^(.*\/releases)\/(\d+)$/.exec(path) : null;
+    if (release !== null && body.draft === false) {
+      const [, all = "", id = ""] = release;
+      if (await this.#isTagTaken(all, id))
+        return validation({ resource: "Release", code: "already_exists", field: "tag_name" });
+    }
     const upload = /^(.*\/releases\/\d+)\/assets\?name=([^&]+)/.exec(post);
     if (upload !== null) {
       const [, release = "", name = ""] = upload;
@@ -215,6 +221,14 @@ export class GitHubServer {
         return validation({ resource: "ReleaseAsset", code: "already_exists", field: "name" });
     }
     return null;
+  }
+
+  /** Several drafts may have a tag, but one published release. */
+  async #isTagTaken(releases: string, id: string): Promise<boolean> {
+    const { body } = await this.#ask("GET", releases, undefined, tokens.person);
+    const all = body as { id: number; tag_name: string; draft: boolean }[];
+    const tag = all.find((one) => String(one.id) === id)?.tag_name;
+    return all.some((one) => one.tag_name === tag && !one.draft && String(one.id) !== id);
   }
 
   async #refusePull(head: string, base: string): Promise<Answer | null> {
