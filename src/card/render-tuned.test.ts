@@ -151,7 +151,7 @@ describe("the card follows the tuning record", () => {
 
   test("enough tokens for every expert is not listed as a limit", async () => {
     const text = await withTuning({
-      experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowColumns: 0 },
+      experts: { experts: 4, min: 900, median: 1000, unseen: 0, belowColumns: 0, tokens: [] },
     });
     expect(text).not.toContain("depend more on tokens of other experts");
     expect(row(text, "Tokens per expert")[1]).toBe("minimum 900, median 1,000");

@@ -231,18 +231,13 @@ async function publish({ inputs, dependencies, print }: Call) {
 }
 
 async function verifyTarget({ target, inputs, flags, dependencies, print }: Call) {
-  if (typeof flags.base !== "string" || flags.base === "") {
-    throw new OqeError(
-      "BAD_INPUT",
-      "oqe verify needs --base <model>",
-      "Name the model that the target was made from: a folder, or org/name[@revision] on the Hub.",
-    );
-  }
   const parsed = inputs();
-  const verified = await verify(parseModel(target, ""), parsed, dependencies(parsed));
-  const { evaluation, failure } = verified;
+  const isNamed = typeof flags.base === "string" && flags.base !== "";
+  const asked = { ...parsed, baseModel: isNamed ? parsed.baseModel : null };
+  const verified = await verify(parseModel(target, ""), asked, dependencies(parsed));
+  const { evaluation, failure, conclusion } = verified;
   const title = `${verified.target.name} at ${verified.target.revision}`;
-  await print(evaluation, () => `${title}\n${formatEvaluation(evaluation)}`);
+  await print(evaluation, () => `${title}\n${formatEvaluation(evaluation)}\n${conclusion}`);
   if (failure !== null) throw failure;
 }
 

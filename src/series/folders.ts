@@ -7,6 +7,7 @@ import { kindRatios } from "../card/tuning-facts.ts";
 import { EvaluationRide } from "../evaluation/evaluate.ts";
 import { evaluateFolders, type TierFolder, withFolders } from "../evaluation/evaluate-folders.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
+import { stockQuant } from "../evaluation/stock-quant.ts";
 import { makeFolder, onDisk, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -209,7 +210,7 @@ function openRide(
     isRounded(base, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
   );
   const hasRouters = architecture.experts(config) !== null;
-  return new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
+  return new EvaluationRide({ rows, rounded, stock: stockQuant(base), hasRouters, kernel, keep });
 }
 
 /** Parameters up to which plain rounding is evaluated at the plan of every tier. */

@@ -16,6 +16,9 @@ import { type Calibration, everyOf } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
 
+/** The stock quant is rounded and evaluated once for all tiers. */
+const stockRuns = 1;
+
 /** What a run needs of the machine, found before any work. */
 export interface RunNeeds {
   /** Bytes of hidden states that may stay in memory between two blocks. */
@@ -94,7 +97,7 @@ export async function estimateEvaluation(
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 },
+    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -167,7 +170,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
       sparse: sparseTokens(base, evaluation.rows.tokens),
-      rounded: runs.filter((run) => isRounded(base, run)).length,
+      rounded: runs.filter((run) => isRounded(base, run)).length + stockRuns,
     },
     ...{ makes: true, staged: staging !== null && tuning !== null },
     workers,
