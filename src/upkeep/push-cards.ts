@@ -45,8 +45,6 @@ export async function pushCards(request: UpkeepRequest): Promise<UpkeepResult> {
 interface CardChange {
   readonly tier: TierCards;
   readonly card: string;
-  /** What people wrote between the markers. */
-  readonly notes: string;
   /** Files that main lacks or has otherwise, by path. */
   readonly files: ReadonlyMap<string, string>;
   /** Pictures that the receipt has no figures for. */
@@ -95,7 +93,7 @@ async function findChanges({ state, ...tier }: TierCards, notes: string) {
       ? writeSums(state.sums!) === text
       : state.files.get(path)?.sha256 === sha256Of(text);
   const files = new Map(wanted.filter(([path, text]) => !isOld(path, text)));
-  return { card: made.get(cardPath)!, notes, files, deleted };
+  return { card: made.get(cardPath)!, files, deleted };
 }
 
 /** Throws TEMPLATE for a card whose front matter the Hub refuses. */
@@ -116,10 +114,9 @@ async function checkMetadata(hub: Hub, { tier, card, files }: CardChange): Promi
 /** Sends one tier's changes; gives a line for the summary. */
 async function send(
   hub: Hub,
-  change: CardChange & { readonly proposes: boolean },
+  { tier, files, deleted, proposes }: CardChange & { readonly proposes: boolean },
   { asked, occasion, report }: UpkeepRequest,
 ): Promise<string> {
-  const { tier, files, deleted, proposes } = change;
   const { repository, state } = tier;
   const page = link(inline(repository), `${hub.endpoint}/${repository}`);
   if (files.size === 0 && deleted.length === 0) return `${page}: unchanged`;
@@ -127,7 +124,7 @@ async function send(
   if (asked.dryRun) return `${page}: dry run; would change ${named}`;
   // A pull request is found again by its title, whatever started the run.
   const cause = occasion === "" || proposes ? "" : `, for ${occasion}`;
-  const amending = hub.amend({
+  const { commit, pull } = await hub.amend({
     repository,
     files: [...files].map(([path, text]) => ({ path, content: new TextEncoder().encode(text) })),
     deleted,
@@ -135,29 +132,10 @@ async function send(
     parent: state.head,
     proposes,
   });
-  const sent = await amending.catch(async (error: unknown) => {
-    if (await isSentByOthers(hub, change, error)) return null;
-    throw error;
-  });
-  if (sent === null) return `${page}: unchanged, another run sent the same meanwhile`;
-  const { commit, pull } = sent;
   if (pull !== null) {
     report.info(`${repository}: card and pictures proposed: ${pull}`);
     return `${page}: ${link("proposed", pull)}: ${named}`;
   }
   report.info(`${repository}: card and pictures sent, commit ${commit}`);
   return `${page}: ${code(commit)} changed ${named}`;
-}
-
-/** Whether main moved meanwhile, and has all of the change now. */
-async function isSentByOthers(
-  hub: Hub,
-  { tier, notes }: CardChange,
-  error: unknown,
-): Promise<boolean> {
-  if (!(error instanceof OqeError) || error.code !== "CONFLICT") return false;
-  const now = await readTier(hub, tier);
-  if (now === null) return false;
-  const { files, deleted } = await findChanges(now, notes);
-  return files.size === 0 && deleted.length === 0;
 }
