@@ -185,7 +185,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const staging = readsOnly ? null : { hub, private: isPrivate };
+    const staging = dryRun ? null : { hub, private: isPrivate, readsOnly };
     const making = { ...drafted, staging, published: published.filter((one) => one !== null) };
     return whileLocked(placesOf(rehearsed), async () => {
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);

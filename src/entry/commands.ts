@@ -1,5 +1,5 @@
 import { writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { costsSoFar, runWords } from "../card/run-words.ts";
 import { decorate } from "../ground/decoration.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
@@ -36,7 +36,7 @@ import {
   seeHelp,
 } from "./flags.ts";
 import { commandHelp, overview } from "./help.ts";
-import { nextSteps, writeFirstFiles } from "./init.ts";
+import { describeFirstFiles, writeFirstFiles } from "./init.ts";
 import { formatExplanation, formatPlan, formatUnquantized } from "./plan-table.ts";
 import { numberStages, stagesOf } from "./stages.ts";
 
@@ -247,10 +247,8 @@ async function card({ target, print, report }: Call) {
 }
 
 async function init({ target, flags, print }: Call) {
-  const folder = resolve(target);
-  const files = await writeFirstFiles(folder, flags);
-  const lines = files.map(({ path, outcome }) => `${outcome.padEnd(9)}  ${join(folder, path)}`);
-  return print({ folder, files }, () => `${lines.join("\n")}\n\n${nextSteps}`);
+  const made = await writeFirstFiles(resolve(target), flags);
+  return print(made, () => describeFirstFiles(made));
 }
 
 async function hub({ target, flags, print }: Call) {

@@ -85,7 +85,16 @@ export const commandTable: readonly CommandRow[] = [
         hint: "<owner>/oqe-publisher@<commit>",
         doc: "The Action that the workflow uses. Empty means the one that oqe was installed from",
       },
-      { name: "overwrite", hint: "", doc: "Replace files that are there" },
+      {
+        name: "branch",
+        hint: "<name>",
+        doc: "The repository's default branch. Empty means the one that git names, or main",
+      },
+      {
+        name: "overwrite",
+        hint: "",
+        doc: "Replace another workflow of this name. A series.yml that is there always stays",
+      },
     ],
   },
   {
