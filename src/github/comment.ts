@@ -9,8 +9,8 @@ export interface Upserted {
 
 /**
  * Makes or updates the one comment with this marker on a pull request. The same body again writes
- * nothing, even if a person edited the comment since. If two runs make it at once, one stays. Comments of others are left alone, also those
- * that quote the marker.
+ * nothing, even if a person edited the comment since. If two runs make it at once, one stays.
+ * Comments of others are left alone, also those that quote the marker.
  */
 export async function upsertComment(
   github: GitHub,
