@@ -33,8 +33,9 @@ const permission = "contents: write";
 /**
  * Publishes the release of a tag: draft, assets, publication, so that an immutable release is
  * whole. A draft that an earlier run left is continued. A published release is never changed: with
- * the same assets it is `unchanged`. A dry run only tells what would come of it. Throws CONFLICT if
- * the tag has moved since, or the assets differ.
+ * the same assets it is `unchanged`. A dry run only tells what would come of it. Two runs at once
+ * publish one; the other's draft is removed. Throws CONFLICT if the tag has moved since, or the
+ * assets differ.
  */
 export async function publishRelease(
   github: GitHub,
@@ -44,9 +45,15 @@ export async function publishRelease(
   checkRevision(text.tag);
   for (const { name } of text.assets) checkName(name);
   const verb = { what: `publish the release ${text.tag}`, permission } as const;
+  /** A draft that this call made. Another run may publish its own before it. */
+  let made: number | null = null;
   return github.settle(verb, async () => {
     const commit = await taggedCommit(github, text.tag);
     const found = await findRelease(github, text.tag);
+    if (found !== null && !found.draft && made !== null && made !== found.id) {
+      await github.rest.repos.deleteRelease({ ...github.at, release_id: made });
+      made = null;
+    }
     if (found !== null && !(await isOwnRelease(github, found, text.tag)))
       return attach(github, found, { ...text, dryRun });
     if (found !== null) checkCommit(sealsOf(found.body).commit, commit, text.tag);
@@ -56,6 +63,7 @@ export async function publishRelease(
     }
     if (dryRun) return { outcome: "published", url: found?.html_url ?? null };
     const draft = await openDraft(github, found, { text, commit });
+    if (found === null) made = draft.id;
     await upload(github, draft, text);
     const { data } = await github.rest.repos.updateRelease({
       ...{ ...github.at, release_id: draft.id },
