@@ -3,8 +3,7 @@
  * for jobs on rows of activations the number of rows does not count.
  */
 export interface JobKind {
-  /** `mamba`, `attention`, `moe`, `mlp`, or `outer`: outside the blocks. */
-  readonly block: string;
+  readonly place: JobPlace;
   readonly routine: string;
   /** Sizes and widths, as text. */
   readonly sizes: string;
@@ -20,9 +19,23 @@ export interface JobKind {
   products: number;
 }
 
-export function newKind(block: string, routine: string, sizes: string): JobKind {
+/** Where a job belongs to. */
+export interface JobPlace {
+  /** `mamba`, `attention`, `moe`, `mlp`, or `outer`: outside the blocks. */
+  readonly block: string;
+  /** Whether the block's matrices are in the sample that is tuned at all widths. */
+  readonly sampled: boolean;
+}
+
+export const outside: JobPlace = { block: "outer", sampled: false };
+
+export function nameOf({ block, sampled }: JobPlace): string {
+  return sampled ? `${block} of the sample` : block;
+}
+
+export function newKind(place: JobPlace, routine: string, sizes: string): JobKind {
   const sums = { asked: 0, computed: 0, cpu: 0, wall: 0, rows: 0, squares: 0, products: 0 };
-  return { block, routine, sizes, ...sums };
+  return { place, routine, sizes, ...sums };
 }
 
 export function addJob(kind: JobKind, { cpu, wall }: Taken, rows: number): void {
