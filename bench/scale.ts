@@ -86,6 +86,8 @@ async function bench({ folder, bytes, run }: Scene): Promise<void> {
   console.log(describeSeries({ blocks, results, run: rows }));
 }
 
+const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+
 /** Peak, reads, busy share, and the kinds of jobs that took most. */
 function describeStage(stage: string, result: StageResult & { readonly reads: number }): string {
   const { kinds, peak, seconds, cpu, mainCpu, reads } = result;
@@ -100,7 +102,7 @@ function describeStage(stage: string, result: StageResult & { readonly reads: nu
       `${computed.toFixed(0)} (${counted.toFixed(0)} with jobs not computed), main thread ` +
       `${mainCpu.toFixed(0)}`,
     `  kernel busy: ${busy.toFixed(0)} % of the wall, with jobs not computed ` +
-      `${(100 * busyOf(result)).toFixed(0)} %`,
+      `${percent(busyOf(result).kernel)}; cores ${percent(busyOf(result).cores)}`,
     ...most.map((kind) => {
       const { place, routine, sizes, asked, computed, cpu } = kind;
       const each = (cpu / computed).toFixed(1);

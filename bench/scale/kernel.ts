@@ -8,6 +8,7 @@ import {
   nameOf,
   newKind,
   outside,
+  routineOf,
   sizesOf,
 } from "./job-kind.ts";
 
@@ -87,7 +88,8 @@ export class WatchedKernel implements Kernel {
     );
   }
 
-  #kindOf(routine: string, job: object): { key: string; kind: JobKind; rows: number } {
+  #kindOf(name: string, job: object): { key: string; kind: JobKind; rows: number } {
+    const routine = routineOf(name, job);
     const { rows, sizes } = sizesOf(routine, job);
     const key = `${nameOf(this.place)} ${routine} ${sizes}`;
     const kind = this.kinds.get(key) ?? newKind(this.place, routine, sizes);

@@ -30,10 +30,13 @@ const wanted = {
  * tokens, and 18 more such rows that the base and all tensors together pass.
  */
 const [hessianRows, probeRows, moreRows, togetherCopies] = [12_288, 576, 1_152, 3];
+/** Probed blocks of a kind at most. */
+const probedBlocks = 3;
 
 /** Tokens for Hessians in a bench with so many calibration rows (probe-rows.ts). */
 function hessianRowsOf({ calibration }: RunRows): number {
-  return Math.min(hessianRows, calibration - (9 + 18) * 256);
+  const left = calibration / 256 - 9;
+  return Math.min(hessianRows, 256 * (left - 9 * Math.floor(Math.min(18, left / 3) / 9)));
 }
 
 const letters = { mamba: "M", moe: "E", attention: "*" } as const;
@@ -41,11 +44,12 @@ type Block = keyof typeof letters;
 const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
 
 /**
- * The blocks of a bench: one of each kind. To measure, two: the second is tuned at all widths, as
- * one block of each kind in the series is; the first at the probe's, as all others are.
+ * The blocks of a bench. To measure, two of each kind: the second is tuned at all widths, as one
+ * block of each kind in the series is; the first at the probe's, as all others are. To tune, a
+ * router behind all blocks but the last one: tuning for its directions takes longer.
  */
 export function blocksOf(stages: readonly string[]): string {
-  return stages.includes("sensitivity") ? "MEME**" : "ME*";
+  return stages.includes("sensitivity") ? "M*EM*E" : "M*EE";
 }
 
 function countIn(blocks: readonly string[], block: Block): number {
@@ -80,7 +84,7 @@ function probesIn(blocks: readonly string[]): ReturnType<typeof probesOf> {
     hybrid_override_pattern: blocks.join(""),
     num_hidden_layers: blocks.length,
   };
-  return probesOf(shapeOf(shapedBase(config)));
+  return probesOf(shapeOf(shapedBase(config)), probedBlocks);
 }
 
 /**
@@ -130,7 +134,7 @@ const cores = 3;
 
 function table(name: string, lines: readonly Line[], result: StageResult): string {
   const hours = lines.reduce((sum, line) => sum + secondsIn(line), 0) / 3600;
-  const busy = busyOf(result);
+  const busy = busyOf(result).cores;
   return [
     `\n${name}\n\n| block | work | CPU s | factor | CPU h of the series |`,
     "|---|---|---:|---:|---:|",
@@ -148,11 +152,16 @@ function table(name: string, lines: readonly Line[], result: StageResult): strin
   ].join("\n");
 }
 
-/** Share of the wall that two workers are busy, with the jobs that were not computed. */
-export function busyOf({ kinds, seconds }: StageResult): number {
+/**
+ * Shares of the wall, with the jobs that were not computed: how long two workers had a job, and how
+ * long two cores worked, the main thread's work included. The hours of a series follow from the
+ * latter, because its CPU hours include the main thread too.
+ */
+export function busyOf({ kinds, seconds, cpu }: StageResult): { kernel: number; cores: number } {
   const wall = total(kinds.map((kind) => kind.wall / 1e3));
   const skipped = total(kinds.map((kind) => secondsOf(kind) - kind.cpu / 1e3));
-  return (wall + skipped) / (2 * seconds + skipped);
+  const all = 2 * seconds + skipped;
+  return { kernel: (wall + skipped) / all, cores: (cpu + skipped) / all };
 }
 
 /** Makes lines from the jobs of a stage. */
@@ -192,11 +201,12 @@ function shown(value: number): string {
 
 const ofJobs = (jobs: ReturnType<typeof jobsOf>) => (kind: JobKind) => jobsOf(kind) === jobs;
 
+const ofMatrices = (single: boolean) => (kind: JobKind) =>
+  jobsOf(kind) === "a matrix" && kind.place.single === single;
+
 function measuringLines(result: StageResult, run: RunRows, bench: readonly string[]): Line[] {
   const line = lineMaker(result);
   const rows = hessianRowsOf(run);
-  const ofMatrices = (sampled: boolean) => (kind: JobKind) =>
-    jobsOf(kind) === "a matrix" && kind.place.sampled === sampled;
   const blocks = (Object.keys(letters) as Block[]).flatMap((block) => {
     const [count, own] = [countIn(pattern, block), countIn(bench, block)];
     const more = ratio(count * hessianRows, own * rows, "rows");
@@ -240,7 +250,15 @@ function tuningLines(result: StageResult, run: RunRows, bench: readonly string[]
     const more = ratio(count * calibration, own * run.calibration, "rows");
     const once = { kinds: isOnceAnExpert, factor: count / own };
     return [
-      line([block, "tuning"], ofJobs("a matrix"), ratio(count, own, "blocks")),
+      ...(block === "moe"
+        ? [
+            line([block, "tuning, for later routers"], ofMatrices(false), [
+              count - 1,
+              `${count - 1} blocks`,
+            ]),
+            line([block, "tuning, the last block"], ofMatrices(true), [1, "1 block"]),
+          ]
+        : [line([block, "tuning"], ofJobs("a matrix"), ratio(count, own, "blocks"))]),
       line([block, "calibration rows"], ofJobs("calibration"), more),
       line([block, "all rows"], ofJobs("a row"), ratio(rows, passed, "rows"), once),
     ];

@@ -60,12 +60,15 @@ const steps: { name: string; from: number; to: number }[] = [];
 /** The part that a block of Nemotron-H has. */
 const nameOf = ({ mixer, mlp }: LayerKind) => mixer ?? mlp ?? "none";
 
-/** Whether measuring tunes a block's matrices at all widths: the middle one of its kind. */
-function isSampled({ config, layer, kind }: BlockContext): boolean {
-  if (order.stage !== "sensitivity") return false;
+/**
+ * Whether measuring tunes a block's matrices at all widths: the middle one of its kind. Whether
+ * tuning has no router behind the block's: the last stack of experts.
+ */
+function isSingle({ config, layer, kind }: BlockContext): boolean {
   const kinds = nemotronH.layers(config);
   const own = [...kinds.keys()].filter((i) => nameOf(kinds[i]!) === nameOf(kind));
-  return own[Math.floor(own.length / 2)] === layer;
+  if (order.stage === "sensitivity") return own[Math.floor(own.length / 2)] === layer;
+  return kind.mlp === "moe" && own.at(-1) === layer;
 }
 
 /** Tells the kernel and the counts which block the riders are in. */
@@ -74,7 +77,7 @@ function watchForward(forward: Forward): void {
   const watched: Partial<Forward> = {
     block: (at: BlockContext, x) => {
       const name = nameOf(at.kind);
-      const place = { block: name, sampled: isSampled(at) };
+      const place = { block: name, single: isSingle(at) };
       for (const kernel of kernels) kernel.place = place;
       passed[name] = (passed[name] ?? 0) + x.rows;
       return block(at, x);
