@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { openDependencies } from "../../src/entry/commands.ts";
+import { openDependencies } from "../../src/entry/dependencies.ts";
 import { type Report, terminalReport } from "../../src/ground/report.ts";
 import { parseModel } from "../../src/inputs/input-values.ts";
 import { parseInputs } from "../../src/inputs/inputs.ts";

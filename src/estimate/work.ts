@@ -43,7 +43,7 @@ export interface RunWork {
     readonly tokens: number;
     /** Of them those that the runs beside the free ones pass (EvaluationRows.every). */
     readonly sparse: number;
-    /** Tiers beside which plain rounding is evaluated. */
+    /** Runs of plain rounding: beside tiers, and the stock quant. */
     readonly rounded: number;
   } | null;
   /** Whether finished blocks go to a staging branch, and leave the disk. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Base, describeConfigChanges, readBase } from "../base/base.ts";
 import { describeModel } from "../base/model-facts.ts";
 import { inheritFrom } from "../card/inherit.ts";
+import { readUsage } from "../card/usage.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { verifyFiles } from "../checkpoint/verified-files.ts";
@@ -104,6 +105,7 @@ async function sharedRecipe(
     engine: { ...engine, kernelSha256: target.kernelSha256 },
     base: { id, name, revision, inherited: await inheritFrom(repository) },
     model,
+    usage: await readUsage(repository),
     options: {
       method: inputs.method,
       propagation: isTuned ? inputs.propagation : null,

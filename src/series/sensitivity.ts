@@ -95,7 +95,7 @@ export async function readGiven(
 }
 
 /** The engine and the base that a sensitivity must belong to. */
-function originOf({ checkpoint: { repository } }: Base, kernelSha256: string): Origin {
+export function originOf({ checkpoint: { repository } }: Base, kernelSha256: string): Origin {
   const { id, name, revision } = repository;
   return { engine: { ...engine, kernelSha256 }, base: { id, name, revision } };
 }
@@ -213,8 +213,13 @@ export function measuringNeed({ tensors }: Pick<Base, "tensors">, workDir: strin
 const mostOfName = 64;
 
 /** Path of the saved result; its name has a hash of everything that the result follows from. */
-function placeOf(
-  { base, rows, domainWeights, workDir }: MeasuringRequest,
+export function placeOf(
+  {
+    base,
+    rows,
+    domainWeights,
+    workDir,
+  }: Pick<MeasuringRequest, "base" | "rows" | "domainWeights" | "workDir">,
   identity: Origin,
 ): string {
   const { sha256, samples, length } = rows;
@@ -250,7 +255,7 @@ async function withModel<T>(
 }
 
 /** null if there is no such text, or one that cannot be used: the run then measures again. */
-function readKnown(text: string | null, place: string, origin: Origin): Sensitivity | null {
+export function readKnown(text: string | null, place: string, origin: Origin): Sensitivity | null {
   if (text === null) return null;
   try {
     const sensitivity = parseSensitivity(text, place);
