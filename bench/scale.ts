@@ -3,8 +3,9 @@ import { parseSize } from "../src/ground/digits.ts";
 import { total } from "../src/ground/sum.ts";
 import { nemotron30b } from "../test/support/nemotron-30b.ts";
 import { nameOf, secondsOf } from "./scale/job-kind.ts";
+import { busyOf } from "./scale/lines.ts";
 import { base, type Scene, withScene } from "./scale/run.ts";
-import { blocksOf, busyOf, describeSeries } from "./scale/series.ts";
+import { blocksOf, describeSeries } from "./scale/series.ts";
 import type { StageOrder, StageResult } from "./scale/stage.ts";
 
 /**

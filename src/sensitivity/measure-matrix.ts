@@ -255,8 +255,8 @@ async function tuneAt(
 }
 
 /**
- * Forecasts the loss of a matrix at all widths, and tunes it at the probe's. If it is in the sample,
- * some of its rows are tuned at all widths. Returns the codes at the probe's width.
+ * Forecasts the loss of a matrix at all widths, and tunes it at the probe's. If it is in the
+ * sample, some of its rows are tuned at all widths. Returns the codes at the probe's width.
  */
 async function measureMatrix(
   measuring: Measuring,
