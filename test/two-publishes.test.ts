@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { openDependencies } from "../src/entry/commands.ts";
+import { openDependencies } from "../src/entry/dependencies.ts";
 import { silentReport } from "../src/ground/report.ts";
 import { connectHub } from "../src/hub/client.ts";
 import type { Hub } from "../src/hub/hub-types.ts";

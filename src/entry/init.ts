@@ -17,7 +17,7 @@ import {
   weeklyCron,
 } from "../series-file/first-files.ts";
 import { readWorkflow, tableOf, textsOf } from "../series-file/workflow-file.ts";
-import type { Flags } from "./flags.ts";
+import type { Flags } from "./command-line.ts";
 
 export interface FirstFile {
   readonly path: string;

@@ -11,7 +11,7 @@ import { pushCards } from "../upkeep/push-cards.ts";
 import { releaseTag } from "../upkeep/release.ts";
 import { reportResults } from "../upkeep/report.ts";
 import type { UpkeepRequest, UpkeepResult } from "../upkeep/upkeep-types.ts";
-import { openDependencies } from "./commands.ts";
+import { openDependencies } from "./dependencies.ts";
 import { hubAccess } from "./hub-access.ts";
 import { writeText } from "./job-summary.ts";
 import { type ActionRun, jobSummary } from "./series-run.ts";

@@ -80,6 +80,7 @@ export const commandInputs = [
     workflow: true,
     commands: [],
     default: "series.yml",
+    example: "series.yml",
     ...plain("<file>"),
     doc: "The series file: models and their options, in the folder that the workflow checked out",
   },
@@ -89,6 +90,7 @@ export const commandInputs = [
     workflow: true,
     commands: [],
     default: "",
+    example: "Qwen3-1.7B",
     ...plain("<name>"),
     doc:
       "Name of one model of the series file. `publish`, `measure`, `tune` and `seal` then take all " +

@@ -129,9 +129,10 @@ export class WorkflowScene extends ActionScene {
   /** Brings a folder of a branch on GitHub into the caller's repository. */
   async checkOut(branch: string, folder: string): Promise<void> {
     await rm(`${this.repository}/${folder}`, { recursive: true, force: true });
+    const commit = await this.github.ref(`heads/${branch}`); // the emulator finds no name with /
     const { tree } = await this.github.person<{ tree: { path: string; type: string }[] }>(
       "GET",
-      `/git/trees/${branch}?recursive=1`,
+      `/git/trees/${commit}?recursive=1`,
     );
     for (const { path, type } of tree)
       if (type === "blob" && path.startsWith(`${folder}/`))
