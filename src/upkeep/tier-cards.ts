@@ -8,6 +8,7 @@ import { cardPath, type Hub, type RemoteState } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
+import { inspectShown } from "../series/published.ts";
 import { checkTierName, tierName } from "../series/tier-names.ts";
 
 /** A tier of a model of the series file. */
@@ -47,12 +48,17 @@ export function tierPlaces(
 }
 
 /**
- * Reads a tier's receipt on main and draws its pictures. null: the tier is not published. Throws
+ * Reads a tier's receipt on main and draws its pictures. null: the tier is not published. `mayLack`:
+ * also if the Hub does not tell a missing from a private one, because there is no token. Throws
  * BAD_INPUT for a receipt that cannot be read, NOT_OURS for one of another repository.
  */
-export async function readTier(hub: Hub, place: TierPlace): Promise<TierCards | null> {
+export async function readTier(
+  hub: Hub,
+  place: TierPlace,
+  mayLack = false,
+): Promise<TierCards | null> {
   const { repository, tier } = place;
-  const state = await hub.inspect(repository);
+  const state = await (mayLack ? inspectShown(hub, repository) : hub.inspect(repository));
   const { head, card } = state;
   if (state.receipt === null || head === null) return null;
   const receipt = parseReceipt(state.receipt, `the receipt of ${repository}`);
