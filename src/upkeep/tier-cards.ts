@@ -48,9 +48,10 @@ export function tierPlaces(
 }
 
 /**
- * Reads a tier's receipt on main and draws its pictures. null: the tier is not published. `mayLack`:
- * also if the Hub does not tell a missing from a private one, because there is no token. Throws
- * BAD_INPUT for a receipt that cannot be read, NOT_OURS for one of another repository.
+ * Reads a tier's receipt on main and draws its pictures. null: the tier is not published, and with
+ * `mayLack` also if there is no token, without which the Hub shows a missing one as it does a
+ * private one. Throws BAD_INPUT for a receipt that cannot be read, NOT_OURS for one of another
+ * repository.
  */
 export async function readTier(
   hub: Hub,
