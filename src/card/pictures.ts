@@ -8,6 +8,7 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { namedExperts } from "../receipt/sensitivity-record.ts";
 import { tierFigures } from "../receipt/series-figures.ts";
 import { domainName, domainOrder } from "./domains.ts";
+import { nats } from "./measured-figures.ts";
 import { roleWidths } from "./role-widths.ts";
 
 /** The pictures that a card can have, as files beside it. */
@@ -112,9 +113,11 @@ function divergenceWords({ series, plan, evaluation, otherTiers }: Receipt): str
   const figures = [tierFigures(plan.tier, evaluation), ...otherTiers];
   const inOrder = series.flatMap((row) => figures.filter(({ tier }) => tier === row.tier));
   const told = inOrder.map(({ tier, meanKl, rounded }) => {
-    const beside = rounded === null ? "" : ` (plain rounding ${short(rounded.meanKl)})`;
-    return `${tier} ${short(meanKl)}${beside}`;
+    const beside = rounded === null ? "" : ` (plain rounding ${nats(rounded.meanKl)})`;
+    return `${tier} ${nats(meanKl)}${beside}`;
   });
+  const { stock } = evaluation;
+  if (stock !== null) told.push(`mlx_lm.convert -q ${nats(stock.meanKl)}`);
   return `Mean KL divergence from the base against size: ${told.join(", ")}`;
 }
 
@@ -178,8 +181,4 @@ function languageWords({ evaluation }: Receipt): string {
   });
   const all = evaluation.perplexityRatio.toFixed(3);
   return `Perplexity divided by that of the base: all ${all}, ${told.join(", ")}`;
-}
-
-function short(value: number): string {
-  return String(Number(value.toPrecision(3)));
 }

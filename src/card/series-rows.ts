@@ -4,15 +4,19 @@ import { table } from "../template/template-shapes.ts";
 import { bitsPerWeight, gibibytes, gigabytes, grouped } from "./figures.ts";
 import { code } from "./markdown.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
+import { baseBits } from "./wording.ts";
 
 const planned = [
   "tier",
   "target",
+  "budget",
   "bpw",
   "fileBpw",
   "bytes",
   "gb",
   "gib",
+  "size",
+  "base",
   "boosts",
   "plan",
 ] as const;
@@ -35,11 +39,14 @@ export function tierRows(
     series.map((row) => ({
       tier: label(row),
       target: bitsPerWeight(row.targetBpw),
+      budget: row.budgetBpw === null ? "–" : bitsPerWeight(row.budgetBpw),
       bpw: bitsPerWeight(row.bpw),
       fileBpw: bitsPerWeight(row.fileBpw),
       bytes: grouped(row.bytes),
       gb: gigabytes(row.bytes),
       gib: gibibytes(row.bytes),
+      size: `${gigabytes(row.bytes)}\u00a0GB`,
+      base: `${baseBits({ plan: row })}-bit`,
       boosts: grouped(row.boosts),
       plan: code(row.plan),
       ...evaluatedCells(
