@@ -167,6 +167,8 @@ describe("oqe", () => {
       ]);
       const keys = [
         "bpw",
+        "budgetBpw",
+        "budgetBpw",
         "boosts",
         "bytes",
         "fileBpw",

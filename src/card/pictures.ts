@@ -105,7 +105,9 @@ function divergence({ series, plan, evaluation, otherTiers }: Receipt): Drawing 
       predicted: predicted?.kl ?? null,
     };
   });
-  return divergenceDrawing(points, evaluation.positions);
+  const { stock } = evaluation;
+  const beside = stock && { bytes: stock.bytes, mean: stock.meanKl, error: stock.meanKlError };
+  return divergenceDrawing(points, evaluation.positions, beside);
 }
 
 function divergenceWords({ series, plan, evaluation, otherTiers }: Receipt): string {

@@ -9,13 +9,10 @@ const card = await renderCard(nemotronReceipt());
 
 describe("the card of Nemotron-3-Nano-30B-A3B", () => {
   test.each([
-    ["oQ8e", ["8.50", "–", "8.50", "33.56\u00a0GB", "8-bit", "0", "`uniform 8bit`"]],
-    ["oQ6e", ["6.50", "6.70", "6.57", "25.96\u00a0GB", "6-bit", "48", "`8bitX48`"]],
-    ["oQ5e", ["5.50", "5.70", "5.64", "22.29\u00a0GB", "5-bit", "118", "`8bitX48, 6bitX70`"]],
-    [
-      "**oQ4e**",
-      ["4.60", "4.70", "4.70", "18.56\u00a0GB", "4-bit", "118", "`8bitX48, 6bitX48, 5bitX22`"],
-    ],
+    ["oQ8e", ["8.50", "–", "8.50", "33.56", "8-bit", "0", "`uniform 8bit`"]],
+    ["oQ6e", ["6.50", "6.70", "6.57", "25.96", "6-bit", "48", "`8bitX48`"]],
+    ["oQ5e", ["5.50", "5.70", "5.64", "22.29", "5-bit", "118", "`8bitX48, 6bitX70`"]],
+    ["**oQ4e**", ["4.60", "4.70", "4.70", "18.56", "4-bit", "118", "`8bitX48, 6bitX48, 5bitX22`"]],
   ])("has the matrix row %s", (tier, expected) => {
     const [, matrix = ""] = card.split("### Performance matrix");
     expect(row(matrix, tier).slice(1)).toEqual(expected);
