@@ -45,8 +45,8 @@ const above = (w: number) => [
 
 /**
  * Places labels one after the other. The middle of each is at the first offset that is inside the
- * frame and overlaps no mark and no earlier label. If there is none, it is at the first offset, as far as the frame allows.
- * Widths are upper estimates.
+ * frame and overlaps no mark and no earlier label. If there is none, it is at the first offset, as
+ * far as the frame allows. Widths are upper estimates.
  */
 export function placeLabels(
   items: readonly Labelled[],
