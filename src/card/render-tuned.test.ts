@@ -3,7 +3,8 @@ import { parse } from "yaml";
 import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
 import { nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
-import { commandTable, parseFlags, refuseStrayFlags } from "../entry/flags.ts";
+import { parseCommandLine } from "../entry/command-line.ts";
+import { plainPaint } from "../ground/color.ts";
 import type { Receipt, TuningRecord } from "../receipt/receipt.ts";
 import { blankTuning } from "../receipt/recipe.ts";
 import { renderCard } from "./render.ts";
@@ -109,10 +110,8 @@ describe("the card of a tuned tier", () => {
     };
     const text = await renderCard(tunedReceipt("oQ4e", own));
     const [, command] = /^npx --yes .* (quantize .*)$/m.exec(text)!;
-    const { flags } = parseFlags(command!.split(" "));
-    expect(() =>
-      refuseStrayFlags(commandTable.find(({ name }) => name === "quantize")!, flags),
-    ).not.toThrow();
+    const page = { write: () => {}, columns: 80, paint: plainPaint };
+    const { flags } = parseCommandLine(command!.split(" "), page)!;
     expect(flags).toMatchObject({
       calibration: "./rows.txt",
       evaluation: "datasets/acme/text@0/a.txt",

@@ -54,9 +54,10 @@ const noChecks = (number: number) =>
  */
 export async function proposeFiles(
   github: GitHub,
-  { message, files, body, ...text }: Proposal,
+  { message, files, seen, body, ...text }: Proposal,
 ): Promise<PullRequestResult> {
-  const wanted = { branch: text.branch, base: text.base, files, message };
+  const at = { branch: text.branch, base: text.base };
+  const wanted = { ...at, files, message, ...(seen !== undefined && { seen }) };
   if (!(await isNew(github, wanted))) return withdraw(github, text);
   const declined = await findDeclined(github, text);
   if (declined !== null) return declined;

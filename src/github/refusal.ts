@@ -1,5 +1,6 @@
 import { type ErrorCode, OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
+import { withoutSecrets } from "../ground/secrets.ts";
 import { printable } from "../hub/names.ts";
 
 /** What a call is for: the words of its errors. */
@@ -55,7 +56,7 @@ export interface Place {
 export function explain(error: unknown, verb: Verb, { repository, token }: Place): OqeError {
   const cannot = `cannot ${verb.what} in ${repository}`;
   if (!isRefused(error)) return new OqeError("INTERNAL", cannot, undefined, withoutToken(error));
-  const said = printable(error.message.split(" - http")[0]!.replaceAll(token, "***"));
+  const said = printable(withoutSecrets(error.message.split(" - http")[0]!, [token]));
   const { code, reason, hint } = reasonFor(error, verb, said);
   const answer = error.response === undefined ? "" : ` (GitHub: ${error.status} "${said}")`;
   const page = isBarred(error, said) && verb.byHand !== undefined ? byHand(verb.byHand) : "";

@@ -72,6 +72,9 @@ export type RowInputs = Pick<
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Name of the usual work folder, in the current folder or the runner's temporary one. */
+export const usualWorkDir = "oqe-work";
+
 /** The raw text of an input; empty where it is absent. */
 export type ReadInput = (name: InputName) => string;
 
@@ -132,7 +135,7 @@ export function parsePlaces(
   return {
     hubEndpoint: parse("hub-endpoint") || environment.HF_ENDPOINT || "https://huggingface.co",
     hubToken: parse("hub-token") || environment.HF_TOKEN || null,
-    workDir: resolve(parse("work-dir") || join(environment.RUNNER_TEMP || ".", "oqe-work")),
+    workDir: resolve(parse("work-dir") || join(environment.RUNNER_TEMP || ".", usualWorkDir)),
   };
 }
 

@@ -4,7 +4,7 @@ import { type CardFigures, figuresOf, readFigures } from "../card/machine-facts.
 import { code, inline, link, webAddress } from "../card/markdown.ts";
 import { noNotes } from "../card/notes.ts";
 import type { GitHub } from "../github/client.ts";
-import { baseHead, filesDigest, headOfPeople } from "../github/commit.ts";
+import { baseHead, filesDigest, headsOf } from "../github/commit.ts";
 import type { Proposal } from "../github/pull-request.ts";
 import { marker } from "../github/sealed-text.ts";
 import { TreeReader } from "../github/tree-reader.ts";
@@ -46,7 +46,7 @@ export async function draftProposal(
   return github.settle(verb, async () => {
     const { data } = await github.rest.repos.get(github.at);
     const { tree } = await baseHead(github, data.default_branch);
-    const people = await headOfPeople(github, { branch, base: data.default_branch });
+    const { head, people } = await headsOf(github, { branch, base: data.default_branch });
     const reader: CardReader = { trees: new TreeReader(github), base: tree, people };
     const files = new Map<string, string | null>();
     const plain = new Map<string, string | null>();
@@ -67,6 +67,7 @@ export async function draftProposal(
     const template = "pull-request.md.jinja";
     return {
       ...{ branch, base: data.default_branch, files, labels: ["oqe"] },
+      seen: head?.commit ?? null,
       // Notes are people's own: other notes do not make another proposal.
       content: filesDigest(plain),
       message: `Cards of ${series}\n\nMade from the receipts on the Hub.`,

@@ -1,9 +1,11 @@
 import { drawPictures } from "../../src/card/pictures.ts";
 import { renderSummary } from "../../src/card/render.ts";
+import { OqeError } from "../../src/ground/errors.ts";
 import { newTraffic } from "../../src/hub/traffic.ts";
 import { writeReceipt } from "../../src/receipt/receipt-file.ts";
 import type { SeriesResult } from "../../src/series/result-file.ts";
 import { releaseNotes } from "../../src/upkeep/release-notes.ts";
+import { checkTopic, jobTopics } from "../../src/upkeep/topics.ts";
 import { verdictsOf } from "../../src/upkeep/verdicts.ts";
 import { cardBodies } from "./card-bodies.ts";
 import type { Place } from "./github-page.ts";
@@ -59,6 +61,20 @@ const issue = (more: Partial<SeriesResult>) =>
 const hostileMessage =
   "it has `a|b` | <img src=x onerror=alert(1)> **bold** [link](javascript:x) @everyone <!-- -->";
 
+const known = { file: "series.yml", models: ["nano"], expected: [], jobs: null, results: [] };
+const brokenFile = checkTopic({
+  ...known,
+  unreadable: new OqeError("BAD_INPUT", `series.yml:7: models[0].tiers: ${hostileMessage}`, ""),
+}).report;
+
+/** What the issue of a failed job says, of one model or as a whole. */
+function topic(command: string, series: string | null): string {
+  const failure = { code: "NETWORK", message: "no answer of the Hub", hint: "Run again later." };
+  const results = [result({ command, series, base: null, failure, complete: false })];
+  const topics = jobTopics({ ...known, unreadable: null, results });
+  return topics.find(({ state }) => state === "red")!.report;
+}
+
 export interface GitHubTexts {
   readonly texts: readonly GitHubText[];
   /** The picture at an address of GitHub or the Hub; null: there is none. */
@@ -105,6 +121,9 @@ export async function githubTexts(): Promise<GitHubTexts> {
       ),
       literal: hostileMessage,
     },
+    conversation("cards that failed", topic("cards", "nano"), 0),
+    conversation("release that failed", topic("release", null), 0),
+    { ...conversation("broken series file", brokenFile, 0), literal: hostileMessage },
   ];
   return { texts, pictureAt };
 }

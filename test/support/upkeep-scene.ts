@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 import { inRepository } from "../../src/card/facts.ts";
 import { renderCard } from "../../src/card/render.ts";
-import { openDependencies } from "../../src/entry/commands.ts";
+import { openDependencies } from "../../src/entry/dependencies.ts";
 import { type Report, silentReport } from "../../src/ground/report.ts";
 import { connectHub } from "../../src/hub/client.ts";
 import { parseSums, sha256Of, writeSums } from "../../src/hub/sums.ts";
