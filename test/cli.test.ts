@@ -190,7 +190,6 @@ describe("oqe", () => {
       const keys = [
         "bpw",
         "budgetBpw",
-        "budgetBpw",
         "boosts",
         "budgetBpw",
         "bytes",
