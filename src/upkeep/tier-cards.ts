@@ -8,6 +8,7 @@ import { cardPath, type Hub, type RemoteState } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
+import { inspectVisible } from "../series/published.ts";
 import { checkTierName, tierName } from "../series/tier-names.ts";
 
 /** A tier of a model of the series file. */
@@ -52,7 +53,7 @@ export function tierPlaces(
  */
 export async function readTier(hub: Hub, place: TierPlace): Promise<TierCards | null> {
   const { repository, tier } = place;
-  const state = await hub.inspect(repository);
+  const state = await inspectVisible(hub, repository);
   const { head, card } = state;
   if (state.receipt === null || head === null) return null;
   const receipt = parseReceipt(state.receipt, `the receipt of ${repository}`);
