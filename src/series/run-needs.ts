@@ -9,7 +9,7 @@ import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
 import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
-import { probeRowsOf } from "../sensitivity/probe-rows.ts";
+import { probeRowsOf, sampleOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
 import { keptBytes } from "./kept-room.ts";
 import type { TierRun } from "./recipes.ts";
@@ -201,7 +201,8 @@ function measuringOf(
   rows: Rows,
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, more, compared } = probeRowsOf(rows, probeSizeOf(base), {});
+  const size = probeSizeOf(base);
+  const { others, ids, more, compared } = probeRowsOf(rows, size, {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),
@@ -211,5 +212,6 @@ function measuringOf(
     bytes: proxy === null ? bytes : ofProxy,
     ...{ others: others.length, probe: ids.length, more: more.length },
     positions: compared.length,
+    sample: sampleOf(size),
   };
 }

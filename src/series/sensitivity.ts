@@ -43,8 +43,14 @@ const moreSamples = 18;
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** Parameters up to which a measurement takes less. */
 const fewToProbe = 1e8;
-/** Most rows that Hessians are made of: costs need fewer than tuning. Of a large model fewer. */
-const [usualOthers, othersOfLarge] = [64, 48];
+/**
+ * Most rows that Hessians are made of, probed blocks of a kind, and tuned experts of a layer: costs
+ * need less than tuning. Of a large model less than of others (docs/decisions/0017).
+ */
+const [usual, ofLarge] = [
+  { others: 64, blocks: 5, experts: 16 },
+  { others: 48, blocks: 3, experts: 8 },
+];
 
 /** The rows that a base's probes run on. */
 export function probeSizeOf({
@@ -54,8 +60,8 @@ export function probeSizeOf({
 }: Pick<Base, "parameters" | "architecture" | "config">): Required<ProbeSize> {
   const longest = parameters > fewToProbe ? tokensOfLarge : usualTokens;
   const more = architecture.experts(config) === null ? 0 : moreSamples;
-  const others = parameters > fewParameters ? othersOfLarge : usualOthers;
-  return { samples: probeSamples, longest, more, others };
+  const most = parameters > fewParameters ? ofLarge : usual;
+  return { samples: probeSamples, longest, more, ...most };
 }
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;

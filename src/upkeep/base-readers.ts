@@ -15,11 +15,14 @@ export type Reader = keyof typeof readers;
 
 /** Failures that another token, or another account of it, could mend. */
 const ofToken: readonly OqeError["code"][] = ["GATED", "UNAUTHORIZED", "FORBIDDEN", "NOT_FOUND"];
+/** Begins the message of what nobody can read any more. */
+const withdrawn = /^The Hub has withdrawn /;
 
 /** The failure of reading the base, with the secret that lacks the right. Others are unchanged. */
 export function namingSecret(failure: unknown, reader: Reader, access: Hub["access"]): unknown {
   if (!(failure instanceof OqeError) || !ofToken.includes(failure.code)) return failure;
   const { code, message, hint } = failure;
+  if (withdrawn.test(message)) return failure;
   const { jobs, secret } = readers[reader];
   const lack = {
     none: "which is not set",

@@ -9,6 +9,7 @@ import { sha256Of } from "../hub/sums.ts";
 import { checkTagName } from "../hub/tag.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
+import { inspectVisible } from "../series/published.ts";
 import { readResults, type SeriesResult } from "../series/result-file.ts";
 import { checkTierName, tierName } from "../series/tier-names.ts";
 import { notePrepared, requirePrepared } from "./prepared-release.ts";
@@ -113,12 +114,13 @@ async function publishedTiers(
   const found: ReleasedTier[] = [];
   for (const { name } of tiers) {
     const repository = checkTierName(tierName(model, name), namespace);
-    const { receipt, sums } = await hub.inspect(repository);
+    const { receipt, sums } = await inspectVisible(hub, repository);
     if (receipt === null || sums === null) {
       throw new OqeError(
         receipt === null ? "NOT_FOUND" : "CONFLICT",
         `${repository} cannot be released: it has no ${receipt === null ? "receipt" : "SHA256SUMS of ours"} on main`,
-        "Run the jobs of this model again. They publish what is missing.",
+        "Run the jobs of this model again. They publish what is missing. A private tier needs the " +
+          "secret hub-read-token.",
       );
     }
     found.push({
