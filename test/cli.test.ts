@@ -189,6 +189,7 @@ describe("oqe", () => {
       ]);
       const keys = [
         "bpw",
+        "budgetBpw",
         "boosts",
         "budgetBpw",
         "bytes",

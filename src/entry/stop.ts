@@ -43,7 +43,7 @@ export class Stop {
   readonly #outside: StopOutside;
   #places: KeptPlaces | null = null;
   /** First word of the stage that goes on, and of all before it. */
-  #stages: string[] = [];
+  readonly #stages: string[] = [];
   #isAsked = false;
   /** Ends a command that serves until it is stopped. */
   #serving: (() => void) | null = null;
@@ -89,9 +89,9 @@ export class Stop {
     if (this.#isAsked) return;
     this.#isAsked = true;
     if (this.#isInWalk()) {
-      this.#outside.report.warn(
-        "stopping behind this block; Ctrl-C again ends at once and loses the block",
-      );
+      const { warn } = this.#outside.report;
+      warn("stopping behind this block; Ctrl-C again ends at once, and loses the block");
+      warn(`to go on then: ${resumeCommand(this.#resumable)}`);
       return;
     }
     this.say("");
@@ -113,14 +113,16 @@ export class Stop {
 
   #kept(): string {
     const stages = new Set(this.#stages);
-    if (this.#places === null || !(stages.has("Measure") || stages.has("Quantize")))
-      return "kept: nothing, because the work had not begun";
-    const { workDir, folder, isStaged } = this.#places;
+    const { workDir = "", folder = "", isStaged, isTuned } = this.#places ?? {};
     const measured = stages.has("Measure") ? [`measured blocks in ${workDir}`] : [];
-    const made = stages.has("Quantize") ? [`finished parts of the tiers in ${folder}`] : [];
-    const staged = isStaged ? ["both on the staging branches of the tiers"] : [];
-    const published = stages.has("Publish") ? ["what was published before"] : [];
-    return `kept: ${[...measured, ...made, ...staged, ...published].join(", ")}`;
+    // Rounded tiers take no longer than reading the base, so their parts are not kept.
+    const parts =
+      stages.has("Quantize") && isTuned ? [`finished parts of the tiers in ${folder}`] : [];
+    const tiers = stages.has("Publish") ? [`the finished tiers in ${folder}`] : parts;
+    const kept = [...measured, ...tiers];
+    if (kept.length === 0) return "kept: nothing, so the run begins again";
+    const staged = isStaged ? "; and on the staging branches of the tiers" : "";
+    return `kept: ${kept.join(", ")}${staged}`;
   }
 }
 
@@ -141,5 +143,5 @@ export function resumeCommand({ argv, script }: Resumable): string {
 
 /** A flag is a word that needs no quotes, which `shellWord` gives to words with a hyphen. */
 function quoted(word: string): string {
-  return /^--?[\w-]+(=[\w@%+:,./-]*)?$/.test(word) ? word : shellWord(word);
+  return /^--?[\w-]+(=[\w@%+=:,./-]*)?$/.test(word) ? word : shellWord(word);
 }
