@@ -85,7 +85,8 @@ async function plan({ inputs, flags, dependencies, print, columns }: Call) {
     ...tier,
     roles: explainPlan(tier, base.tensors, base.storage, sensitivity),
   }));
-  const explain = () => tiers.map((tier) => formatExplanation(tier, tier.roles)).join("\n\n");
+  const explain = () =>
+    tiers.map((tier) => formatExplanation(tier, tier.roles, columns)).join("\n\n");
   return print({ ...series, tiers }, () => `${table()}\n\n${explain()}`);
 }
 
