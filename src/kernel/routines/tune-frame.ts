@@ -119,6 +119,11 @@ const mostRefitted = 6;
  * (`columns`² float32) come on top.
  */
 const memoryForRows = 120e6;
+/**
+ * A worker holds no more rows at once than this, or than twice the columns. Its memory never
+ * shrinks, and the rows of a table would fill it. With so many, what a job does once hardly counts.
+ */
+const enoughRows = 512;
 
 /** How many rows of these tasks a worker can hold at once: a multiple of 16. */
 export function rowsAtOnce(
@@ -131,7 +136,8 @@ export function rowsAtOnce(
   // Errors, codes and the packed result; gradients and their two bounds.
   const ofTask = ({ bits, sweeps }: TuneTask) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
   const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
-  return Math.max(16, Math.floor(memoryForRows / (each * columns) / 16) * 16);
+  const most = Math.min(memoryForRows / (each * columns), Math.max(enoughRows, 2 * columns));
+  return Math.max(16, Math.floor(most / 16) * 16);
 }
 
 /** Calls `fail` where an operand contradicts the others. */
