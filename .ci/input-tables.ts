@@ -1,5 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { parse, stringify } from "yaml";
+import { exampleOf } from "../src/entry/command-table.ts";
+import { cliInputs, secretInputs, variableOf } from "../src/entry/settings.ts";
 import { describeInput, type InputRow } from "../src/inputs/input-row.ts";
 import { inputTable } from "../src/inputs/input-table.ts";
 import { inputSchema } from "../src/inputs/json-schema.ts";
@@ -8,9 +10,9 @@ import { seriesKeys } from "../src/series-file/series-keys.ts";
 
 /**
  * Writes what is made from the tables of inputs (src/inputs) and of the keys of the series file
- * (src/series-file): the inputs of action.yml, the tables of README.md and docs/series-file.md, and
- * both JSON Schemas in docs/. And the tables of docs/github.md, from the reusable workflow. With
- * `--check` it changes nothing, and fails for a file that is not current.
+ * (src/series-file): the inputs of action.yml, the tables of README.md, docs/inputs.md and
+ * docs/series-file.md, and both JSON Schemas in docs/. And the tables of docs/github.md, from the
+ * reusable workflow. With `--check` it changes nothing, and fails for a file that is not current.
  */
 const rows: readonly InputRow[] = inputTable;
 
@@ -32,17 +34,51 @@ export function renderAction(action: string): string {
   return action.slice(0, start + 1) + text + action.slice(end + 1);
 }
 
-/** README.md with the tables of inputs and outputs between their markers. */
+/** README.md with the table of outputs between its markers. */
 export function renderReadme(readme: string, action: string): string {
   const { outputs } = parse(action) as { outputs: Record<string, { description: string }> };
-  const inputRows = rows.map((row) => [code(row.name), defaultOf(row), describeInput(row)]);
   const outputRows = Object.entries(outputs).map(([name, output]) => [
     code(name),
     output.description,
   ]);
-  const inputs = table(["Input", "Default", "Meaning"], inputRows);
-  const withInputs = replaceBlock(readme, "inputs", inputs);
-  return replaceBlock(withInputs, "outputs", table(["Output", "Meaning"], outputRows));
+  return replaceBlock(readme, "outputs", table(["Output", "Meaning"], outputRows));
+}
+
+/** docs/inputs.md with a table for each group of inputs. */
+export function renderInputsPage(page: string): string {
+  const groups = [...new Set(rows.map(({ group }) => group))];
+  const texts = groups.map((group) => {
+    const lines = rows
+      .filter((row) => row.group === group)
+      .map((row) => [
+        code(row.name),
+        placesOf(row),
+        defaultOf(row),
+        exampleText(row),
+        meaning(row),
+      ]);
+    return `### ${group}\n\n${table(["Input", "Given by", "Default", "Example", "Meaning"], lines)}`;
+  });
+  return replaceBlock(page, "inputs", texts.join("\n\n"));
+}
+
+/** Where an input can be given, besides the Action. */
+function placesOf(row: InputRow): string {
+  if (!cliInputs.some(({ name }) => name === row.name)) return "Action";
+  const flag = row.commands.length > 0 ? [code(`--${row.name}`)] : ["argument `<model>`"];
+  const file = secretInputs.includes(row.name) ? [] : ["file"];
+  return ["Action", ...flag, code(variableOf(row.name)), ...file].join(", ");
+}
+
+function exampleText(row: InputRow): string {
+  const example = row.expression === undefined ? exampleOf(row) : null;
+  return example === null ? "" : code(example);
+}
+
+/** With what it means to `oqe verify`, where that differs. */
+function meaning(row: InputRow): string {
+  const doc = describeInput(row);
+  return row.verifyDoc === undefined ? doc : `${doc}. Of \`oqe verify\`: ${row.verifyDoc}`;
 }
 
 /** docs/series-file.md with the table of keys between its markers. */
@@ -121,6 +157,7 @@ if (import.meta.main) {
   const made = {
     "action.yml": action,
     "README.md": renderReadme(await read("README.md"), action),
+    "docs/inputs.md": renderInputsPage(await read("docs/inputs.md")),
     "docs/inputs.schema.json": renderSchema(),
     "docs/github.md": renderGitHubPage(
       await read("docs/github.md"),

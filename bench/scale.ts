@@ -2,16 +2,18 @@ import { parseArgs } from "node:util";
 import { parseSize } from "../src/ground/digits.ts";
 import { total } from "../src/ground/sum.ts";
 import { nemotron30b } from "../test/support/nemotron-30b.ts";
-import { secondsOf } from "./scale/job-kind.ts";
+import { nameOf, secondsOf } from "./scale/job-kind.ts";
+import { busyOf } from "./scale/lines.ts";
 import { base, type Scene, withScene } from "./scale/run.ts";
-import { benchPattern, describeSeries } from "./scale/series.ts";
+import { blocksOf, describeSeries } from "./scale/series.ts";
 import type { StageOrder, StageResult } from "./scale/stage.ts";
 
 /**
  * What a series of NVIDIA-Nemotron-3-Nano-30B-A3B costs, from blocks of its true width: one Mamba,
- * one MoE, one attention block, embeddings and head. A local Hub in this process serves the base.
- * Each stage runs in a process of its own, with two workers. It prints peak memory, reads of the
- * base, CPU time by routine, and the sum for all 52 blocks and 32,768 calibration tokens.
+ * one MoE, one attention block (to measure, two of each), embeddings and head. A local Hub in this
+ * process serves the base. Each stage runs in a process of its own, with two workers. It prints
+ * peak memory, reads of the base, CPU time by routine, the sum for all 52 blocks and 32,768
+ * calibration tokens, and the hours of a job on three cores.
  *   node bench/scale.ts [--stages sensitivity,quantize,verify] [--samples 16] [--experts 128]
  *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2] [--only-memory]
  *     [--rate 100MB] [--rounded]
@@ -41,6 +43,7 @@ const { values: options } = parseArgs({
 });
 const tiers = options.tiers.split(",");
 const stages = options.stages.split(",") as StageOrder["stage"][];
+const blocks = blocksOf(stages);
 
 function orderOf(stage: StageOrder["stage"], folder: string): Omit<StageOrder, "result"> {
   const sensitivity = `${folder}/sensitivity.json`;
@@ -81,9 +84,15 @@ async function bench({ folder, bytes, run }: Scene): Promise<void> {
     console.log(describeStage(stage, result));
   }
   if (options.rounded) return; // nothing of it is a part of the series
-  const rows = { calibration: 256 * Number(options.samples), tiers: tiers.length };
-  console.log(describeSeries(results, { ...rows, evaluation: 256 * Number(options.evaluation) }));
+  const [calibration, evaluation] = [
+    256 * Number(options.samples),
+    256 * Number(options.evaluation),
+  ];
+  const rows = { calibration, evaluation, tiers: tiers.length };
+  console.log(describeSeries({ blocks, results, run: rows }));
 }
+
+const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 /** Peak, reads, busy share, and the kinds of jobs that took most. */
 function describeStage(
@@ -95,7 +104,6 @@ function describeStage(
   const counted = total(kinds.map(secondsOf));
   const wall = total(kinds.map((kind) => kind.wall / 1e3));
   const busy = (100 * wall) / (2 * seconds);
-  const [skipped, all] = [counted - computed, 2 * seconds + counted - computed];
   const most = kinds.toSorted((a, b) => secondsOf(b) - secondsOf(a)).slice(0, 16);
   return [
     `\n${stage}: peak ${(peak / 1e9).toFixed(2)} GB, ${reads.toFixed(3)} reads of the base` +
@@ -104,12 +112,12 @@ function describeStage(
       `${computed.toFixed(0)} (${counted.toFixed(0)} with jobs not computed), main thread ` +
       `${mainCpu.toFixed(0)}`,
     `  kernel busy: ${busy.toFixed(0)} % of the wall, with jobs not computed ` +
-      `${((100 * (wall + skipped)) / all).toFixed(0)} %`,
+      `${percent(busyOf(result).kernel)}; cores ${percent(busyOf(result).cores)}`,
     ...most.map((kind) => {
-      const { block, routine, sizes, asked, computed, cpu } = kind;
+      const { place, routine, sizes, asked, computed, cpu } = kind;
       const each = (cpu / computed).toFixed(1);
       return (
-        `  ${block} ${routine} ${sizes}: ${secondsOf(kind).toFixed(1)} CPU s, ` +
+        `  ${nameOf(place)} ${routine} ${sizes}: ${secondsOf(kind).toFixed(1)} CPU s, ` +
         `${asked} jobs of ${each} ms`
       );
     }),
@@ -119,8 +127,8 @@ function describeStage(
 await withScene(
   {
     ...nemotron30b,
-    hybrid_override_pattern: benchPattern,
-    num_hidden_layers: benchPattern.length,
+    hybrid_override_pattern: blocks,
+    num_hidden_layers: blocks.length,
     n_routed_experts: Number(options.experts),
     vocab_size: Number(options.vocabulary),
   },

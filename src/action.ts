@@ -1,6 +1,7 @@
 import { summarizeFailure } from "./entry/failure-summary.ts";
 import { isWorker, supervise } from "./entry/supervise.ts";
 import { describeFailure, type Failure } from "./ground/errors.ts";
+import { placeOf } from "./ground/message-place.ts";
 
 if (isWorker()) {
   const core = await import("@actions/core");
@@ -10,7 +11,7 @@ if (isWorker()) {
   } catch (error) {
     const debug = core.isDebug() || process.env.OQE_DEBUG !== undefined;
     const failure = describeFailure(error, debug);
-    core.error(textOf(failure), placeOf(failure));
+    core.error(textOf(failure), placeOf(failure.message));
     await summarizeFailure(failure);
     process.exitCode = core.ExitCode.Failure;
     if (failure.details !== "") core.info(failure.details);
@@ -23,12 +24,6 @@ if (isWorker()) {
     process.stdout.write(`::error::${escaped(textOf(failure))}\n`);
     void summarizeFailure(failure); // the process ends when this is done
   });
-}
-
-/** Where GitHub shows the error: at the line of a series file that its message begins with. */
-function placeOf({ message }: Failure) {
-  const [, file, line] = /^(\S+\.ya?ml):(\d+)(?: \([^)]*\))?: /.exec(message) ?? [];
-  return file === undefined ? {} : { file, startLine: Number(line) };
 }
 
 function textOf({ message, hint }: Failure): string {

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { isWorker, supervise } from "./entry/supervise.ts";
+import { paintFor } from "./ground/color.ts";
 import { describeFailure, type Failure, OqeError } from "./ground/errors.ts";
+import { hasTerminal, openTerminal } from "./ground/live-line.ts";
 import { reasonOf } from "./ground/reasons.ts";
+import { wrapped } from "./ground/wrap.ts";
 
 function outputFailure(cause: NodeJS.ErrnoException): OqeError {
   const message = `the result cannot be written to stdout: ${reasonOf(cause)}`;
@@ -9,7 +12,11 @@ function outputFailure(cause: NodeJS.ErrnoException): OqeError {
 }
 
 function print({ message, hint, details }: Failure): void {
-  process.stderr.write(`error: ${message}\n${hint === "" ? "" : `  ${hint}\n`}${details}`);
+  const paint = paintFor(process.env, hasTerminal(process.env));
+  const columns = openTerminal().columns() ?? Number.POSITIVE_INFINITY;
+  const said = wrapped(`error: ${message}`, columns).replace("error:", paint("red", "error:"));
+  const advice = hint === "" ? "" : `${wrapped(hint, columns, "  ")}\n`;
+  process.stderr.write(`${said}\n${advice}${details}`);
 }
 
 if (isWorker()) {
@@ -21,11 +28,15 @@ if (isWorker()) {
   });
   try {
     const { runCommand } = await import("./entry/commands.ts");
-    const write = (text: string) => process.stdout.write(text);
-    await runCommand(process.argv.slice(2), process.env, write);
+    process.exitCode = await runCommand(process.argv.slice(2), {
+      environment: process.env,
+      write: (text) => process.stdout.write(text),
+      columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+      script: process.argv[1] ?? "oqe",
+    });
   } catch (error) {
     const failure = describeFailure(error, process.env.OQE_DEBUG !== undefined);
     print(failure);
     process.exitCode = failure.exitCode;
   }
-} else supervise(print);
+} else supervise(print, { asks: true });

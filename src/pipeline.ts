@@ -2,21 +2,17 @@ import type { Base } from "./base/base.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
 import type { ModelReference } from "./inputs/input-values.ts";
-import type { Inputs, PlanInputs, RowInputs } from "./inputs/inputs.ts";
+import type { Inputs, RowInputs } from "./inputs/inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
 import type { Sensitivity } from "./plan/sensitivity-types.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { checkTags, finishSeries } from "./series/announce.ts";
 import type { Announcing, FinishedSeries } from "./series/announce-types.ts";
-import { receiptsOf, rehearseCard } from "./series/card-files.ts";
+import { receiptsOf } from "./series/card-files.ts";
 import { whileLocked } from "./series/folder-lock.ts";
-import {
-  checkPlaces,
-  type FoldersRequest,
-  makeFolders,
-  type PlaceInputs,
-} from "./series/folders.ts";
+import { type FoldersRequest, makeFolders } from "./series/folders.ts";
+import { foresee } from "./series/foreseen-plan.ts";
 import { gateFailure } from "./series/gate-failures.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
@@ -31,6 +27,7 @@ import {
   type TierDraft,
   type TierRun,
 } from "./series/recipes.ts";
+import { rehearse } from "./series/rehearse.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
 import { estimateMeasuring, estimateSeries } from "./series/run-needs.ts";
 import {
@@ -54,6 +51,8 @@ export interface Dependencies {
   readonly announcing?: Announcing;
   /** Whether a published tier stays if the new one is worse beyond its error. Default: no. */
   readonly keepsBetter?: boolean;
+  /** Whether its user asked the run to stop: it does so behind a block. Default: no. */
+  readonly isStopped?: () => boolean;
 }
 
 /** Dependencies with the base and the kernel open. */
@@ -67,6 +66,8 @@ export interface Published extends FinishedSeries {
   readonly plan: SeriesPlan;
   /** Receipts of the tiers that had to be made. */
   readonly made: readonly Receipt[];
+  /** Receipts of the tiers that were published before. */
+  readonly current: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
@@ -81,10 +82,17 @@ export interface Planned {
   readonly sensitivity: Sensitivity | null;
 }
 
-/** Plans the series: by fixed rules from headers alone, otherwise by a sensitivity. */
-export async function planModel(inputs: Inputs, dependencies: Dependencies): Promise<Planned> {
-  const { baseModel, tiers, policy, floors, sensitivity: given, proxy } = inputs;
-  const { domainWeights, workDir, memoryLimit } = inputs;
+/**
+ * Plans the series: by fixed rules from headers alone, or by a sensitivity. With a measured policy
+ * and without `measures`, it takes one that is given or kept; else it plans by the fixed rules, and
+ * says what measuring would cost.
+ */
+export async function planModel(
+  inputs: Inputs,
+  dependencies: Dependencies,
+  { measures }: { readonly measures: boolean },
+): Promise<Planned> {
+  const { baseModel, tiers, policy, floors } = inputs;
   const planning = { tiers, policy, floors };
   if (policy === "oq") {
     const base = await openBase(baseModel, dependencies.connect, headersOnly);
@@ -94,42 +102,41 @@ export async function planModel(inputs: Inputs, dependencies: Dependencies): Pro
     return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
   return withBase(baseModel, dependencies, headersOnly, async (opened) => {
-    const { base } = opened;
-    const sources = await openSources(base, { policy, sensitivity: given, proxy }, opened);
-    requireBudgets(base, planning, opened.report);
-    if (sources.measures) requireWeights(base);
-    const rows = sources.measures ? await drawRows(inputs, opened) : null;
-    const place = { folder: workDir, memoryLimit };
-    const fit = rows && (await estimateMeasuring({ base, rows, sources }, place, opened));
-    const timeLimit = new TimeLimit(null);
-    const measuring = { base, rows, sources, domainWeights, workDir, timeLimit, ...fit };
-    const sensitivity = await obtainSensitivity(measuring, opened);
-    return { plan: makePlan(base, planning, sensitivity), base, sensitivity };
+    const { base, report } = opened;
+    const sources = await openSources(base, inputs, opened);
+    requireBudgets(base, planning, report);
+    const draw = () => drawRows(inputs, opened);
+    const asked = { ...opened, inputs: { ...inputs, timeLimit: null }, sources, drawRows: draw };
+    const measure = () => measureOpened(asked.inputs, sources, opened);
+    const sensitivity = measures ? await measure() : await foresee(asked, opened);
+    const by = sensitivity === null ? "oq" : policy;
+    return { plan: makePlan(base, { ...planning, policy: by }, sensitivity), base, sensitivity };
   });
 }
 
 /** Measures the sensitivity of every tensor, with any policy. */
-export async function measureModel(
-  inputs: Inputs,
-  dependencies: Dependencies,
-): Promise<Sensitivity> {
-  const { baseModel, proxy, domainWeights, workDir, memoryLimit } = inputs;
-  return withBase(baseModel, dependencies, headersOnly, async (opened) => {
-    const { base } = opened;
-    requireWeights(base);
-    const measured = { policy: "measured", sensitivity: null, proxy } as const;
-    const sources = await openSources(base, measured, opened);
-    const rows = await drawRows(inputs, opened);
-    const place = { folder: workDir, memoryLimit };
-    const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
-    const timeLimit = new TimeLimit(inputs.timeLimit);
-    return measureNow({ base, rows, sources, domainWeights, workDir, timeLimit, ...fit }, opened);
-  });
+export async function measureModel(inputs: Inputs, outside: Dependencies): Promise<Sensitivity> {
+  const measured = { ...inputs, policy: "measured", sensitivity: null } as const;
+  return withBase(inputs.baseModel, outside, headersOnly, async (opened) =>
+    measureOpened(measured, await openSources(opened.base, measured, opened), opened),
+  );
+}
+
+/** The sensitivity that is given, or measured on the base. */
+async function measureOpened(inputs: Inputs, sources: Sources, opened: Opened) {
+  if (sources.given !== null) return sources.given.sensitivity;
+  const { base } = opened;
+  requireWeights(base);
+  const rows = await drawRows(inputs, opened);
+  const place = { folder: inputs.workDir, memoryLimit: inputs.memoryLimit };
+  const fit = await estimateMeasuring({ base, rows, sources }, place, opened);
+  const timeLimit = new TimeLimit(inputs.timeLimit, opened.isStopped);
+  return measureNow({ ...inputs, base, rows, sources, timeLimit, ...fit }, opened);
 }
 
 /**
- * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders
- * and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
+ * Writes one MLX folder per tier below `out`, with card and receipt. Gives the plan, the folders,
+ * the receipts and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
  */
 export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
   return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
@@ -139,7 +146,8 @@ export async function quantizeModel(inputs: Inputs, out: string, dependencies: D
     return whileLocked(placesOf(rehearsed), async (places) => {
       const { plan, made, stopped } = await makeTiers(inputs, rehearsed, making, opened);
       const folders = stopped === null ? places : [];
-      return { plan, folders, stopped, failure: gateFailure(receiptsOf(made)) };
+      const receipts = receiptsOf(made);
+      return { plan, folders, receipts, stopped, failure: gateFailure(receipts) };
     });
   });
 }
@@ -170,29 +178,30 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     if (!readsOnly) await checkWrites(hub, states, { writable, report });
     const published = drafts.map((draft) => findPublished(draft, states.get(draft)!, gates));
     const pending = drafts.filter((_, i) => published[i] === null);
+    const current = published.filter((receipt) => receipt !== null);
     if (!dryRun) await checkTags({ hub, states }, pending, announcing?.tag ?? null);
     const how = { proposes, readsOnly, isPrivate, keepsBetter, report, occasion };
     const publishing = { hub, drafts, states, pending, ...how };
     if (pending.length === 0) {
       await sources.proxy?.close?.();
-      const plans = published.map((receipt) => receipt!.plan);
+      const plans = current.map((receipt) => receipt.plan);
       const plan = seriesPlan(base, policy, plans);
       const done = await finishSeries({ ...publishing, made: [], reached: null }, announcing);
-      return { plan, made: [], expected: [], stopped: null, ...done };
+      return { plan, made: [], current, expected: [], stopped: null, ...done };
     }
     if (!readsOnly) await checkStaging(hub, pending);
     const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
     const rehearsed = await rehearse(inputs, noted, base);
     const check = () => checkCards(hub, rehearsed, report);
     if (!dryRun) await report.stage("Check the cards", check);
-    const staging = readsOnly ? null : { hub, private: isPrivate };
-    const making = { ...drafted, staging, published: published.filter((one) => one !== null) };
+    const staging = dryRun ? null : { hub, private: isPrivate, readsOnly };
+    const making = { ...drafted, staging, published: current };
     return whileLocked(placesOf(rehearsed), async () => {
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
       const staged = until === "staged" ? "staged" : null;
       const reached = stopped === null && until !== "measured" ? staged : "unfinished";
       const published = await finishSeries({ ...publishing, made, reached }, announcing);
-      return { ...run, made: receiptsOf(made), stopped, ...published };
+      return { ...run, made: receiptsOf(made), current, stopped, ...published };
     });
   });
 }
@@ -224,22 +233,6 @@ function drawRows(inputs: RowInputs, { base, connect, report }: Opened): Promise
 }
 
 /**
- * Checks folders and cards before anything is measured. A plan by fixed rules replaces the measured
- * plan, which does not exist yet. Gives the runs with that plan.
- */
-async function rehearse(
-  { baseModel, overwrite, tiers, policy, floors }: PlaceInputs & PlanInputs,
-  drafts: readonly TierDraft[],
-  base: Base,
-): Promise<readonly TierRun[]> {
-  await checkPlaces(drafts, { baseModel, overwrite });
-  const plan = makePlan(base, { tiers, policy, floors }, null);
-  const runs = planDrafts(drafts, { base, floors, plan, sensitivity: null });
-  for (const { recipe } of runs) await rehearseCard(recipe);
-  return runs;
-}
-
-/**
  * Estimates the run, measures, plans, and makes the folders of the rehearsed tiers. `stopped` if
  * the time was up before that.
  */
@@ -253,7 +246,7 @@ async function makeTiers(
   const { base, kernel, report } = opened;
   const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging };
   const { lines: expected, ...fit } = await estimateSeries(asked, opened);
-  const timeLimit = new TimeLimit(inputs.timeLimit);
+  const timeLimit = new TimeLimit(inputs.timeLimit, opened.isStopped);
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
     const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };

@@ -71,6 +71,8 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
     expect(output).toMatch(/::error.*may read but not write/);
     expect(output).not.toMatch(/Measure|Tune|Seal/);
     expect(writes).toEqual([]);
+    const again = await scene.run(events.schedule(), { token: "hf_readOnly" });
+    expect([again.code, again.writes], again.output).toEqual([code, []]);
     const after = await scene.runAfterFailure(events.schedule());
     expect(after.writes).toEqual([
       "POST /repos/acme/series/issues",
@@ -270,12 +272,11 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
       seriesFile(keyless.replace("method", "collection: false\n    method")),
     );
     const run = { repository: "acme/series", ref: "refs/heads/main", workflow: "oqe.yml" };
-    const { output } = await well(events.schedule(), {
-      token: "",
-      environment: scene.hub.identityOf(run),
-    });
+    const keylessRun = { token: "", environment: scene.hub.identityOf(run) };
+    const { output } = await well(events.schedule(), keylessRun);
     expect(scene.hub.files(made).has("oqe-receipt.json"), output).toBe(true);
     expect(scene.hub.leakedTokens).toBe(0);
     expect(output).not.toMatch(/hf_jwt_\w+/);
+    expect((await well(events.schedule(), keylessRun)).writes).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from "vitest";
-import { openDependencies } from "../src/entry/commands.ts";
+import { openDependencies } from "../src/entry/dependencies.ts";
 import type { Keyless } from "../src/hub/keyless.ts";
 import { parseInputs } from "../src/inputs/inputs.ts";
 import {

@@ -5,7 +5,14 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { whoAmI } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { commandTable, inputFlags, ownFlags, usedFlags } from "../src/entry/flags.ts";
+import {
+  commandTable,
+  exampleOf,
+  inputFlags,
+  isBoolean,
+  ownFlags,
+  usedFlags,
+} from "../src/entry/command-table.ts";
 import { engine } from "../src/ground/engine.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import { cli, rounded, runCli, runCliAlone } from "./support/cli-run.ts";
@@ -18,29 +25,39 @@ beforeAll(async () => {
 afterAll(() => removeFolder(folder));
 
 describe("oqe", () => {
-  test.each([[[]], [["help"]], [["--help"]]])(
+  test.each([[[]], [["help"]], [["--help"]], [["-h"]]])(
     "%j lists the commands and the exit codes",
     async (args) => {
       const { code, stdout, stderr } = await runCli(args);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      for (const command of ["plan", "sensitivity", "quantize", "publish", "card", "hub"])
-        expect(stdout).toContain(`oqe ${command} `);
-      expect(stdout).toContain("1 failure, 2 wrong usage, 3 a tier failed a gate");
+      for (const { name, argument, brief } of commandTable) {
+        const line = stdout.split("\n").find((one) => one.startsWith(`  oqe ${name} ${argument} `));
+        expect(line).toMatch(new RegExp(` {2}${brief}$`));
+      }
+      expect(stdout).toContain("1 failure, 2 wrong usage, 3 a tier failed a");
+      expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
     },
   );
 
   test.each(commandTable.map((command) => [command.name, command] as const))(
-    "%s --help explains each flag that it uses within 100 columns, and names the others",
+    "%s --help explains each flag that it uses within 80 columns, and names the others",
     async (name, command) => {
       const { code, stdout } = await runCli([name, "--help"]);
       expect(code).toBe(0);
-      expect(stdout).toContain(`oqe ${name} ${command.argument} [flags]\n`);
-      const listed = [...stdout.matchAll(/^ {2}--([\w-]+)( \S.*)?\n {6}\S/gm)].map(
-        ([, flag]) => flag,
-      );
-      expect(listed).toEqual([...ownFlags(command), ...usedFlags(command)].map((row) => row.name));
-      for (const row of inputFlags(command)) expect(stdout).toMatch(new RegExp(`--${row.name}\\b`));
-      expect(stdout.split("\n").filter((line) => line.length > 100)).toEqual([]);
+      expect(stdout).toContain(`Usage: oqe ${name} ${command.argument} [flags]\n`);
+      const term = /^ {2}(?:-\w, )?--(?:\[no-\])?([\w-]+)( \S.*)?\n {6}\S/gm;
+      const listed = [...stdout.matchAll(term)].map(([, flag]) => flag);
+      const own = [...ownFlags(command).map((row) => row.name), "help"];
+      expect(listed).toEqual([...own, ...usedFlags(command).map((row) => row.name)]);
+      const text = stdout.replace(/\s+/g, " ");
+      for (const row of [...ownFlags(command), ...usedFlags(command)]) {
+        if (isBoolean(row)) expect(text).toContain(`--[no-]${row.name}`);
+        else expect(text).toContain(`Example: --${row.name} ${exampleOf(row)}`);
+      }
+      for (const [call] of command.examples) expect(stdout).toContain(call);
+      for (const row of inputFlags(command))
+        expect(stdout).toMatch(new RegExp(`--(\\[no-\\])?${row.name}\\b`));
+      expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
     },
   );
 
@@ -48,10 +65,10 @@ describe("oqe", () => {
     const plan = (await runCli(["plan", "--help"])).stdout;
     const publish = (await runCli(["publish", "--help"])).stdout;
     for (const flag of ["namespace", "private", "repair", "evaluation", "max-kl", "overwrite"]) {
-      expect(publish).toContain(`\n  --${flag} `.trimEnd());
-      expect(plan).not.toContain(`\n  --${flag}`);
+      expect(publish).toMatch(new RegExp(`^ {2}--(\\[no-\\])?${flag}\\b`, "m"));
+      expect(plan).not.toMatch(new RegExp(`^ {2}--(\\[no-\\])?${flag}\\b`, "m"));
     }
-    expect(plan).toContain("taken too, and have no effect:\n--namespace, --rounding, ");
+    expect(plan.replace(/\s+/g, " ")).toContain("have no effect: --namespace, --rounding, ");
     expect(publish).not.toContain("no effect: ");
   });
 
@@ -67,6 +84,7 @@ describe("oqe", () => {
 
   test.each([
     [["--version"], 0, `${engine.version}\n`, /^$/],
+    [["-V"], 0, `${engine.version}\n`, /^$/],
     [["card", "/nowhere"], 1, "", /^error: .*\/nowhere/],
     [["frobnicate", "x"], 2, "", /^error: "frobnicate" is not a command/],
   ])("%j ends a new process with exit code %i", async (args, code, stdout, says) => {
@@ -76,7 +94,11 @@ describe("oqe", () => {
 
   test.each([
     [["frobnicate", "x"], /"frobnicate" is not a command/],
-    [["plan"], /oqe plan takes one argument, got none.*\n.*oqe plan --help/],
+    [["plan"], /oqe plan takes one argument, got none.*\n.*oqe plan --help.*oqe\.yml/],
+    [["--json", "plan", "x"], /--json stands before the command .*\n {2}.*oqe plan <model> --json/],
+    [["completion", "csh"], /shell: "csh" is not one of bash, zsh, fish/],
+    [["plan", "x", "--no-verfy"], /'--no-verfy' .*\n {2}Did you mean --no-verify\?/],
+    [["publish", "x", "--dry-run", "--no-dry-run"], /--dry-run is given more than once/],
     [["plan", "x", "--colour"], /Unknown option '--colour' .*\n {2}See oqe plan --help\./],
     [
       ["plan", "x", "--tier", "oQ4e"],
@@ -100,7 +122,7 @@ describe("oqe", () => {
       /rounding mlx .* method tuned, the default, .*\n.*set method rounded/,
     ],
     [["plan", embedded, "--method", "best"], /method: "best" is not one of rounded, tuned/],
-    [["plan", embedded, "--workers", "-4"], /--workers has no value.*\n.*--workers=-1/],
+    [["plan", embedded, "--workers", "-4"], /--workers has no value.*\n.*--workers=-4/],
     [["card", ""], /oqe card needs a folder, got ""/],
     [["hub", ""], /oqe hub needs a folder, got ""/],
     [["init", ""], /oqe init needs a folder, got ""/],
@@ -167,7 +189,9 @@ describe("oqe", () => {
       ]);
       const keys = [
         "bpw",
+        "budgetBpw",
         "boosts",
+        "budgetBpw",
         "bytes",
         "fileBpw",
         "floorCosts",

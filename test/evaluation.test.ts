@@ -246,6 +246,7 @@ describe.each([
         forcedMeanKlError: half.forcedMeanKlError,
       }),
       rounded: half.rounded,
+      stock: half.stock,
     });
     expect(half.positions).toBe(6 * length);
   });

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { openDependencies } from "../src/entry/commands.ts";
+import { openDependencies } from "../src/entry/dependencies.ts";
 import { silentReport } from "../src/ground/report.ts";
 import { parseInputs } from "../src/inputs/inputs.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";

@@ -9,13 +9,13 @@ import {
   type Shown,
   widths,
 } from "./support/github-page.ts";
-import { githubTexts, pictures } from "./support/github-texts.ts";
+import { githubTexts } from "./support/github-texts.ts";
 
 const inCi = process.env.CI === "true";
-const texts = await githubTexts();
+const { texts, pictureAt } = await githubTexts();
 const names = texts.map(({ name }) => name);
 const pageOf = (shown: readonly Shown[]) =>
-  `${githubPage(shown, pictures)}<script>${lookScript}</script>`;
+  `${githubPage(shown, pictureAt)}<script>${lookScript}</script>`;
 const examine = (shown: readonly Shown[]) => askPage<Look[]>(pageOf(shown), "light", 4000);
 
 describe("GitHub removes markup of strangers", () => {

@@ -1,10 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { firstFiles, installedFrom } from "../src/series-file/first-files.ts";
+import type { InputName } from "../src/inputs/input-table.ts";
+import { parseInputs } from "../src/inputs/inputs.ts";
+import { firstFiles, installedFrom, weeklyCron } from "../src/series-file/first-files.ts";
 import { parseSeriesFile } from "../src/series-file/series-file.ts";
 import { root } from "./action/checkout.ts";
 import { findTool } from "./action/run.ts";
@@ -15,6 +17,7 @@ const actionlint = findTool("actionlint");
 const commit = "0123456789abcdef0123456789abcdef01234567";
 const uses = ["--uses", `acme/oqe-publisher@${commit}`];
 const workflow = ".github/workflows/oqe.yml";
+const given: Partial<Record<InputName, string>> = { "base-model": "a/b", namespace: "c" };
 
 let folder: string;
 beforeAll(async () => {
@@ -42,7 +45,9 @@ describe("oqe init", () => {
   test("writes a series file that is read, and a workflow that is pinned", async () => {
     const { code, stdout, stderr } = await runCli(["init", `${folder}/new`, ...uses]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    expect(stdout).toMatch(/^written +\/.*\/new\/series\.yml\nwritten +.*oqe\.yml\n\n1\. .*\n2\. /);
+    expect(stdout).toMatch(
+      /^written +\/.*\/new\/series\.yml\nwritten +.*oqe\.yml\nwritten .*ignore\n\n1\. .*\n2\. /,
+    );
     for (const step of ["gh secret set HF_TOKEN", "open a pull", "git tag v1.0.0"])
       expect(stdout).toContain(step);
     const written = await read("new", "series.yml");
@@ -100,21 +105,92 @@ describe("oqe init", () => {
     },
   );
 
-  test("writes nothing where a file is, unless told to", async () => {
+  test("writes nothing where another workflow is, unless told to", async () => {
     const place = `${folder}/used`;
-    await mkdir(place);
-    await writeFile(`${place}/series.yml`, "models: []\n");
+    await mkdir(`${place}/.github/workflows`, { recursive: true });
+    await writeFile(join(place, workflow), "on: push\n");
     const refused = await runCli(["init", place, ...uses]);
     expect(refused).toMatchObject({ code: 1, stdout: "" });
     expect(refused.stderr).toMatch(
-      /series\.yml exist.*nothing was written \[NOT_OURS\]\n.*--overwrite/,
+      /oqe\.yml exists.*nothing was written \[NOT_OURS\]\n.*--overwrite/,
     );
-    expect(await readdir(place)).toEqual(["series.yml"]);
-    expect(await read("used", "series.yml")).toBe("models: []\n");
+    expect(await readdir(place)).toEqual([".github"]);
+    expect(await read("used", workflow)).toBe("on: push\n");
     const replaced = await runCli(["init", place, ...uses, "--overwrite"]);
-    expect(replaced.stdout).toMatch(/^replaced .*series\.yml\nwritten /);
+    expect(replaced.stdout).toMatch(/^written .*series\.yml\nreplaced .*oqe\.yml\nwritten /);
     const again = await runCli(["init", place, ...uses]);
-    expect(again.stdout).toMatch(/^unchanged .*\nunchanged /);
+    expect(again.stdout).toMatch(/^unchanged .*\nunchanged .*\nunchanged /);
+  });
+
+  test.each([[[]], [["--overwrite"]]])(
+    "keeps the models of a series file that is there: %j",
+    async (flags) => {
+      const place = `kept${flags.length}`;
+      await mkdir(`${folder}/${place}`);
+      const models = "models:\n  - { base-model: org/mine, namespace: me }\n";
+      await writeFile(`${folder}/${place}/series.yml`, models);
+      const { code, stdout } = await runCli(["init", `${folder}/${place}`, ...uses, ...flags]);
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^kept .*yml\n/) });
+      expect(await read(place, "series.yml")).toBe(models);
+      expect(await read(place, workflow)).toContain(`@${commit}`);
+    },
+  );
+
+  test("a workflow that is replaced keeps its branch and its schedule", async () => {
+    const place = `${folder}/own`;
+    await runCli(["init", place, ...uses, "--branch", "trunk"]);
+    const own = (await read("own", workflow)).replace(/cron: "[^"]*"/, 'cron: "5 1 * * *"');
+    await writeFile(join(place, workflow), own.replace(commit, "v0.0.1"));
+    const { stdout } = await runCli(["init", place, ...uses, "--overwrite"]);
+    expect(stdout).toContain("Push to trunk, the default branch");
+    expect(await read("own", workflow)).toBe(own);
+  });
+
+  test("takes the default branch from git, and the minute from the repository's name", async () => {
+    const place = `${folder}/cloned`;
+    const git = (...words: string[]) => spawnSync("git", ["-C", place, ...words]).status;
+    spawnSync("git", ["init", "--quiet", "--initial-branch", "trunk", place]);
+    git("remote", "add", "origin", "git@github.com:Acme/series.git");
+    const { stdout } = await runCli(["init", place, ...uses, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({ branch: "trunk" });
+    const { on } = parse(await read("cloned", workflow));
+    expect(on.push.branches).toEqual(["trunk"]);
+    expect(on.schedule).toEqual([{ cron: weeklyCron("acme/series") }]);
+    // On another branch, what the remote calls its default counts.
+    git("symbolic-ref", "HEAD", "refs/heads/work");
+    git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/stable");
+    await rm(join(place, ".github"), { recursive: true });
+    await runCli(["init", place, ...uses]);
+    expect(parse(await read("cloned", workflow)).on.push.branches).toEqual(["stable"]);
+    await rm(join(place, ".github"), { recursive: true });
+    await runCli(["init", place, ...uses, "--branch", "1.0"]);
+    expect(parse(await read("cloned", workflow)).on.push.branches).toEqual(["1.0"]);
+  });
+
+  test("schedules of different repositories start at different minutes, none at the full hour", () => {
+    const crons = Array.from({ length: 300 }, (_, k) => weeklyCron(`acme/series-${k}`));
+    for (const cron of crons) expect(cron).toMatch(/^([1-9]|[1-5]\d) 3 \* \* 1$/);
+    expect(new Set(crons).size).toBe(59);
+    expect(weeklyCron("Acme/Series")).toBe(weeklyCron("acme/series"));
+  });
+
+  test.each([
+    ["absent", null, "# Work folder of oqe-publisher\noqe-work/\n"],
+    ["other lines", "a\n!b\n", "a\n!b\n# Work folder of oqe-publisher\noqe-work/\n"],
+    ["no line break at its end", "a", "a\n# Work folder of oqe-publisher\noqe-work/\n"],
+    ["Windows", "a\r\nb\r\n", "a\r\nb\r\n# Work folder of oqe-publisher\r\noqe-work/\r\n"],
+    ["there already", "x\n/oqe-work\n", "x\n/oqe-work\n"],
+    ["a person wants it", "!oqe-work/", "!oqe-work/"],
+    ["bytes that are no text", "\xff\n", "\xff\n# Work folder of oqe-publisher\noqe-work/\n"],
+  ])(".gitignore: %s", async (name, before, after) => {
+    const place = `ignored-${name.replaceAll(" ", "-")}`;
+    await mkdir(`${folder}/${place}`);
+    const path = join(folder, place, ".gitignore");
+    if (before !== null) await writeFile(path, before, "latin1");
+    for (let run = 0; run < 2; run++)
+      expect((await runCli(["init", `${folder}/${place}`, ...uses])).code).toBe(0);
+    expect(await readFile(path, "latin1")).toBe(after);
+    expect(basename(parseInputs((input) => given[input] ?? "", {}).workDir)).toBe("oqe-work");
   });
 
   test.each([
@@ -122,6 +198,8 @@ describe("oqe init", () => {
     [["--uses", "oqe-publisher"], /uses: "oqe-publisher" is not owner\/repository@commit/],
     [["--uses", "a/b@x y"], /is not owner\/repository@commit/],
     [["--uses", "a/b@v1\n# x"], /is not owner\/repository@commit/],
+    [[...uses, "--branch", "re*"], /"re\*" cannot be written.*\n.*--branch <name>/],
+    [[...uses, "--branch", 'a"]\n'], /cannot be written into the workflow/],
   ])("%j is refused", async (flags, says) => {
     const { code, stderr } = await runCli(["init", `${folder}/none`, ...flags]);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(says) });

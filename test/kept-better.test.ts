@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openDependencies } from "../src/entry/commands.ts";
+import { openDependencies } from "../src/entry/dependencies.ts";
 import { silentReport } from "../src/ground/report.ts";
 import { parseSums, sha256Of, writeSums } from "../src/hub/sums.ts";
 import { parseInputs } from "../src/inputs/inputs.ts";

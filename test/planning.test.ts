@@ -204,7 +204,7 @@ describe("a plan is refused for", () => {
   });
   test("a weight for a domain that the text does not have", () =>
     refused(
-      plan(...rows, ...floors, "--domain-weights", "cobol=2"),
+      plan("--measure", ...rows, ...floors, "--domain-weights", "cobol=2"),
       "BAD_INPUT",
       /no domain "cobol"; the calibration text has /,
     ));
@@ -223,7 +223,7 @@ describe("a plan is refused for", () => {
   test("headers without weights", async () => {
     await makeCheckpoint(`${folder}/Nemotron-30B`, nemotron30b, 2, "header-only");
     await refused(
-      ["plan", `${folder}/Nemotron-30B`],
+      ["plan", `${folder}/Nemotron-30B`, "--measure"],
       "BAD_CHECKPOINT",
       /headers without weights.*\n.*policy oq/,
     );

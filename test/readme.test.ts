@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import {
   renderAction,
   renderGitHubPage,
+  renderInputsPage,
   renderReadme,
   renderSchema,
   renderSeriesPage,
@@ -57,6 +58,26 @@ describe("docs/github.md", () => {
   test("has what the reusable workflow takes (else: node .ci/input-tables.ts)", async () => {
     const page = await read("docs/github.md");
     expect(page).toBe(renderGitHubPage(page, await read(".github/workflows/series.yml")));
+  });
+});
+
+describe("docs/inputs.md", () => {
+  test("is made from the table (else: node .ci/input-tables.ts)", async () => {
+    const page = await read("docs/inputs.md");
+    expect(page).toBe(renderInputsPage(page));
+  });
+
+  test("has a row for every input: flag, variable and key of those that `oqe` takes", async () => {
+    const page = await read("docs/inputs.md");
+    for (const { name, commands, group } of rows) {
+      const [line = ""] = page.match(new RegExp(`^\\| \`${name}\` \\| .*$`, "m")) ?? [];
+      expect(line).toContain("| Action");
+      expect(line.includes(`\`--${name}\``)).toBe(commands.length > 0);
+      const variable = `\`OQE_${name.toUpperCase().replaceAll("-", "_")}\``;
+      expect(line.includes(variable)).toBe(group !== "Command");
+      const isSecret = ["hub-token", "hub-endpoint"].includes(name);
+      expect(line.includes(", file |")).toBe(group !== "Command" && !isSecret);
+    }
   });
 });
 
@@ -127,29 +148,21 @@ describe("README.md", () => {
         expect(text).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));
   });
 
-  test("has the tables of inputs and outputs (else: node .ci/input-tables.ts)", async () => {
+  test("has the table of outputs, and links all inputs (else: node .ci/input-tables.ts)", async () => {
     const readme = await read("README.md");
     expect(readme).toBe(renderReadme(readme, await read("action.yml")));
+    expect(readme).toContain("(docs/inputs.md)");
   });
 
   test("has no table without its markers, and changes only between them", () => {
     const action = "outputs: { b: { description: w|z } }";
-    const blank =
-      "# T\n<!-- inputs -->\n<!-- /inputs -->\nand\n<!-- outputs -->outdated<!-- /outputs -->\nend\n";
+    const blank = "# T\n<!-- outputs -->outdated<!-- /outputs -->\nend\n";
     const filled = renderReadme(blank, action);
-    expect(filled).toContain("| `method` | `tuned` |");
     expect(filled).toContain("| `b` | w\\|z |");
-    expect(filled).toMatch(
-      /^# T\n<!-- inputs -->\n.*<!-- \/inputs -->\nand\n<!-- outputs -->\n.*\nend\n$/s,
-    );
+    expect(filled).toMatch(/^# T\n<!-- outputs -->\n.*\n<!-- \/outputs -->\nend\n$/s);
     expect(filled).not.toContain("outdated");
     expect(renderReadme(filled, action)).toBe(filled);
-    for (const marker of [
-      "<!-- inputs -->",
-      "<!-- /inputs -->",
-      "<!-- outputs -->",
-      "<!-- /outputs -->",
-    ]) {
+    for (const marker of ["<!-- outputs -->", "<!-- /outputs -->"]) {
       expect(() => renderReadme(blank.replace(marker, ""), action)).toThrow(/the page must have/);
     }
   });

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Report } from "../src/ground/report.ts";
@@ -44,11 +44,14 @@ afterAll(async () => {
 });
 
 /** The command on a tag, with the tiers of the only model of the series file. */
-async function release(tag: string, tiers = "oQ8e") {
+async function release(
+  tag: string,
+  { tiers = "oQ8e", dryRun = false, models = null as readonly string[] | null } = {},
+) {
   github.writes = [];
   const values: Record<string, string> = { ...inputs, tiers, "hub-endpoint": hub.url };
   const request = {
-    asked: { workDir: join(folder, "work"), githubToken: tokens.job },
+    asked: { workDir: join(folder, "work"), githubToken: tokens.job, dryRun, models },
     environment: {
       ...{ GITHUB_API_URL: github.url, GITHUB_REPOSITORY: github.repository },
       GITHUB_REF: `refs/tags/${tag}`,
@@ -73,8 +76,18 @@ interface Release {
 }
 
 describe("the release of a tag", { timeout: 120_000 }, () => {
-  test("has receipts, pictures and the SHA-256 of all weights", async () => {
+  test("is prepared by a dry run: its files are there to be attested, and nothing is written", async () => {
     await pushTag("v1.0.0");
+    const { outputs, writes, summary } = await release("v1.0.0", { dryRun: true });
+    expect({ outputs, writes }).toEqual({ outputs: { changed: "true" }, writes: [] });
+    expect(summary).toBe("Release v1.0.0: dry run; would be published\n");
+    const names = await readdir(join(folder, "work/release"));
+    expect(names).toContain("SHA256SUMS");
+    // As often as it is asked, until the release is there.
+    expect((await release("v1.0.0", { dryRun: true })).outputs).toEqual({ changed: "true" });
+  });
+
+  test("has receipts, pictures and the SHA-256 of all weights", async () => {
     const { outputs, writes, summary } = await release("v1.0.0");
     expect(outputs).toEqual({ changed: "true" });
     expect(summary).toContain("v1.0.0");
@@ -98,6 +111,20 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
   test("a second time writes nothing", async () => {
     const { outputs, writes } = await release("v1.0.0");
     expect({ outputs, writes }).toEqual({ outputs: { changed: "false" }, writes: [] });
+    expect((await release("v1.0.0", { dryRun: true })).outputs).toEqual({ changed: "false" });
+  });
+
+  test("is not made of other files than those that were attested", async () => {
+    await pushTag("v1.2.0");
+    expect((await release("v1.2.0", { dryRun: true })).outputs).toEqual({ changed: "true" });
+    await publish("oQ4e");
+    await expect(release("v1.2.0", { tiers: "oQ8e,oQ4e" })).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining("changed while the release v1.2.0 was prepared"),
+    });
+    expect(github.writes).toEqual([]);
+    // What was prepared for another tag says nothing.
+    expect((await release("v1.0.0")).outputs).toEqual({ changed: "false" });
   });
 
   test("of a new tag on the same weights says that nothing changed", async () => {
@@ -121,9 +148,9 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
 
   test("waits for a model that stopped, and names a tier that is not published", async () => {
     await pushTag("v1.1.0");
-    await expect(release("v1.1.0", "oQ8e,oQ4e")).rejects.toMatchObject({
+    await expect(release("v1.1.0", { tiers: "oQ8e,oQ6e" })).rejects.toMatchObject({
       code: "NOT_FOUND",
-      message: expect.stringContaining("acme/small-oQ4e"),
+      message: expect.stringContaining("acme/small-oQ6e"),
     });
     const results = join(folder, "work/results");
     await mkdir(results, { recursive: true });
@@ -131,6 +158,13 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
       ...{ format: 1, series: "small", command: "seal", complete: false, base: null },
       ...{ tiers: [], tables: [], failure: null },
     };
+    const own = { ...stopped, series: null, command: "release" };
+    const cards = { ...stopped, command: "cards" };
+    await writeFile(join(results, "oqe-result-@all.json"), JSON.stringify(own));
+    await mkdir(join(results, "cards"));
+    await writeFile(join(results, "cards/oqe-result-small.json"), JSON.stringify(cards));
+    // Results of other jobs, and of an earlier attempt, hold no release up.
+    expect((await release("v1.1.0", { dryRun: true })).outputs).toEqual({ changed: "true" });
     await writeFile(join(results, "oqe-result-small.json"), JSON.stringify(stopped));
     const { outputs, summary, writes } = await release("v1.1.0");
     expect({ outputs, writes }).toEqual({ outputs: { changed: "false" }, writes: [] });
@@ -142,5 +176,27 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
     const waiting = await release("v1.1.0");
     expect(waiting.writes).toEqual([]);
     expect(waiting.summary).toContain(`(${url}) waits for a person`);
+    expect(waiting.waits).toBe(true);
+  });
+
+  test("counts what the jobs of a model left, and not whether one was lost", async () => {
+    const results = join(folder, "work/results");
+    await rm(results, { recursive: true });
+    const asked = { dryRun: true, models: ["small"] };
+    const lost = await release("v1.1.0", asked);
+    expect(lost).toMatchObject({ outputs: { changed: "false" }, waits: true, failure: null });
+    expect(lost.summary).toContain("- small was not made.");
+    await mkdir(results, { recursive: true });
+    const sealed = {
+      ...{ format: 1, series: "small", command: "seal", complete: true, base: null },
+      ...{ tiers: [], tables: [], failure: null },
+    };
+    const write = (result: object) =>
+      writeFile(join(results, "oqe-result-small.json"), JSON.stringify(result));
+    await write(sealed);
+    expect((await release("v1.1.0", asked)).outputs).toEqual({ changed: "true" });
+    const failure = { code: "GATE", message: "worse", hint: "" };
+    await write({ ...sealed, complete: false, failure });
+    expect((await release("v1.1.0", asked)).outputs).toEqual({ changed: "false" });
   });
 });

@@ -6,6 +6,7 @@ import { root } from "./action/checkout.ts";
 interface Step {
   readonly id?: string;
   readonly uses?: string;
+  readonly if?: string;
   readonly with?: Record<string, unknown>;
 }
 type Rights = Readonly<Record<string, "read" | "write">>;
@@ -19,6 +20,7 @@ interface Job {
   readonly environment?: string;
   readonly permissions: Rights;
   readonly concurrency?: Record<string, unknown>;
+  readonly outputs?: Record<string, string>;
   readonly secrets?: Record<string, string>;
   readonly steps?: readonly Step[];
 }
@@ -42,6 +44,8 @@ const ofAction = ({ steps = [] }: Job) => steps.find(({ uses }) => uses === "./.
 /** Names of the jobs whose Action gets this input with this value. */
 const given = (input: string, value: string) =>
   own.filter(([, job]) => ofAction(job).with![input] === value).map(([name]) => name);
+
+const work = `${expression("runner.temp")}/oqe-work`;
 
 /** The larger right of each kind. */
 function union(rights: readonly Rights[]): Rights {
@@ -148,15 +152,53 @@ describe("series.yml and model.yml", () => {
     }
   });
 
+  test("attest what is released before it is released", () => {
+    const { steps = [] } = series.jobs.release!;
+    const prepared = "steps.prepare.outputs.changed == 'true'";
+    const open = `${prepared} && !github.event.repository.private`;
+    const from = steps.findIndex(({ id }) => id === "prepare");
+    const [prepare, receipts, weights, publish] = steps.slice(from);
+    expect(prepare!.with).toMatchObject({ command: "release", "dry-run": true });
+    for (const step of [receipts!, weights!]) {
+      expect(step.uses).toMatch(/^actions\/attest@/);
+      expect(step.if).toBe(open);
+    }
+    expect(publish!.if).toBe(prepared);
+    const { "dry-run": _, ...same } = prepare!.with!;
+    expect(publish!.with).toEqual(same);
+  });
+
+  test("keep the result of each job also if it failed, for the job that reports it", () => {
+    const of = (name: string) =>
+      jobs[name]!.steps!.filter(({ with: inputs }) =>
+        String(inputs?.path).endsWith("/oqe-result-*.json"),
+      );
+    const names = ["check", "push-cards", "cards", "release"].map((name) => {
+      const [keep, ...more] = of(name);
+      expect([keep!.if, keep!.with!.overwrite, more]).toEqual([
+        ...[expression("!cancelled()"), true, []],
+      ]);
+      expect(ofAction(jobs[name]!).with!["work-dir"], name).toBe(work);
+      return keep!.with!.name;
+    });
+    expect(names).toEqual(
+      ["check", "push-cards", "cards", "release"].map((name) => `oqe-results-of-${name}`),
+    );
+    const report = ofAction(series.jobs.report!).with!;
+    expect(report.jobs).toBe(expression("toJSON(needs)"));
+  });
+
   test("hand on sensitivities and results, and no weights", () => {
     const uploads = own.flatMap(([name, { steps = [] }]) =>
       steps.flatMap(({ uses, with: inputs }) =>
         uses?.startsWith("actions/upload-artifact@") ? [[name, inputs!.path]] : [],
       ),
     );
-    const work = `${expression("runner.temp")}/oqe-work`;
     expect(uploads).toEqual([
       ["check", `${work}/oqe-result-*.json`],
+      ["push-cards", `${work}/oqe-result-*.json`],
+      ["cards", `${work}/oqe-result-*.json`],
+      ["release", `${work}/oqe-result-*.json`],
       ["access", `${work}/oqe-result-*.json`],
       ["measure", `${work}/sensitivities/*.json`],
       ["measure", `${work}/oqe-result-*.json`],
@@ -180,11 +222,18 @@ describe("series.yml and model.yml", () => {
     // Seal makes the tier of a lost job, so that alone fails neither the model nor its release.
     const tolerant = Object.entries(jobs).filter(([, job]) => job["continue-on-error"]);
     expect(tolerant.map(([name]) => name)).toEqual(["tune"]);
-    expect(series.jobs.release!.if).toContain("needs.series.result");
+    // The command looks at the results: it needs to know what had to be made.
+    expect(series.jobs.release!.if).not.toContain("needs.series.result");
+    expect(ofAction(series.jobs.release!).with!.models).toBe(
+      expression("needs.check.outputs.models"),
+    );
+    // Seal measures too, if the runner of Measure was lost.
+    expect(model.jobs.measure!.outputs!.outcome).toBe(expression("steps.measure.outcome"));
+    expect(model.jobs.seal!.if).toMatch(/&&\s+needs\.measure\.outputs\.outcome != 'failure'$/m);
     // Both commit to the main of a tier.
     expect(series.jobs["push-cards"]!.needs).toEqual(["check", "series"]);
     // Also behind a job that was lost.
-    const after = ["push-cards", "cards", "report"].map((name) => series.jobs[name]!);
+    const after = ["push-cards", "cards", "release", "report"].map((name) => series.jobs[name]!);
     for (const job of [model.jobs.seal!, ...after]) expect(job.if).toContain("!cancelled()");
     expect(series.jobs.report!.needs).toEqual([
       "check",

@@ -90,6 +90,27 @@ test("a machine lost between two tiers' commits to main does not measure again",
   }
 });
 
+const measuredBefore = (stderr: string) =>
+  /an earlier run measured (\d+) blocks/.exec(stderr)?.[1] ?? "none";
+
+test("a job that only measures, without a token, goes on with the branch too", slow, async () => {
+  const hub = await startHub("reading");
+  try {
+    const limited = ["--time-limit", "1s"];
+    await runCli(argsOf("reading-1", ...limited), environmentOf(hub));
+    const head = hub.head(first, branch);
+    const args = argsOf("reading-2", "--until", "measured", ...limited);
+    const { code, stderr } = await runCli(args, { HF_ENDPOINT: hub.url });
+    expect({ code, before: measuredBefore(stderr), stderr }).toMatchObject({
+      code: 4,
+      before: "1",
+    });
+    expect(hub.head(first, branch)).toBe(head);
+  } finally {
+    await hub.close();
+  }
+});
+
 test("a measurement whose time is up goes on elsewhere", slow, async () => {
   const hub = await startHub("limited");
   try {
@@ -100,7 +121,7 @@ test("a measurement whose time is up goes on elsewhere", slow, async () => {
       const { code, stderr } = await runCli(args, environmentOf(hub));
       expect({ code, stderr }).toMatchObject({ code: 4 });
       if (!stderr.includes("while measuring")) break;
-      stops.push(/an earlier run measured (\d+) blocks/.exec(stderr)?.[1] ?? "none");
+      stops.push(measuredBefore(stderr));
     }
     // Each run came further by one block, and the last one had only the head to measure.
     expect(stops.slice(0, 3)).toEqual(["none", "1", "2"]);

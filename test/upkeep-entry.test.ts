@@ -1,7 +1,8 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, inject, test } from "vitest";
+import { beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { runEntry } from "./action/run.ts";
+import { GitHubServer, tokens } from "./support/github-server.ts";
 import { upkeepScene } from "./support/upkeep-scene.ts";
 
 /** The commands of the series file, as a runner runs the Action. */
@@ -111,6 +112,22 @@ describe("the Action with a series file", () => {
     expect(summary).toContain(what.replace(/[[\]]/g, "\\$&"));
     expect(summary).not.toContain(inputs["hub-token"] ?? secret);
     expect(scene.writes()).toEqual([]);
+  });
+
+  test("reports a series file that it cannot read, in one issue", async () => {
+    const github = await GitHubServer.start();
+    onTestFinished(() => github.close());
+    const inputs = { command: "report", "github-token": tokens.job };
+    const place = { GITHUB_API_URL: github.url, GITHUB_REPOSITORY: github.repository };
+    for (const writes of [["POST /repos/acme/series/issues"], []]) {
+      github.writes = [];
+      const { code, output } = await run("models: 3\n", inputs, place);
+      expect({ code, output }).toMatchObject({ code: 0 });
+      expect(github.writes).toEqual(writes);
+    }
+    const [issue] = await github.person<{ title: string; body: string }[]>("GET", "/issues");
+    expect(issue!.title).toBe("oQe series: series.yml cannot be read");
+    expect(issue!.body).toContain("series.yml:1: models: expected a list of models");
   });
 
   test("a run that the system killed has its failure in the summary, too", async () => {

@@ -87,6 +87,12 @@ describe("oqe verify", () => {
     ).toEqual([]);
   });
 
+  test("takes the base from the receipt, and ends with what matches", async () => {
+    const { code, stdout, stderr } = await scene.oqe("verify", `acme/${tierName}`);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stdout).toMatch(/\nEvery file and every figure matches the receipt\.\n$/);
+  });
+
   test("prints tables", async () => {
     const { code, stdout } = await scene.oqe(
       "verify",
@@ -108,6 +114,7 @@ describe("oqe verify", () => {
     ])
       expect(stdout).toMatch(line);
     expect(stdout.match(/^passed {2}\S+/gm)).toHaveLength(3);
+    expect(stdout).toMatch(/\nEvery file matches the receipt\. Its figures are of other rows\.\n$/);
   });
 
   test("uses given evaluation text", async () => {
@@ -196,7 +203,7 @@ describe("oqe verify", () => {
 test.each([
   [["/nowhere", "--base", hybrid], "NOT_FOUND", /\/nowhere/],
   [["acme/nothing", "--base", hybrid], "NOT_FOUND", /acme\/nothing/],
-  [[hybrid], "BAD_INPUT", /oqe verify needs --base/],
+  [[hybrid], "BAD_INPUT", /nemotron_h does not say where its base is: it has no oqe-receipt\.json/],
   [[hybrid, "--base", "/nowhere"], "NOT_FOUND", /\/nowhere/],
   [[hybrid, "--base", hybrid], "BAD_CHECKPOINT", /is not a quantized repository: its config/],
   [[hybrid, "--base", hybrid, "--tiers", "oQ4e"], "BAD_INPUT", /does not take --tiers/],

@@ -3,8 +3,7 @@
  * for jobs on rows of activations the number of rows does not count.
  */
 export interface JobKind {
-  /** `mamba`, `attention`, `moe`, `mlp`, or `outer`: outside the blocks. */
-  readonly block: string;
+  readonly place: JobPlace;
   readonly routine: string;
   /** Sizes and widths, as text. */
   readonly sizes: string;
@@ -20,9 +19,26 @@ export interface JobKind {
   products: number;
 }
 
-export function newKind(block: string, routine: string, sizes: string): JobKind {
+/** Where a job belongs to. */
+export interface JobPlace {
+  /** `mamba`, `attention`, `moe`, `mlp`, or `outer`: outside the blocks. */
+  readonly block: string;
+  /**
+   * Whether the series has one such block of its kind: measuring tunes its matrices at all widths;
+   * tuning has no router behind it, whose directions its errors would be tuned for.
+   */
+  readonly single: boolean;
+}
+
+export const outside: JobPlace = { block: "outer", single: false };
+
+export function nameOf({ block, single }: JobPlace): string {
+  return single ? `${block} (single)` : block;
+}
+
+export function newKind(place: JobPlace, routine: string, sizes: string): JobKind {
   const sums = { asked: 0, computed: 0, cpu: 0, wall: 0, rows: 0, squares: 0, products: 0 };
-  return { block, routine, sizes, ...sums };
+  return { place, routine, sizes, ...sums };
 }
 
 export function addJob(kind: JobKind, { cpu, wall }: Taken, rows: number): void {
@@ -56,10 +72,15 @@ export function fixedSecondsOf(kind: JobKind): number {
   return Math.min(secondsOf(kind), Math.max(0, (cpu - perRow * rows) / 1e3));
 }
 
+/** Moments of two matrices are errors times the directions of routers, not of activations. */
+export function routineOf(name: string, job: object): string {
+  return name === "moments" && (job as { y?: unknown }).y ? "cross" : name;
+}
+
 /** Routines that run once for each matrix or Hessian. All others run once for each row. */
 const onceAMatrix: ReadonlySet<string> = new Set([
   ...["tune", "forecast", "factorTile", "condition", "compensation", "quantize", "dequantize"],
-  ...["cast", "decode", "solve", "center", "cluster"],
+  ...["cast", "decode", "solve", "center", "cluster", "cross", "subtract"],
 ]);
 /** Routines that run on the rows of the calibration text alone. */
 const ofCalibration: ReadonlySet<string> = new Set(["moments", "screen", "weigh", "fisherWeights"]);

@@ -1,7 +1,16 @@
 import { BroadcastChannel } from "node:worker_threads";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
 import type { AnswerOf, JobOf, RoutineName } from "../../src/kernel/routines.ts";
-import { addJob, type JobKind, newKind, sizesOf } from "./job-kind.ts";
+import {
+  addJob,
+  type JobKind,
+  type JobPlace,
+  nameOf,
+  newKind,
+  outside,
+  routineOf,
+  sizesOf,
+} from "./job-kind.ts";
 
 /** Routines whose time depends on the sizes alone. */
 const repetitive: ReadonlySet<string> = new Set(["tune", "forecast"]);
@@ -25,7 +34,7 @@ export interface WatchOptions {
 export class WatchedKernel implements Kernel {
   readonly kinds = new Map<string, JobKind>();
   /** Set by the forward pass. All riders of a walk are in the same block. */
-  block = "outer";
+  place: JobPlace = outside;
   readonly #kernel: Kernel;
   readonly #options: WatchOptions;
   readonly #first = new Map<string, Promise<unknown>>();
@@ -79,10 +88,11 @@ export class WatchedKernel implements Kernel {
     );
   }
 
-  #kindOf(routine: string, job: object): { key: string; kind: JobKind; rows: number } {
+  #kindOf(name: string, job: object): { key: string; kind: JobKind; rows: number } {
+    const routine = routineOf(name, job);
     const { rows, sizes } = sizesOf(routine, job);
-    const key = `${this.block} ${routine} ${sizes}`;
-    const kind = this.kinds.get(key) ?? newKind(this.block, routine, sizes);
+    const key = `${nameOf(this.place)} ${routine} ${sizes}`;
+    const kind = this.kinds.get(key) ?? newKind(this.place, routine, sizes);
     this.kinds.set(key, kind);
     return { key, kind, rows };
   }

@@ -1,9 +1,11 @@
 import { nearShare, shapeOf } from "../../src/estimate/model-shape.ts";
 import { probesOf } from "../../src/estimate/operations.ts";
 import { total } from "../../src/ground/sum.ts";
+import { contextPositions, fewContexts } from "../../src/quantize/head-groups.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
-import { classOf, fixedSecondsOf, type JobKind, secondsOf } from "./job-kind.ts";
+import { classOf, type JobKind } from "./job-kind.ts";
+import { type Factor, type Line, lineMaker, ratio, table } from "./lines.ts";
 import type { StageResult } from "./stage.ts";
 
 /** The rows of a run, in tokens. */
@@ -24,13 +26,36 @@ const wanted = {
   /** With forced routes, and of plain rounding. */
   sparse: 4_096,
 };
-/** Tokens of the sensitivity walk: at most 48 calibration rows, and 9 probe rows of 64 tokens. */
-const [measuredRows, probeRows] = [12_288, 576];
+/**
+ * Tokens of the sensitivity walk: at most 48 calibration rows for Hessians, 9 probe rows of 64
+ * tokens, and 18 more such rows that the base and all tensors together pass.
+ */
+const [hessianRows, probeRows, moreRows, togetherCopies] = [12_288, 576, 1_152, 3];
+/** Probed blocks of a kind at most. */
+const probedBlocks = 3;
+
+/** Tokens for Hessians in a bench with so many calibration rows (probe-rows.ts). */
+function hessianRowsOf({ calibration }: RunRows): number {
+  const left = calibration / 256 - 9;
+  return Math.min(hessianRows, 256 * (left - 9 * Math.floor(Math.min(18, left / 3) / 9)));
+}
 
 const letters = { mamba: "M", moe: "E", attention: "*" } as const;
+type Block = keyof typeof letters;
 const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
-/** The blocks of a bench, one of each kind. */
-export const benchPattern = "ME*";
+
+/**
+ * The blocks of a bench. To measure, two of each kind: the second is tuned at all widths, as one
+ * block of each kind in the series is; the first at the probe's, as all others are. To tune, a
+ * router behind all blocks but the last one: tuning for its directions takes longer.
+ */
+export function blocksOf(stages: readonly string[]): string {
+  return stages.includes("sensitivity") ? "M*EM*E" : "M*EE";
+}
+
+function countIn(blocks: readonly string[], block: Block): number {
+  return blocks.filter((own) => own === letters[block]).length;
+}
 
 /** Tokens that go through each block of a kind in a whole tuning walk, all riders together. */
 function rowsOfTuning({ tiers }: RunRows): number {
@@ -44,10 +69,12 @@ function rowsToCompare(tiers: number): number {
 }
 
 /** Tokens that go through the blocks of a kind in a whole sensitivity walk, summed over them. */
-function rowsOfMeasuring(letter: string): number {
+function rowsOfMeasuring(block: Block): number {
   const copies = probesIn(pattern);
   return pattern.reduce((sum, own, layer) => {
-    return own === letter ? sum + measuredRows + probeRows * copies[layer]!.copies : sum;
+    return own === letters[block]
+      ? sum + hessianRows + probeRows * copies[layer]!.copies + moreRows * togetherCopies
+      : sum;
   }, 0);
 }
 
@@ -58,94 +85,124 @@ function probesIn(blocks: readonly string[]): ReturnType<typeof probesOf> {
     hybrid_override_pattern: blocks.join(""),
     num_hidden_layers: blocks.length,
   };
-  return probesOf(shapeOf(shapedBase(config)));
+  return probesOf(shapeOf(shapedBase(config)), probedBlocks);
 }
 
-/** Probes whose logits are compared. Those that are changed alone have fewer rows. */
+/**
+ * Rows of logits that are compared when measuring: of the probes, the base and the head at every
+ * fourth position; of the base and all tensors together at every one, with further rows.
+ */
 function comparedIn(blocks: readonly string[]): number {
-  return probesIn(blocks).at(-1)!.copies;
+  const probes = probesIn(blocks).at(-1)!.before + 2;
+  return (probeRows / 4) * probes + (probeRows + moreRows) * togetherCopies;
 }
 
-interface Line {
-  readonly what: string;
-  readonly seconds: number;
-  /** Of `seconds`, what an expert's jobs take whatever their rows: once a block in the series. */
-  readonly fixed: { readonly seconds: number; readonly factor: number };
-  /** Of the rest. */
-  readonly factor: number;
-  readonly arithmetic: string;
+/** A bench: its blocks, the results of its stages, and the rows that it ran on. */
+export interface Bench {
+  readonly blocks: string;
+  readonly results: Readonly<Record<string, StageResult | undefined>>;
+  readonly run: RunRows;
 }
 
-const secondsIn = ({ seconds, fixed, factor }: Line) =>
-  (seconds - fixed.seconds) * factor + fixed.seconds * fixed.factor;
-
-/** Prints the sum for all 52 blocks, line by line. */
-export function describeSeries(
-  { sensitivity, quantize }: Readonly<Record<string, StageResult | undefined>>,
-  run: RunRows,
-): string {
-  const lines = [
-    ...(sensitivity === undefined ? [] : linesOf("measure", sensitivity, run)),
-    ...(quantize === undefined ? [] : linesOf("tune", quantize, run)),
-  ];
-  const total = lines.reduce((sum, line) => sum + secondsIn(line), 0);
+/** Prints the sum for all 52 blocks, line by line, and the hours of three cores. */
+export function describeSeries({ blocks, results, run }: Bench): string {
+  const { sensitivity, quantize } = results;
+  const bench = [...blocks];
   return [
-    "\n| stage, blocks, jobs | CPU s in this run | factor | CPU h of the series |",
-    "|---|---:|---:|---:|",
-    ...lines.map((line) => {
-      const { what, seconds, fixed, factor, arithmetic } = line;
-      const hours = (secondsIn(line) / 3600).toFixed(2);
-      const once =
-        fixed.seconds === 0 ? "" : `, ${fixed.seconds.toFixed(1)} s of it × ${fixed.factor}`;
-      return `| ${what} | ${seconds.toFixed(1)} | ${arithmetic} = ${factor.toFixed(1)}${once} | ${hours} |`;
-    }),
-    `| sum | | | ${(total / 3600).toFixed(1)} |`,
+    ...(sensitivity
+      ? [table("measuring", measuringLines(sensitivity, run, bench), sensitivity)]
+      : []),
+    ...(quantize ? [table("tiers", tuningLines(quantize, run, bench), quantize)] : []),
   ].join("\n");
 }
 
-function linesOf(stage: "measure" | "tune", result: StageResult, run: RunRows): Line[] {
-  const { kinds, passed, cpu } = result;
-  const computed = kinds.reduce((sum, kind) => sum + kind.cpu / 1e3, 0);
-  const counted = kinds.reduce((sum, kind) => sum + secondsOf(kind), 0);
-  // The main thread, collecting garbage and the network, in proportion to the kernel's work.
-  const others = 1 + (cpu - computed) / counted;
-  const line = (block: string, jobs: string, factor: number, arithmetic: string): Line => {
-    const some = kinds.filter((kind) => kind.block === block && jobsOf(kind) === jobs);
-    const seconds = some.reduce((sum, kind) => sum + secondsOf(kind), 0) * others;
-    const once = stage === "tune" ? some.filter(isOnceAnExpert) : [];
-    const fixed = {
-      seconds: once.reduce((sum, kind) => sum + fixedSecondsOf(kind), 0) * others,
-      factor: pattern.filter((own) => own === "E").length,
-    };
-    return { what: `${stage}, ${block}, ${jobs}`, seconds, fixed, factor, arithmetic };
-  };
-  const calibration = stage === "tune" ? wanted.calibration : measuredRows;
-  const more = calibration / run.calibration;
-  const blocks = Object.entries(letters).flatMap(([block, letter]) => {
-    const count = pattern.filter((own) => own === letter).length;
-    const own = stage === "tune" ? count * rowsOfTuning(run) : rowsOfMeasuring(letter);
-    // Near tokens pass the first matrices of experts too, as many of them as calibration rows do.
-    const near = stage === "tune" && block === "moe" ? nearTokens : 0;
-    const rows = Math.round(own + count * near * calibration);
-    const passedRows = Math.round((passed[block] ?? 1) + near * run.calibration);
+const ofJobs = (jobs: ReturnType<typeof jobsOf>) => (kind: JobKind) => jobsOf(kind) === jobs;
+
+const ofMatrices = (single: boolean) => (kind: JobKind) =>
+  jobsOf(kind) === "a matrix" && kind.place.single === single;
+
+function measuringLines(result: StageResult, run: RunRows, bench: readonly string[]): Line[] {
+  const line = lineMaker(result);
+  const rows = hessianRowsOf(run);
+  const blocks = (Object.keys(letters) as Block[]).flatMap((block) => {
+    const [count, own] = [countIn(pattern, block), countIn(bench, block)];
+    const more = ratio(count * hessianRows, own * rows, "rows");
+    const passed = ratio(rowsOfMeasuring(block), result.passed[block] ?? 1, "rows");
     return [
-      line(block, "a matrix", count, `${count} blocks`),
+      line([block, "tuning and forecasts, all widths"], ofMatrices(true), [1, "1 block"]),
       line(
-        block,
-        "calibration",
-        count * more,
-        `${count} blocks × ${calibration} / ${run.calibration} rows`,
+        [block, "tuning and forecasts, one width"],
+        ofMatrices(false),
+        ratio(count - 1, own - 1, "blocks"),
       ),
-      line(block, "a row", rows / passedRows, `${rows} / ${passedRows} rows`),
+      line([block, "rows for Hessians"], ofJobs("calibration"), more),
+      line([block, "all rows"], ofJobs("a row"), passed),
     ];
   });
-  const judged = stage === "tune" ? comparedRows(run) : comparedProbes();
-  return [
-    ...blocks,
-    line("outer", "a matrix", 1, "once"),
-    line("outer", "calibration", more, `${calibration} / ${run.calibration} rows`),
-    line("outer", "a row", judged.factor, judged.arithmetic),
+  const outer = "embeddings and head";
+  const heads = ratio(comparedIn(pattern), comparedIn(bench), "rows of logits");
+  const perRow = ratio(hessianRows, rows, "rows");
+  const outside = [
+    line(["outer", "tuning and forecasts"], ofJobs("a matrix"), [1, "once"]),
+    line(
+      ["outer", "logits of rows and contexts"],
+      ofJobs("logits"),
+      logitsFactor(fewContexts, hessianRows, rows),
+    ),
+    line(["outer", "other work on rows"], ofJobs("calibration"), perRow),
+    line(["outer", "comparisons"], ofJobs("a row"), heads),
   ];
+  return [...blocks, ...outside.map((one) => ({ ...one, block: outer }))];
+}
+
+function tuningLines(result: StageResult, run: RunRows, bench: readonly string[]): Line[] {
+  const line = lineMaker(result);
+  const { calibration } = wanted;
+  const blocks = (Object.keys(letters) as Block[]).flatMap((block) => {
+    const [count, own] = [countIn(pattern, block), countIn(bench, block)];
+    // Near tokens pass the first matrices of experts too, as many of them as calibration rows do.
+    const near = block === "moe" ? nearTokens : 0;
+    const rows = Math.round(count * (rowsOfTuning(run) + near * calibration));
+    const passed = Math.round((result.passed[block] ?? 1) + own * near * run.calibration);
+    const more = ratio(count * calibration, own * run.calibration, "rows");
+    const once = { kinds: isOnceAnExpert, factor: count / own };
+    return [
+      ...(block === "moe"
+        ? [
+            line([block, "tuning, for later routers"], ofMatrices(false), [
+              count - 1,
+              `${count - 1} blocks`,
+            ]),
+            line([block, "tuning, the last block"], ofMatrices(true), [1, "1 block"]),
+          ]
+        : [line([block, "tuning"], ofJobs("a matrix"), ratio(count, own, "blocks"))]),
+      line([block, "calibration rows"], ofJobs("calibration"), more),
+      line([block, "all rows"], ofJobs("a row"), ratio(rows, passed, "rows"), once),
+    ];
+  });
+  const outer = "embeddings and head";
+  const more = ratio(calibration, run.calibration, "rows");
+  const judged = (wanted.evaluation + wanted.sparse) / (1.5 * run.evaluation);
+  const outside = [
+    line(["outer", "tuning"], ofJobs("a matrix"), [1, "once"]),
+    line(
+      ["outer", "logits of rows and contexts"],
+      ofJobs("logits"),
+      logitsFactor(contextPositions, calibration, run.calibration),
+    ),
+    line(["outer", "other work on rows"], ofJobs("calibration"), more),
+    line(["outer", "comparisons"], ofJobs("a row"), [
+      judged,
+      `${wanted.evaluation} / ${run.evaluation} rows`,
+    ]),
+  ];
+  return [...blocks, ...outside.map((one) => ({ ...one, block: outer }))];
+}
+
+/** A head's logits: of all rows for Fisher weights, of up to `contexts` to find its groups. */
+function logitsFactor(contexts: number, all: number, own: number): Factor {
+  const logits = (rows: number) => rows + Math.min(rows, contexts);
+  return ratio(logits(all), logits(own), "rows of logits");
 }
 
 /** What the near tokens of a calibration token take, as a share of what a token takes. */
@@ -157,29 +214,18 @@ const nearTokens = (() => {
   return (nearShare * total(products)) / operations;
 })();
 
-/** What a kind's jobs grow with. The head's logits are of calibration rows, or comparisons. */
-function jobsOf({ block, routine }: JobKind): ReturnType<typeof classOf> {
+/** What a kind's jobs grow with. The head makes logits of rows, and of what is compared. */
+function jobsOf({ place, routine }: JobKind): ReturnType<typeof classOf> | "logits" {
   const own = classOf(routine);
-  return block === "outer" && own === "a row" && routine !== "compare" ? "calibration" : own;
+  if (place.block !== "outer" || own !== "a row" || routine === "compare") return own;
+  return routine === "linear" || routine === "contexts" ? "logits" : "calibration";
 }
 
 /**
  * Whether each rider has one such job for each expert, however many rows it has: copying, widening
  * and packing the expert's weight counts once.
  */
-function isOnceAnExpert({ block, routine, asked }: JobKind): boolean {
+function isOnceAnExpert({ place, routine, asked }: JobKind): boolean {
   const experts = nemotron30b.n_routed_experts as number;
-  return block === "moe" && routine === "linear" && asked >= experts;
-}
-
-/** Rows of logits in the series' comparisons by those of the bench, where all runs are rounded. */
-function comparedRows({ evaluation, tiers }: RunRows): Pick<Line, "factor" | "arithmetic"> {
-  const [all, own] = [rowsToCompare(tiers), evaluation * (1 + 3 * tiers)];
-  return { factor: all / own, arithmetic: `${all} / ${own} rows of logits` };
-}
-
-/** The head's passes of the whole model by those of the bench. */
-function comparedProbes(): Pick<Line, "factor" | "arithmetic"> {
-  const [all, own] = [comparedIn(pattern), comparedIn([...benchPattern])];
-  return { factor: all / own, arithmetic: `${all.toFixed(1)} / ${own.toFixed(1)} probes` };
+  return place.block === "moe" && routine === "linear" && asked >= experts;
 }

@@ -1,11 +1,12 @@
 import { writeFileSync } from "node:fs";
-import { openDependencies } from "../../src/entry/commands.ts";
+import { openDependencies } from "../../src/entry/dependencies.ts";
 import { type Report, terminalReport } from "../../src/ground/report.ts";
 import { parseModel } from "../../src/inputs/input-values.ts";
 import { parseInputs } from "../../src/inputs/inputs.ts";
 import { openKernel } from "../../src/kernel/pool.ts";
 import type { BlockContext, Forward } from "../../src/models/forward.ts";
 import type { LayerKind } from "../../src/models/layer-kind.ts";
+import { nemotronH } from "../../src/models/nemotron-h.ts";
 import { nemotronHForward } from "../../src/models/nemotron-h-forward.ts";
 import {
   type Dependencies,
@@ -15,7 +16,7 @@ import {
 } from "../../src/pipeline.ts";
 import { writeSensitivity } from "../../src/sensitivity/sensitivity-file.ts";
 import { verify } from "../../src/series/verify.ts";
-import type { JobKind } from "./job-kind.ts";
+import { type JobKind, outside } from "./job-kind.ts";
 import { WatchedKernel } from "./kernel.ts";
 
 /**
@@ -59,18 +60,30 @@ const steps: { name: string; from: number; to: number }[] = [];
 /** The part that a block of Nemotron-H has. */
 const nameOf = ({ mixer, mlp }: LayerKind) => mixer ?? mlp ?? "none";
 
+/**
+ * Whether measuring tunes a block's matrices at all widths: the middle one of its kind. Whether
+ * tuning has no router behind the block's: the last stack of experts.
+ */
+function isSingle({ config, layer, kind }: BlockContext): boolean {
+  const kinds = nemotronH.layers(config);
+  const own = [...kinds.keys()].filter((i) => nameOf(kinds[i]!) === nameOf(kind));
+  if (order.stage === "sensitivity") return own[Math.floor(own.length / 2)] === layer;
+  return kind.mlp === "moe" && own.at(-1) === layer;
+}
+
 /** Tells the kernel and the counts which block the riders are in. */
 function watchForward(forward: Forward): void {
   const { block, finish } = forward;
   const watched: Partial<Forward> = {
     block: (at: BlockContext, x) => {
       const name = nameOf(at.kind);
-      for (const kernel of kernels) kernel.block = name;
+      const place = { block: name, single: isSingle(at) };
+      for (const kernel of kernels) kernel.place = place;
       passed[name] = (passed[name] ?? 0) + x.rows;
       return block(at, x);
     },
     finish: (at, x) => {
-      for (const kernel of kernels) kernel.block = "outer";
+      for (const kernel of kernels) kernel.place = outside;
       return finish(at, x);
     },
   };

@@ -4,6 +4,7 @@ import { elements } from "../mlx/format.ts";
 import { flag as flagOf, has, integer } from "../models/config-fields.ts";
 import { type LayerKind, mixers, mlps } from "../models/layer-kind.ts";
 import type { Base } from "./base.ts";
+import { cacheOf, cacheSchema } from "./cache-facts.ts";
 
 /** Blocks of one kind. Null: the blocks lack that part. */
 const layerCount = object({
@@ -17,7 +18,10 @@ export type LayerCount = v.InferOutput<typeof layerCount>;
 export const modelFactsSchema = object({
   modelType: line,
   parameters: count,
-  /** Parameters that one token uses: all except the routed experts that it does not visit. */
+  /**
+   * Parameters that one token uses: all but the routed experts that it does not visit, and but the
+   * other rows of a table that is only looked up.
+   */
   activeParameters: count,
   /** How many blocks are of each kind, kinds in order of their first block. */
   layers: list(layerCount),
@@ -27,6 +31,8 @@ export const modelFactsSchema = object({
   /** Tokens; null where the config does not say. */
   contextLength: v.nullable(count),
   tiedHead: flag,
+  /** null: not known. */
+  cache: v.optional(v.nullable(cacheSchema), null),
 });
 export type ModelFacts = v.InferOutput<typeof modelFactsSchema>;
 
@@ -39,10 +45,13 @@ export function describeModel(base: Base): ModelFacts {
     0,
   );
   const visited = experts === null ? 0 : (routed * experts.perToken) / experts.routed;
+  const tiedHead = flagOf(config, "tie_word_embeddings");
+  const table = tensors.find(({ role }) => role.kind === "embeddings")!;
+  const lookedUp = tiedHead ? 0 : elements(table.shape) - table.shape.at(-1)!;
   return {
     modelType: architecture.modelType,
     parameters,
-    activeParameters: Math.round(parameters - routed + visited),
+    activeParameters: Math.round(parameters - routed + visited - lookedUp),
     layers: countLayers(architecture.layers(config)),
     experts,
     hiddenSize: integer(config, "hidden_size"),
@@ -50,7 +59,8 @@ export function describeModel(base: Base): ModelFacts {
     contextLength: has(checkpoint.config, "max_position_embeddings")
       ? integer(config, "max_position_embeddings")
       : null,
-    tiedHead: flagOf(config, "tie_word_embeddings"),
+    tiedHead,
+    cache: cacheOf(base),
   };
 }
 

@@ -40,17 +40,19 @@ export function changeRows(before: CardFigures | null, after: CardFigures | null
   );
 }
 
-/** The same as a Markdown table with these headings. */
+/** The same as a Markdown table with these headings. Without `before` it has no column for that. */
 export function changeTable(
-  [first, second]: readonly [string, string],
+  headings: readonly [string, string],
   [before, after]: readonly [CardFigures | null, CardFigures | null],
 ): string {
+  const shown = (old: string, now: string) => (before === null ? [now] : [old, now]);
   return [
-    `| | ${first} | ${second} |`,
-    "|---|---:|---:|",
-    ...changeRows(before, after).map((row) => `| ${row.what} | ${row.before} | ${row.after} |`),
-    "",
-  ].join("\n");
+    ["", ...shown(...headings)],
+    ["---", ...shown("---:", "---:")],
+    ...changeRows(before, after).map((row) => [row.what, ...shown(row.before, row.after)]),
+  ]
+    .map((cells) => `| ${cells.join(" | ")} |\n`)
+    .join("");
 }
 
 function recipeWords({ recipe, version, method, policy }: CardFigures): string | null {

@@ -1,4 +1,4 @@
-import { grouped } from "../ground/digits.ts";
+import { byteSize, grouped } from "../ground/digits.ts";
 
 /**
  * How the card writes numbers. Templates only place the strings: jinja has neither `round` nor `%`.
@@ -74,4 +74,9 @@ export function median(count: number): string {
 /** `1 tensor`, `3 tensors`. */
 export function plural(count: number, noun: string): string {
   return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** `640 bytes`, `12.3 kB`, `40.1 MB`, on one line. */
+export function byteCount(bytes: number): string {
+  return byteSize(bytes).replace(" ", "\u00a0");
 }

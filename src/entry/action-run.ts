@@ -3,7 +3,7 @@ import { describeOccasion, isUnattended, readOccasion, tagOf } from "../github/o
 import { actionsReport } from "../ground/report.ts";
 import { isUpkeep, parseActionInputs } from "../inputs/action-inputs.ts";
 import type { InputName } from "../inputs/input-table.ts";
-import { keepFailure } from "./run-result.ts";
+import { keepUpkeep } from "./run-result.ts";
 import { runSeries } from "./series-run.ts";
 import { runUpkeep } from "./upkeep-run.ts";
 
@@ -21,5 +21,5 @@ export async function runAction(): Promise<void> {
   };
   const { command } = asked;
   if (!isUpkeep(command)) return runSeries(run);
-  return keepFailure(asked, () => runUpkeep(command, run));
+  return keepUpkeep(asked, () => runUpkeep(command, run));
 }

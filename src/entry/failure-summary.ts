@@ -1,25 +1,23 @@
 import { prose } from "../card/markdown.ts";
 import type { Failure } from "../ground/errors.ts";
+import { secretsIn, withoutSecrets } from "../ground/secrets.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Variables that may hold a token: inputs of the step, and what libraries of the Hub read. */
-const tokenVariables = ["INPUT_HUB-TOKEN", "INPUT_GITHUB-TOKEN", "HF_TOKEN", "GITHUB_TOKEN"];
 
 /** More lines, as of a long difference, are in the log only. */
 const mostLines = 60;
 
 /** A failure as the job summary shows it, in Markdown: message, hint, and no token. */
 export function failureText({ message, hint }: Failure, environment: Environment): string {
-  const tokens = tokenVariables.flatMap((name) => environment[name]?.trim() || []);
-  const clean = tokens.reduce((text, token) => text.replaceAll(token, "***"), message);
-  const lines = clean.split("\n").filter((line) => line.trim() !== "");
+  const secrets = secretsIn(environment);
+  const lines = withoutSecrets(message, secrets)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
   const shown = lines.slice(0, mostLines).map((line) => prose(line));
   if (lines.length > mostLines) shown.push("… The log has the rest.");
   // A backslash at the end of a line breaks the line.
   const text = `**Failed**: ${shown.join("\\\n")}\n`;
-  const advice = tokens.reduce((words, token) => words.replaceAll(token, "***"), hint);
-  return advice === "" ? text : `${text}\n${prose(advice)}\n`;
+  return hint === "" ? text : `${text}\n${prose(withoutSecrets(hint, secrets))}\n`;
 }
 
 /**

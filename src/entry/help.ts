@@ -1,3 +1,5 @@
+import type { Help } from "commander";
+import type { Paint } from "../ground/color.ts";
 import { engine } from "../ground/engine.ts";
 import { exitCodes } from "../ground/errors.ts";
 import { describeInput, type InputRow } from "../inputs/input-row.ts";
@@ -5,47 +7,97 @@ import {
   type CommandName,
   type CommandRow,
   commandTable,
+  exampleOf,
+  type FlagRow,
   inputFlags,
+  isBoolean,
   ownFlags,
   usedFlags,
-} from "./flags.ts";
+} from "./command-table.ts";
 
-const lineLength = 100;
+/** Where help goes. */
+export interface HelpPage {
+  readonly write: (text: string) => void;
+  readonly columns: number;
+  readonly paint: Paint;
+}
+
+/** Longer lines are hard to read, also in a wide terminal. */
+const longestLine = 100;
+const usualColumns = 80;
+
+/** The page of stdout. */
+export function helpPage(
+  write: HelpPage["write"],
+  columns: number | undefined,
+  paint: Paint,
+): HelpPage {
+  return { write, columns: Math.min(columns || usualColumns, longestLine), paint };
+}
 
 /** The text of `oqe --help`. */
-export function overview(): string {
-  const calls = commandTable.map((command) => [callOf(command), command.doc] as const);
-  const size = Math.max(...calls.map(([call]) => call.length));
-  const { failure, usage, gate, time } = exitCodes;
+export function overviewPage({ columns, paint }: HelpPage, helper: Help): string {
+  const width = Math.max(...commandTable.map((command) => callOf(command).length));
+  const item = (term: string, text: string) =>
+    `  ${paint("cyan", term.padEnd(width))}  ${indented(helper.boxWrap(text, columns - width - 4), width + 4)}`;
+  const { failure, usage, gate, time, stopped } = exitCodes;
   const title = `oqe ${engine.version}: publishes the oQe series of a base model`;
-  return `${title} (mixed-precision MLX quants)
-
-Commands:
-${calls.map(([call, doc]) => `  ${call.padEnd(size)}  ${doc}`).join("\n")}
-
-<model> is a folder, or org/name[@revision] on the Hub.
-oqe <command> --help lists the flags of a command.
-HF_ENDPOINT and HF_TOKEN give the Hub's address and token. Prefer HF_TOKEN to --hub-token: other
-users of this machine can see the flags of a running command.
-
-Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a gate, or
-differs from its receipt, ${time} stopped at time-limit: run again to go on.
-docs/errors.md lists all errors.
-`;
+  const wrapped = (text: string) => helper.boxWrap(text, columns);
+  return [
+    wrapped(`${title} (mixed-precision MLX quants)`),
+    "",
+    paint("bold", "Commands:"),
+    ...commandTable.map((command) => item(callOf(command), command.brief)),
+    "",
+    paint("bold", "Examples:"),
+    ...commandTable
+      .filter(({ name }) => ["plan", "publish", "verify"].includes(name))
+      .map(({ examples }) => `  ${examples.at(-1)![0]}`),
+    "",
+    paint("bold", "Flags:"),
+    item("-h, --help", "Explain the flags of a command"),
+    item("-q, --quiet", "Print only the result, warnings and errors"),
+    item("-V, --version", "Print the version"),
+    "",
+    wrapped(
+      "<model> is a folder, or org/name[@revision] on the Hub. Inputs also come from OQE_* " +
+        "variables and from oqe.yml (docs/inputs.md). The Hub token comes from HF_TOKEN, or from " +
+        "`hf auth login`. Prefer both to --hub-token: other users of this machine can see the " +
+        "flags of a running command.",
+    ),
+    "",
+    wrapped(
+      `Exit codes: 0 success, ${failure} failure, ${usage} wrong usage, ${gate} a tier failed a ` +
+        `gate, or differs from its receipt, ${time} stopped at time-limit: run again to go on, ` +
+        `${stopped} ended by Ctrl-C. docs/errors.md lists all errors.`,
+    ),
+    "",
+  ].join("\n");
 }
 
 /** The text of `oqe <command> --help`: the flags that it uses by group, each with its default. */
-export function commandHelp(command: CommandRow): string {
+export function formatHelp(command: CommandRow, page: HelpPage, helper: Help): string {
+  const { paint, columns } = page;
   const groups = new Map<string, string[]>();
-  for (const flag of ownFlags(command)) add("Flags", describeFlag(flag.name, flag.hint, flag.doc));
-  for (const row of usedFlags(command)) add(row.group, describeInputFlag(row, command.name));
-  function add(group: string, text: string) {
+  const flag = (row: FlagRow | InputRow, text: string) =>
+    `  ${paint("cyan", termOf(row))}\n      ${indented(helper.boxWrap(text, columns - 6), 6)}`;
+  const add = (group: string, text: string) =>
     groups.set(group, [...(groups.get(group) ?? []), text]);
-  }
-  const lists = [...groups].map(([group, flags]) => `${group}:\n${flags.join("\n")}\n`);
-  return [`${callOf(command)} [flags]\n`, `${command.doc}.\n`, ...lists, ...ignored(command)].join(
-    "\n",
+  for (const row of ownFlags(command)) add("Flags", flag(row, describeFlag(row)));
+  add("Flags", flag({ name: "help", short: "h", hint: "always", doc: "" }, "Print this"));
+  for (const row of usedFlags(command)) add(row.group, flag(row, describe(row, command.name)));
+  const width = Math.max(...command.examples.map(([call]) => call.length));
+  const isWide = command.examples.every(([, does]) => width + does.length + 6 <= columns);
+  const examples = command.examples.map(([call, does]) =>
+    isWide ? `  ${call.padEnd(width)}  # ${does}` : `  # ${does}\n  ${call}`,
   );
+  return [
+    `${paint("bold", "Usage:")} ${callOf(command)} [flags]\n`,
+    `${helper.boxWrap(`${command.doc}.`, columns)}\n`,
+    `${paint("bold", "Examples:")}\n${examples.join("\n")}\n`,
+    ...[...groups].map(([group, flags]) => `${paint("bold", `${group}:`)}\n${flags.join("\n")}\n`),
+    ...ignored(command).map((text) => `${helper.boxWrap(text, columns)}\n`),
+  ].join("\n");
 }
 
 /** The flags without effect, in a sentence; none if there are none. */
@@ -55,36 +107,39 @@ function ignored(command: CommandRow): readonly string[] {
   if (others.length === 0) return [];
   const names = others.map(({ name }) => `--${name}`).join(", ");
   const why = "So that a call can be repeated with another command, these are taken too";
-  return [`${wrap(`${why}, and have no effect: ${names}.`, "").join("\n")}\n`];
+  return [`${why}, and have no effect: ${names}.`];
 }
 
-function callOf({ name, argument }: CommandRow): string {
+export function callOf({ name, argument }: CommandRow): string {
   return `oqe ${name} ${argument}`;
 }
 
+/** `-q, --[no-]quiet`, `--tiers <tiers>`. */
+function termOf(row: FlagRow | InputRow): string {
+  const short = "short" in row && row.short !== undefined ? `-${row.short}, ` : "";
+  if (isBoolean(row)) return `${short}--[no-]${row.name}`;
+  return `${short}--${row.name}${row.hint === "always" ? "" : ` ${row.hint}`}`;
+}
+
+function describeFlag(row: FlagRow): string {
+  return `${row.doc}${exampleText(row)}`;
+}
+
 /** `oqe verify` always evaluates and never tunes: conditions on an input do not apply to it. */
-function describeInputFlag(row: InputRow, command: CommandName): string {
-  const doc = (command === "verify" ? (row.verifyDoc ?? row.doc) : describeInput(row)).replaceAll(
-    "`",
-    "",
-  );
-  const { name, hint, default: value } = row;
-  return describeFlag(name, hint, hint === "" || value === "" ? doc : `${doc}. Default: ${value}`);
+function describe(row: InputRow, command: CommandName): string {
+  const doc = command === "verify" ? (row.verifyDoc ?? row.doc) : describeInput(row);
+  const { hint, default: value } = row;
+  const usual = hint === "" || value === "" ? [] : [`Default: ${value}`];
+  return [doc.replaceAll("`", ""), ...usual].join(". ") + exampleText(row);
 }
 
-/** The flag on its own line, then its meaning, indented and wrapped. */
-function describeFlag(name: string, hint: string, doc: string): string {
-  const lines = wrap(doc, "      ");
-  return `  --${name}${hint === "" ? "" : ` ${hint}`}\n${lines.join("\n")}`;
+/** On a line of its own. */
+function exampleText(row: FlagRow | InputRow): string {
+  const example = isBoolean(row) ? null : exampleOf(row);
+  return example === null ? "" : `\nExample: --${row.name} ${example}`;
 }
 
-/** Lines of at most `lineLength` columns, each after `indent`. */
-function wrap(text: string, indent: string): readonly string[] {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + 1 + word.length > lineLength) lines.push(indent + word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines;
+/** Further lines behind as many blanks. */
+function indented(text: string, blanks: number): string {
+  return text.replaceAll("\n", `\n${" ".repeat(blanks)}`);
 }

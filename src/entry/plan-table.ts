@@ -2,14 +2,20 @@ import { bitsPerWeight, gibibytes, gigabytes, grouped, percentage } from "../car
 import type { RoleSummary } from "../plan/explain.ts";
 import { costlyFloors, formatFloors } from "../plan/floors.ts";
 import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
+import { textTable } from "./text-table.ts";
 
 const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
 
 const explanationColumns = ["role", "layers", "bytes", "KL share", "next boost", "nats/MB", "bits"];
 const leftColumns = new Set(["role", "next boost", "bits"]);
 
+/** Columns that a narrow terminal has no room for: others say the same. */
+const wideColumns = new Set(["file bpw", "GiB"]);
+/** In characters, for the plan of a model with some ten boosted matrices. */
+const wideTable = 100;
+
 /** The series as a plain table for a terminal, one line per tier; then the costly floors. */
-export function formatPlan(plan: SeriesPlan): string {
+export function formatPlan(plan: SeriesPlan, width: number): string {
   const rows = plan.tiers.map((tier) => [
     tier.tier,
     tier.targetBpw.toFixed(2),
@@ -27,16 +33,10 @@ export function formatPlan(plan: SeriesPlan): string {
         `${tier.tier}: the floor of ${name} costs ${percentage(share, 1)} of the predicted KL`,
     ),
   );
-  return [formatTable([columns, ...rows], new Set(["tier", "plan"])), ...floors].join("\n");
-}
-
-/** The first row has the names of the columns. Columns in `left` are aligned to the left. */
-function formatTable(table: readonly (readonly string[])[], left: ReadonlySet<string>): string {
-  const [head] = table as [readonly string[]];
-  const sizes = head.map((_, c) => Math.max(...table.map((row) => row[c]!.length)));
-  const align = (cell: string, c: number) =>
-    left.has(head[c]!) ? cell.padEnd(sizes[c]!) : cell.padStart(sizes[c]!);
-  return table.map((row) => row.map(align).join("  ").trimEnd()).join("\n");
+  const shown = (row: readonly string[]) =>
+    row.filter((_, c) => width >= wideTable || !wideColumns.has(columns[c]!));
+  const table = textTable([columns, ...rows].map(shown), new Set(["tier", "plan"]), width);
+  return [table, ...floors].join("\n");
 }
 
 /**
@@ -65,7 +65,7 @@ export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[])
       : `, predicted KL ${predicted.kl.toPrecision(3)} nats ` +
         `(${predicted.forcedKl.toPrecision(3)} with routes forced)`;
   const size = `${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}`;
-  const table = formatTable([explanationColumns, ...rows], leftColumns);
+  const table = textTable([explanationColumns, ...rows], leftColumns);
   return `${plan.tier}: ${size}${loss}${limits}\n${table}`;
 }
 
@@ -86,9 +86,9 @@ function collapse(bits: readonly number[]): string {
 }
 
 /** The tensors that no tier quantizes: one line per reason. */
-export function formatUnquantized(plan: SeriesPlan): string {
+export function formatUnquantized(plan: SeriesPlan): readonly string[] {
   const counts = new Map<string, number>();
   for (const reason of Object.values(plan.unquantized))
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  return [...counts].map(([reason, count]) => `unquantized: ${count} × ${reason}`).join("\n");
+  return [...counts].map(([reason, count]) => `unquantized: ${count} × ${reason}`);
 }

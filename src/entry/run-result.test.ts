@@ -1,10 +1,10 @@
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
 import { OqeError } from "../ground/errors.ts";
 import { readResults } from "../series/result-file.ts";
-import { keepFailure, keepResult } from "./run-result.ts";
+import { keepResult, keepUpkeep } from "./run-result.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -45,14 +45,35 @@ test("a result that cannot be written is a failure, unless there is one already"
   const inTheWay = { ...asked(), workDir: file };
   await expect(keepResult(inTheWay, async () => end)).rejects.toMatchObject({ code: "EEXIST" });
   await expect(keepResult(inTheWay, () => Promise.reject(failure))).rejects.toBe(failure);
-  await expect(keepFailure(inTheWay, () => Promise.reject(failure))).rejects.toBe(failure);
+  await expect(keepUpkeep(inTheWay, () => Promise.reject(failure))).rejects.toBe(failure);
 });
 
-test("a command that went well, and a step that describes its own model, leave nothing", async () => {
-  await keepFailure(asked(), async () => {});
+test("a check of one model that went well, and a step with its own model, leave nothing", async () => {
+  await keepUpkeep(asked(), async () => false);
   await keepResult({ ...asked(), series: null }, async () => end);
   expect(await kept()).toEqual([]);
-  await expect(keepFailure(asked(), () => Promise.reject(failure))).rejects.toBe(failure);
+  await expect(keepUpkeep(asked(), () => Promise.reject(failure))).rejects.toBe(failure);
   expect(await readFile(join(folder, "work", "oqe-result-nano.json"), "utf8")).toContain("NETWORK");
-  await rm(folder, { recursive: true });
+});
+
+test("a command on all models leaves how it went as a whole, the last time", async () => {
+  const all = { ...asked(), command: "cards", series: null } as const;
+  await expect(keepUpkeep(all, () => Promise.reject(failure))).rejects.toBe(failure);
+  expect(await kept()).toMatchObject([
+    { series: null, command: "cards", complete: false, failure: { code: "NETWORK" } },
+  ]);
+  await keepUpkeep(all, async () => false);
+  expect(await kept()).toMatchObject([{ series: null, complete: true, failure: null }]);
+  await keepUpkeep(all, async () => true);
+  expect(await kept()).toMatchObject([{ series: null, complete: false, failure: null }]);
+});
+
+test("no token gets into a result", async () => {
+  vi.stubEnv("INPUT_HUB-TOKEN", "hf_secret");
+  const told = new OqeError("NETWORK", "a proxy says: Bearer hf_secret", "hf_secret");
+  await expect(keepResult(asked(), () => Promise.reject(told))).rejects.toBe(told);
+  vi.unstubAllEnvs();
+  const text = await readFile(join(folder, "work", "oqe-result-nano.json"), "utf8");
+  expect(text).not.toContain("hf_secret");
+  expect(text).toContain("Bearer ***");
 });

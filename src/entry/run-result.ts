@@ -1,6 +1,6 @@
-import { mkdir } from "node:fs/promises";
+import { secretsIn } from "../ground/secrets.ts";
 import type { ActionInputs } from "../inputs/action-inputs.ts";
-import { type RunEnd, resultOf, writeResult } from "../series/result-file.ts";
+import { bareEnd, type RunEnd, resultOf, writeResult } from "../series/result-file.ts";
 
 type Asked = Pick<ActionInputs, "command" | "series" | "workDir">;
 type End = RunEnd & { readonly isHub: boolean };
@@ -17,20 +17,27 @@ export async function keepResult(asked: Asked, run: () => Promise<End>): Promise
   if (end.failure !== null) throw end.failure;
 }
 
-/** The same for a command that leaves a result only if it fails. */
-export async function keepFailure(asked: Asked, run: () => Promise<void>): Promise<void> {
-  await run().catch(async (failure: unknown) => {
-    await write(asked, failedEnd(failure)).catch(() => {});
+/**
+ * The same for a command on all models: whether it went well as a whole. `run` gives whether what
+ * it was asked for waits for others; then it is not complete. One that is asked for one model
+ * leaves a result only if it fails: the jobs behind it tell how that model went.
+ */
+export async function keepUpkeep(asked: Asked, run: () => Promise<boolean>): Promise<void> {
+  const keep = (end: End) => writeFor(asked.series, asked, end);
+  const waits = await run().catch(async (failure: unknown) => {
+    await keep(failedEnd(failure)).catch(() => {}); // the first failure says more
     throw failure;
   });
+  if (asked.series === null) await keep({ ...failedEnd(null), stopped: waits || null });
 }
 
-function failedEnd(failure: unknown): End {
-  return { plan: null, tiers: [], comparisons: [], stopped: null, isHub: false, failure };
+const failedEnd = (failure: unknown): End => ({ ...bareEnd(failure), isHub: false });
+
+async function write(asked: Asked, end: End): Promise<void> {
+  if (asked.series !== null) await writeFor(asked.series, asked, end);
 }
 
-async function write({ command, series, workDir }: Asked, end: End): Promise<void> {
-  if (series === null) return;
-  await mkdir(workDir, { recursive: true });
-  await writeResult(workDir, resultOf({ series, command, isHub: end.isHub }, end));
+async function writeFor(series: string | null, { command, workDir }: Asked, end: End) {
+  const result = resultOf({ series, command, isHub: end.isHub }, end);
+  await writeResult(workDir, result, secretsIn(process.env));
 }

@@ -11,7 +11,7 @@ import { type Published, publishModel } from "../pipeline.ts";
 import { gateFailures } from "../series/gate-failures.ts";
 import { readModel } from "../series-file/read-model.ts";
 import { findModel, readSeriesFile } from "../series-file/series-file.ts";
-import { openDependencies } from "./commands.ts";
+import { openDependencies } from "./dependencies.ts";
 import { hubAccess } from "./hub-access.ts";
 import { writeSummary } from "./job-summary.ts";
 import { keepResult } from "./run-result.ts";

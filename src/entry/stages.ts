@@ -5,9 +5,13 @@ type StageInputs = Pick<Inputs, "policy" | "sensitivity" | "tiers" | "dryRun" | 
 
 /**
  * The stages that a command may go through, in order, by the first words of their names. A run that
- * finds work done leaves some out.
+ * finds work done leaves some out. `asksToMeasure`: whether `oqe plan` does.
  */
-export function stagesOf(command: string, inputs: StageInputs): readonly string[] {
+export function stagesOf(
+  command: string,
+  inputs: StageInputs,
+  asksToMeasure = true,
+): readonly string[] {
   const { policy, sensitivity, tiers, dryRun, until } = inputs;
   const readsOnly = dryRun || until === "measured";
   const measures = policy === "measured" && sensitivity === null;
@@ -16,7 +20,7 @@ export function stagesOf(command: string, inputs: StageInputs): readonly string[
   const open = "Open the base model";
   switch (command) {
     case "plan":
-      return measures ? [open, ...rows, ...measuring] : [];
+      return measures && asksToMeasure ? [open, ...rows, ...measuring] : [];
     case "sensitivity":
       return [open, ...rows, "Estimate the run", "Measure"];
     case "quantize":

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
@@ -76,6 +77,26 @@ describe("a supervised run", () => {
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     expect(await once(child, "close")).toEqual([0, null]);
     expect(stdout).toBe("done\n");
+  });
+
+  test.each(["SIGINT", "SIGTERM"] as const)("asks its work to stop on %s", async (signal) => {
+    const child = start("obeying");
+    await once(createInterface(child.stdout), "line");
+    child.kill(signal);
+    expect(await once(child, "close")).toEqual([130, null]);
+  });
+
+  test("ends its work at once when it is asked again, but not for one key that comes twice", async () => {
+    const child = start("asking");
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    await lines.next();
+    child.kill("SIGINT");
+    child.kill("SIGINT");
+    expect((await lines.next()).value).toBe("asked");
+    await setTimeout(400);
+    expect(child.exitCode).toBeNull();
+    child.kill("SIGINT");
+    expect(await once(child, "close")).toEqual([130, null]);
   });
 
   test.each(["SIGTERM", "SIGKILL"] as const)("ends its work on %s", async (signal) => {

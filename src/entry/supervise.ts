@@ -1,5 +1,11 @@
 import { spawn } from "node:child_process";
-import { describeFailure, type Failure, OqeError, outOfMemory } from "../ground/errors.ts";
+import {
+  describeFailure,
+  exitCodes,
+  type Failure,
+  OqeError,
+  outOfMemory,
+} from "../ground/errors.ts";
 import { isLive, terminalVariable } from "../ground/live-line.ts";
 import { allocatorSettings, heapFlags } from "../ground/memory.ts";
 
@@ -24,12 +30,54 @@ export function isWorker(): boolean {
 }
 
 const passedOn = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Signals by which a user stops a run. */
+const stopping: readonly NodeJS.Signals[] = ["SIGINT", "SIGTERM"];
+
+/** What the parent tells the child for the first of them. */
+const stopMessage = "oqe:stop";
+
+/**
+ * Calls `stop` when the user asks this worker to end (Ctrl-C, SIGTERM), until the function that it
+ * gives is called. A terminal sends Ctrl-C to parent and child, so a supervised child listens to
+ * its parent alone. Without one, a second signal ends the process at once.
+ */
+export function whenStopped(stop: () => void): () => void {
+  const isSupervised = process.connected === true;
+  let isAsked = false;
+  const onSignal = () => {
+    if (isSupervised) return;
+    if (isAsked) process.exit(exitCodes.stopped);
+    isAsked = true;
+    stop();
+  };
+  const onMessage = (message: unknown) => {
+    if (message === stopMessage) stop();
+  };
+  for (const signal of stopping) process.on(signal, onSignal);
+  process.on("message", onMessage);
+  process.channel?.unref(); // waiting for the parent's word does not keep the work alive
+  return () => {
+    for (const signal of stopping) process.off(signal, onSignal);
+    process.off("message", onMessage);
+  };
+}
+
+/** Within this time, in ms, two signals are one: npx passes on what the terminal sends as well. */
+const sameSignal = 300;
+
+interface Supervision {
+  /** Whether the child is asked to stop by `whenStopped`. Default: signals are passed on. */
+  readonly asks?: boolean;
+}
 
 /**
  * Runs this command line again in a child process and ends with its exit code. `report` prints the
  * failure if the child could not do so itself.
  */
-export function supervise(report: (failure: Failure) => void): void {
+export function supervise(
+  report: (failure: Failure) => void,
+  { asks = false }: Supervision = {},
+): void {
   const [node, script, ...args] = process.argv as [string, string, ...string[]];
   const handed = process.stderr.isTTY && isLive(process.env);
   const child = spawn(node, [...heapFlags, ...process.execArgv, script, ...args], {
@@ -46,7 +94,14 @@ export function supervise(report: (failure: Failure) => void): void {
   process.stdout.on("error", ignoreClosed);
   const crash = new CrashFilter((text) => process.stderr.write(text));
   child.stderr!.setEncoding("utf8").on("data", (text: string) => crash.add(text));
-  const passOn = (signal: NodeJS.Signals) => void child.kill(signal);
+  let asked: number | null = null;
+  const passOn = (signal: NodeJS.Signals) => {
+    if (!asks || !stopping.includes(signal)) return void child.kill(signal);
+    const now = performance.now();
+    if (asked === null) child.send(stopMessage, () => {});
+    else if (now - asked > sameSignal) child.kill("SIGKILL");
+    asked ??= now;
+  };
   for (const signal of passedOn) process.on(signal, passOn);
   child.once("error", (cause) => {
     const failure = describeFailure(cause, process.env.OQE_DEBUG !== undefined);
@@ -56,6 +111,10 @@ export function supervise(report: (failure: Failure) => void): void {
   child.once("close", (code, signal) => {
     crash.end(process.env.OQE_DEBUG !== undefined);
     for (const name of passedOn) process.off(name, passOn);
+    if (asked !== null && signal !== null) {
+      process.exitCode = exitCodes.stopped;
+      return;
+    }
     const failure = signal === null && code !== abortCode ? null : explain(signal, crash.text);
     if (failure !== null) {
       report(failure);

@@ -119,8 +119,8 @@ describe("a run on a machine", () => {
       "memory: about 4.3 GB at most (measuring, blocks), limit 20.0 GB; " +
         "1.0 GB of hidden states between blocks",
       "disk: 100.4 GB",
-      "time: about 6.8 h of arithmetic on 3 threads " +
-        "(measuring 55 min, tuning 4.7 h, evaluation 74 min), 100 GF/s",
+      "time: about 6.7 h of arithmetic on 3 threads " +
+        "(measuring 48 min, tuning 4.7 h, evaluation 74 min), 100 GF/s",
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(

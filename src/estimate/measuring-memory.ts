@@ -26,7 +26,8 @@ export function measuringStages(work: RunWork): StageMemory[] {
   if (measuring === null) return [];
   const { hidden, vocabulary, headBytes, blocks, experts } = shape;
   const { others, probe, more, positions } = measuring;
-  const copies = (probesOf(shape).at(-1)?.before ?? 1) + 1 + headsOf(shape);
+  const copies =
+    (probesOf(shape, measuring.sample.blocks).at(-1)?.before ?? 1) + 1 + headsOf(shape);
   const compared = positions * copies + (probe + more) * (1 + togetherOf(experts));
   const head = vocabulary * hidden;
   const codes = (head * (probeWidth.bits + 0.5)) / 8;
@@ -51,7 +52,7 @@ function inBlock({ shape, measuring, workers }: RunWork, layer: number): number 
   const { hidden, experts } = shape;
   const { others, probe, more } = measuring!;
   const { matrices, inner } = shape.blocks[layer]!;
-  const { before, copies } = probesOf(shape)[layer]!;
+  const { before, copies } = probesOf(shape, measuring!.sample.blocks)[layer]!;
   const passing = before + 1 + togetherOf(experts);
   const isStack = matrices.some(({ tensor }) => tensor.role.routed === true);
   // Copies that start here are there behind the block only. All pass a stack of experts at once.
@@ -71,7 +72,7 @@ function inBlock({ shape, measuring, workers }: RunWork, layer: number): number 
 function expertRows(
   shape: ModelShape,
   layer: number,
-  { others, probe, more }: MeasuringWork,
+  { others, probe, more, sample }: MeasuringWork,
   workers: number,
 ): number {
   const { matrices } = shape.blocks[layer]!;
@@ -80,7 +81,8 @@ function expertRows(
   const made = shape.hidden + expert.rows;
   const text = (1 + nearShare) * made + shape.hidden;
   const probes = made + shape.hidden;
-  const copies = probe * probesOf(shape)[layer]!.copies + more * (1 + togetherOf(shape.experts));
+  const copies =
+    probe * probesOf(shape, sample.blocks)[layer]!.copies + more * (1 + togetherOf(shape.experts));
   const tokens = others * text + copies * probes;
   return (4 * tokens * expert.perToken * (workers + 1)) / expert.count;
 }

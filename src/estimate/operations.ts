@@ -8,7 +8,7 @@ import { partsOf } from "../sensitivity/block-parts.ts";
 import { probedLayers, sampledLayers } from "../sensitivity/probe-shares.ts";
 import { aloneShare } from "../sensitivity/probe-walk.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
-import { isExpertMeasured } from "../sensitivity/sampling.ts";
+import { isExpertMeasured, mostRows } from "../sensitivity/sampling.ts";
 import { type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
 import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 
@@ -53,19 +53,18 @@ export function stagesOf(work: RunWork): readonly Stage[] {
   return stages.filter(({ operations }) => operations > 0);
 }
 
-/** The probes of earlier blocks that pass each block, and all copies of the rows that pass it. */
-export function probesOf({
-  blocks,
-  experts,
-  isTied,
-}: Pick<ModelShape, "blocks" | "experts" | "isTied">): readonly {
-  before: number;
-  copies: number;
-}[] {
+/**
+ * The probes of earlier blocks that pass each block, and all copies of the rows that pass it.
+ * `most`: probed blocks of a kind.
+ */
+export function probesOf(
+  { blocks, experts, isTied }: Pick<ModelShape, "blocks" | "experts" | "isTied">,
+  most: number,
+): readonly { before: number; copies: number }[] {
   const tensorsOf = (layer: number) =>
     blocks[layer]!.matrices.map(({ tensor }) => tensor).filter(isQuantizable);
   const kinds = blocks.map(({ kind }) => kind);
-  const [sampled, probed] = [sampledLayers(kinds), probedLayers(kinds)];
+  const [sampled, probed] = [sampledLayers(kinds), probedLayers(kinds, most)];
   const together = togetherOf(experts);
   let before = isTied ? 2 : 1; // the embeddings', of a tied table two
   return blocks.map((_, layer) => {
@@ -95,26 +94,36 @@ export function headsOf({ isTied }: Pick<ModelShape, "isTied">): number {
 function measuringOperations(work: RunWork): number {
   const { shape, measuring } = work;
   if (measuring === null) return 0;
-  const { others, probe, more, positions } = measuring;
+  const { others, probe, more, positions, sample } = measuring;
   const together = 1 + togetherOf(shape.experts);
-  const probes = probesOf(shape);
+  const probes = probesOf(shape, sample.blocks);
+  const share = (matrix: MatrixShape) => measuredShare(matrix, sample.experts);
   // The base, the head's own probes, and at every position the base and all tensors together.
   const own = probes.at(-1)!.before + 1 + headsOf(shape);
   const compared = positions * own + (probe + more) * together;
   const inBlocks = sum(shape.blocks, (block, layer) => {
     const passes = (others + probe * probes[layer]!.copies + more * together) * block.operations;
-    return passes + hessianOperations(block.matrices, others, measuredShare);
+    return passes + hessianOperations(block.matrices, others, share);
   });
   const tuned = sum(shape.blocks, ({ matrices }) =>
     sum(matrices, (matrix) => {
       const tried = isQuantizable(matrix.tensor) ? triedOperations(matrix, others) : 0;
-      return tried * matrix.count * measuredShare(matrix);
+      const rounded = roundingOperations * matrix.rows * matrix.columns;
+      return matrix.count * (share(matrix) * tried + (1 - share(matrix)) * rounded);
     }),
   );
-  const table = (shape.isTied ? tuneOperations : triedOperations)(outer(shape.table), others);
+  const table = shape.isTied
+    ? tuneOperations(outer(shape.table), others)
+    : sampledOperations(shape, probe + more);
   const logits = 2 * shape.hidden * shape.vocabulary * compared;
   const head = headOperations(shape, [others, fewContexts], measuredHead);
   return inBlocks + tuned + table + logits + head + (shape.isTied ? tiedOperations(work) : 0);
+}
+
+/** Tuning a sample of a table's rows at all widths, and those of `tokens` at the probe's. */
+function sampledOperations({ vocabulary, hidden }: ModelShape, tokens: number): number {
+  const sampled = measuredWidths.length * Math.min(vocabulary, mostRows);
+  return descended * (sampled + Math.min(vocabulary, tokens)) * hidden ** 2;
 }
 
 /** What a tied table adds (tied-table.ts): the head's mix is tuned at one width. */
@@ -122,11 +131,11 @@ function tiedOperations({ shape }: RunWork): number {
   return groupOperations(shape, 0, 1).tuned;
 }
 
-/** Share of a stack's experts that are tuned when sensitivity is measured. */
-function measuredShare({ tensor, count }: MatrixShape): number {
+/** Share of a stack's experts that are tuned when sensitivity is measured, of at most `most`. */
+function measuredShare({ tensor, count }: MatrixShape, most: number): number {
   if (tensor.role.routed !== true) return 1;
   const experts = [...Array(count).keys()];
-  return experts.filter((expert) => isExpertMeasured(tensor, expert)).length / count;
+  return experts.filter((expert) => isExpertMeasured(tensor, expert, most)).length / count;
 }
 
 function tuningOperations({ shape, plans, tuning }: RunWork): number {

@@ -1,5 +1,6 @@
 import { total } from "../ground/sum.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
+import type { ProbeSample } from "../sensitivity/probe-rows.ts";
 import type { ModelShape } from "./model-shape.ts";
 
 /** A tier as its plan says. A finished one to be verified has no modules here. */
@@ -17,6 +18,8 @@ export interface MeasuringWork {
   readonly more: number;
   /** Positions of every probe whose logits are compared. */
   readonly positions: number;
+  /** Most probed blocks of a kind, and tuned experts of a layer. */
+  readonly sample: ProbeSample;
 }
 
 /** What a run is going to do. */
@@ -40,7 +43,7 @@ export interface RunWork {
     readonly tokens: number;
     /** Of them those that the runs beside the free ones pass (EvaluationRows.every). */
     readonly sparse: number;
-    /** Tiers beside which plain rounding is evaluated. */
+    /** Runs of plain rounding: beside tiers, and the stock quant. */
     readonly rounded: number;
   } | null;
   /** Whether finished blocks go to a staging branch, and leave the disk. */

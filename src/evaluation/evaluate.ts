@@ -18,6 +18,7 @@ import { errorOverRows, figuresOf, layersOf, routersOf, rowMeans, shorten } from
 import { judge, type Limits } from "./gates.ts";
 import { roundedWeights } from "./rounded-weights.ts";
 import { mean, quantile } from "./statistics.ts";
+import { type StockQuant, stockQuant } from "./stock-quant.ts";
 
 /** Rows to evaluate on, and their description for the receipt. */
 export interface EvaluationRows {
@@ -35,6 +36,8 @@ export interface RideOptions {
    * null.
    */
   readonly rounded: readonly (readonly FinishedTensor[] | null)[];
+  /** The stock quant of the same base, evaluated once for all tiers. */
+  readonly stock: StockQuant;
   /** Whether the model has routers. Without them, forced routes are free ones. */
   readonly hasRouters: boolean;
   readonly kernel: Kernel;
@@ -66,23 +69,26 @@ export class EvaluationRide {
   readonly #rows: EvaluationRows;
   readonly #base: BaseRun;
   readonly #runs: readonly TierRuns[];
+  readonly #stock: StockQuant & { readonly run: ComparedRun };
 
-  constructor({ rows, rounded, hasRouters, kernel, keep }: RideOptions) {
+  constructor({ rows, rounded, stock, hasRouters, kernel, keep }: RideOptions) {
     const { every } = rows;
     this.#rows = { ...rows, rows: sparseFirst(rows.rows, every) };
     const base = new BaseRun(this.#rows.rows, keep);
     const beside = { samples: Math.ceil(rows.rows.samples / every), keep };
     this.#base = base;
-    this.#runs = rounded.map((plan) => {
-      const weights = (own: WeightSource) => roundedWeights(own, plan!, kernel);
-      return {
-        free: new ComparedRun(base, { forced: false, keep }),
-        forced: hasRouters ? new ComparedRun(base, { forced: true, ...beside }) : null,
-        rounded: plan && new ComparedRun(base, { forced: false, weights, ...beside }),
-      };
-    });
+    const roundedTo = (plan: readonly FinishedTensor[]) => {
+      const weights = (own: WeightSource) => roundedWeights(own, plan, kernel);
+      return new ComparedRun(base, { forced: false, weights, ...beside });
+    };
+    this.#runs = rounded.map((plan) => ({
+      free: new ComparedRun(base, { forced: false, keep }),
+      forced: hasRouters ? new ComparedRun(base, { forced: true, ...beside }) : null,
+      rounded: plan && roundedTo(plan),
+    }));
+    this.#stock = { ...stock, run: roundedTo(stock.tensors) };
     const roundedRuns = this.#runs.flatMap((runs) => runs.rounded ?? []);
-    this.base = [base, ...roundedRuns.map(({ rider }) => rider)];
+    this.base = [base, ...[...roundedRuns, this.#stock.run].map(({ rider }) => rider)];
     this.tiers = this.#runs.map(({ free, forced }) =>
       [free, ...(forced === null ? [] : [forced])].map(({ rider }) => rider),
     );
@@ -101,8 +107,10 @@ export class EvaluationRide {
         ...(rounded === null ? [] : [{ run: rounded, model: base }]),
       ];
     });
+    finished.push({ run: this.#stock.run, model: base });
     const found = await divergences({ model: base, run: this.#base }, finished);
     const of = (run: ComparedRun) => found[finished.findIndex((one) => one.run === run)]!;
+    const stock = withoutNoise(of(this.#stock.run));
     return this.#runs.map(({ free, forced, rounded }, i) => {
       const tier = tiers[i]!;
       const own = finite(of(free), tier.model);
@@ -110,13 +118,14 @@ export class EvaluationRide {
         free: own,
         forced: forced === null ? own : finite(of(forced), tier.model),
         rounded: rounded && withoutNoise(of(rounded)),
+        stock,
       });
     });
   }
 
   #evaluation(
     { predicted, limits }: EvaluatedTier,
-    { free, forced, rounded }: TierDivergences,
+    { free, forced, rounded, stock }: TierDivergences,
   ): Evaluation {
     const { rows, record } = this.#rows;
     const { length, samples } = rows;
@@ -138,15 +147,24 @@ export class EvaluationRide {
       byLayer: layersOf(free),
       predicted: predicted && { forcedKl: shorten(predicted.forcedKl), kl: shorten(predicted.kl) },
       rounded: roundedFigures(rounded, length),
+      stock: this.#stockFigures(stock, length),
       gates: judge(figures, limits),
     };
   }
+
+  #stockFigures(found: Divergence, length: number): Evaluation["stock"] {
+    const figures = roundedFigures(found, length);
+    const { bytes, fileBpw } = this.#stock;
+    return figures && { bytes, fileBpw, ...figures };
+  }
 }
 
+/** What the evaluation of one tier needs of its runs. */
 interface TierDivergences {
   readonly free: Divergence;
   readonly forced: Divergence;
   readonly rounded: Divergence | null;
+  readonly stock: Divergence;
 }
 
 /** Figures of plain rounding at the tier's plan; null if they are not finite. */
@@ -193,7 +211,8 @@ export async function evaluateTiers(request: EvaluateRequest): Promise<readonly 
   const model = { architecture, config, weights: kept, ops: new Ops(kernel) };
   const rounded = tiers.map((tier) => (tier.rounded ? tier.model.tensors : null));
   const hasRouters = architecture.experts(config) !== null;
-  const ride = new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
+  const stock = stockQuant(base);
+  const ride = new EvaluationRide({ rows, rounded, stock, hasRouters, kernel, keep });
   const riders = ride.base.length + ride.tiers.reduce((sum, some) => sum + some.length, 0);
   const total = riders * architecture.layers(config).length;
   let done = 0;

@@ -41,6 +41,17 @@ const meanRouterFigures = { routerAgreement: v.nullable(share), exactRoutes: v.n
 const meanRouterFiguresSchema = object(meanRouterFigures);
 export type MeanRouterFigures = v.InferOutput<typeof meanRouterFiguresSchema>;
 
+/** A quant of the same base, with its size. */
+const stockFigures = object({
+  /** Of all tensor data. */
+  bytes: count,
+  /** Bits per weight over all tensors. */
+  fileBpw: amount,
+  ...figures,
+  ...meanRouterFigures,
+});
+export type StockFigures = v.InferOutput<typeof stockFigures>;
+
 export const gateNames = ["max-kl", "min-same-top", "min-router-agreement"] as const;
 export type GateName = (typeof gateNames)[number];
 
@@ -86,10 +97,15 @@ export const evaluationSchema = v.pipe(
      * where it was not measured.
      */
     rounded: v.nullable(object({ ...figures, ...meanRouterFigures })),
+    /**
+     * The quant that `mlx_lm.convert -q` makes by default, on the same rows as plain rounding; null
+     * where it was not measured.
+     */
+    stock: v.optional(v.nullable(stockFigures), null),
     /** The tier's gates; a tier that fails one is held back. */
     gates: list(gate, gateNames.length),
   }),
-  agree(function* ({ byDomain, byLayer, rounded, ...mean }) {
+  agree(function* ({ byDomain, byLayer, rounded, stock, ...mean }) {
     if (new Set(byDomain.map(({ domain }) => domain)).size < byDomain.length)
       yield { at: ["byDomain"], expected: "each domain once" };
     if (byLayer.some(({ layer }, at) => at > 0 && layer <= byLayer[at - 1]!.layer))
@@ -98,6 +114,8 @@ export const evaluationSchema = v.pipe(
     if (!areBoth(mean)) yield { at: ["routerAgreement"], expected: both };
     if (rounded !== null && !areBoth(rounded))
       yield { at: ["rounded", "routerAgreement"], expected: both };
+    if (stock !== null && !areBoth(stock))
+      yield { at: ["stock", "routerAgreement"], expected: both };
   }),
 );
 export type Evaluation = v.InferOutput<typeof evaluationSchema>;

@@ -82,3 +82,17 @@ test("a comment is found behind a hundred others", async () => {
     outcome: "unchanged",
   });
 });
+
+test("two runs at once leave one comment, with the plan of the later one", async () => {
+  const pull = await openPull();
+  let second: unknown = null;
+  scene.server.before(/POST .*\/comments$/, async () => {
+    second = await upsertComment(scene.github, pull, mark, "the plan");
+  });
+  const first = await upsertComment(scene.github, pull, mark, "a newer plan");
+  const [comment, ...others] = await comments(pull);
+  expect(others).toEqual([]);
+  expect(comment!.body).toContain("a newer plan");
+  expect(second).toMatchObject({ outcome: "created" });
+  expect(first).toEqual({ ...(second as object), outcome: "updated" });
+});

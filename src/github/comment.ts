@@ -9,8 +9,8 @@ export interface Upserted {
 
 /**
  * Makes or updates the one comment with this marker on a pull request. The same body again writes
- * nothing, even if a person edited the comment since. Comments of others are left alone, also those
- * that quote the marker.
+ * nothing, even if a person edited the comment since. If two runs make it at once, one stays.
+ * Comments of others are left alone, also those that quote the marker.
  */
 export async function upsertComment(
   github: GitHub,
@@ -29,14 +29,25 @@ export async function upsertComment(
     const found = await findComment(github, pull, mark);
     if (found === null) {
       const { data } = await rest.issues.createComment({ ...at, issue_number: pull, body: text });
-      return { outcome: "created", url: data.html_url };
+      const first = await findComment(github, pull, mark);
+      if (first === null || first.id === data.id) return { outcome: "created", url: data.html_url };
+      // GitHub lets two runs make the same comment: the later run goes on with the first one.
+      await rest.issues.deleteComment({ ...at, comment_id: data.id });
+      return update(first);
     }
-    if (sealsOf(found.body).content === seals.content)
-      return { outcome: "unchanged", url: found.html_url };
-    await rest.issues.updateComment({ ...at, comment_id: found.id, body: text });
-    return { outcome: "updated", url: found.html_url };
+    return update(found);
   });
+
+  async function update({ id, body, html_url: url }: Found): Promise<Upserted> {
+    if (sealsOf(body).content === seals.content) return { outcome: "unchanged", url };
+    await rest.issues.updateComment({ ...at, comment_id: id, body: text });
+    return { outcome: "updated", url };
+  }
 }
+
+type Found = NonNullable<Awaited<ReturnType<typeof findComment>>>;
+
+/** The oldest comment of ours with this marker. */
 
 async function findComment(github: GitHub, pull: number, mark: string) {
   const { rest, at, paginate } = github;

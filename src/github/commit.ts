@@ -12,6 +12,8 @@ export interface BranchFiles {
   readonly files: ReadonlyMap<string, string | Uint8Array | null>;
   /** First line and, after an empty one, more. */
   readonly message: string;
+  /** Head of the branch when the files were made, null for none. Left out: they fit any. */
+  readonly seen?: string | null;
 }
 
 export interface Committed {
@@ -29,12 +31,14 @@ const permission = "contents: write";
  * Puts files onto a branch by GitHub's API, in one commit that GitHub signs where the token is a
  * job's or an App's. The branch is made if it is missing and never moved by force. Commits of
  * people on it stay: the files are put on top of them. A branch that has the files writes nothing.
+ * Throws CONFLICT if the branch moved since `seen`: the files lack what came.
  */
 export async function commitFiles(github: GitHub, wanted: BranchFiles): Promise<Committed> {
   checkRevision(wanted.branch);
   for (const path of wanted.files.keys()) checkPath(path);
   return github.settle({ what: `commit to the branch ${wanted.branch}`, permission }, async () => {
     const start = await findStart(github, wanted);
+    checkSeen(wanted, start.head);
     const trees = new TreeReader(github);
     const changes = await trees.differences(start.tree, wanted.files);
     const commit = start.head?.commit ?? null;
@@ -56,13 +60,22 @@ export async function isNew(github: GitHub, wanted: BranchFiles): Promise<boolea
   });
 }
 
-/** The branch's head if people committed to it; null if it is missing, or ours alone. */
-export async function headOfPeople(
+/** The head of a branch, null if it is missing; and the same if people committed to it. */
+export async function headsOf(
   github: GitHub,
   at: Pick<BranchFiles, "branch" | "base">,
-): Promise<Head | null> {
+): Promise<{ readonly head: Head | null; readonly people: Head | null }> {
   const { head, kept } = await findStart(github, at);
-  return kept === 0 ? null : head;
+  return { head, people: kept === 0 ? null : head };
+}
+
+function checkSeen({ branch, seen }: BranchFiles, head: Head | null): void {
+  if (seen === undefined || seen === (head?.commit ?? null)) return;
+  throw new OqeError(
+    "CONFLICT",
+    `the branch ${printable(branch)} moved while its files were made`,
+    "Nothing was overwritten. Run again when the other run or person is done.",
+  );
 }
 
 function checkPath(path: string): void {

@@ -28,7 +28,8 @@ const permission = "issues: write";
 const closedByUs = digestOf("closed");
 
 /**
- * Makes or updates the one issue with this marker. The same text again writes nothing. If a person
+ * Makes or updates the one issue with this marker. The same text again writes nothing. If two runs
+ * open it at once, that of the lower number stays. If a person
  * closed it, the same cause leaves it closed (`dismissed`); a new cause, or a failure after
  * `closeIssue`, opens it again. Issues of others are left alone.
  */
@@ -42,7 +43,7 @@ export async function upsertIssue(github: GitHub, text: IssueText): Promise<Issu
     if (found === null) {
       const labels = [...text.labels];
       const { data } = await rest.issues.create({ ...at, title, body, labels });
-      return { outcome: "created", number: data.number, url: data.html_url };
+      return keepFirst(github, text, data);
     }
     const { number, html_url: url } = found;
     const before = sealsOf(found.body);
@@ -80,18 +81,49 @@ export async function closeIssue(
   });
 }
 
+type Issue = Awaited<ReturnType<GitHub["rest"]["issues"]["listForRepo"]>>["data"][number];
+
+/** GitHub lets two runs open the same issue. The one of the later run is closed again. */
+async function keepFirst(
+  github: GitHub,
+  { marker, labels }: IssueText,
+  made: Pick<Issue, "number" | "html_url">,
+): Promise<IssueResult> {
+  const { rest, at } = github;
+  let first = made;
+  for await (const issue of ownIssues(github, marker, { label: labels[0], state: "open" }))
+    if (issue.number < first.number) first = issue;
+  const { number, html_url: url } = first;
+  if (number === made.number) return { outcome: "created", number, url };
+  const body = `Another run opened #${number} about the same at the same time.`;
+  await rest.issues.update({
+    ...{ ...at, issue_number: made.number, body },
+    ...{ state: "closed", state_reason: "not_planned" },
+  });
+  return { outcome: "unchanged", number, url };
+}
+
 /** The newest issue of ours with this marker, open ones first. */
-async function findIssue(github: GitHub, marker: string, label: string) {
-  const { rest, at, paginate } = github;
-  const listed = { ...at, labels: label, state: "all", per_page: 100 } as const;
-  let closed = null;
-  for await (const { data } of paginate.iterator(rest.issues.listForRepo, listed)) {
-    for (const issue of data) {
-      if (issue.pull_request !== undefined || !isMarked(issue.body, marker)) continue;
-      if (!(await github.isOwn(issue.user))) continue;
-      if (issue.state === "open") return issue;
-      closed ??= issue;
-    }
+async function findIssue(github: GitHub, marker: string, label: string): Promise<Issue | null> {
+  let closed: Issue | null = null;
+  for await (const issue of ownIssues(github, marker, { label, state: "all" })) {
+    if (issue.state === "open") return issue;
+    closed ??= issue;
   }
   return closed;
+}
+
+/** The issues of ours with this marker, newest first. */
+async function* ownIssues(
+  github: GitHub,
+  marker: string,
+  { label, state }: { readonly label: string; readonly state: "open" | "all" },
+): AsyncGenerator<Issue> {
+  const { rest, at, paginate } = github;
+  const listed = { ...at, labels: label, state, per_page: 100 };
+  for await (const { data } of paginate.iterator(rest.issues.listForRepo, listed)) {
+    for (const issue of data)
+      if (issue.pull_request === undefined && isMarked(issue.body, marker))
+        if (await github.isOwn(issue.user)) yield issue;
+  }
 }

@@ -1,5 +1,5 @@
 import type { GitHub } from "./client.ts";
-import { type BranchFiles, commitFiles, filesDigest, isNew } from "./commit.ts";
+import { type BranchFiles, commitFiles, isNew } from "./commit.ts";
 import { digestOf, isMarked, plainTitle, resealed, sealedText, sealsOf } from "./sealed-text.ts";
 
 export interface PullRequestText {
@@ -8,9 +8,21 @@ export interface PullRequestText {
   readonly marker: string;
   readonly title: string;
   readonly body: string;
+  /** The body without addresses that name a commit: the same words are not written again. */
+  readonly words: string;
   readonly labels: readonly string[];
   /** Hash of what is proposed. A closed pull request is not opened again for the same. */
   readonly content: string;
+  /** Page where a person can open it. */
+  readonly byHand: string;
+}
+
+/** Files for a branch, and the pull request that proposes them. */
+export interface Proposal
+  extends BranchFiles,
+    Omit<PullRequestText, "body" | "words" | "branch" | "base"> {
+  /** The text of the pull request, for the commit that its addresses name. */
+  readonly body: (commit: string) => Promise<string>;
 }
 
 export interface PullRequestResult {
@@ -37,24 +49,28 @@ const noChecks = (number: number) =>
 
 /**
  * Proposes files in the one pull request of a branch: commits them and makes or updates the pull
- * request. The same files again write nothing.
+ * request. The same files again write nothing. If GitHub lets no pull request be opened, the branch
+ * stays, and the failure names the page where a person can open it.
  */
 export async function proposeFiles(
   github: GitHub,
-  { message, files, ...text }: BranchFiles & Omit<PullRequestText, "content">,
+  { message, files, seen, body, ...text }: Proposal,
 ): Promise<PullRequestResult> {
-  const content = filesDigest(files);
-  const wanted = { branch: text.branch, base: text.base, files, message };
+  const at = { branch: text.branch, base: text.base };
+  const wanted = { ...at, files, message, ...(seen !== undefined && { seen }) };
   if (!(await isNew(github, wanted))) return withdraw(github, text);
-  const declined = await findDeclined(github, { ...text, content });
+  const declined = await findDeclined(github, text);
   if (declined !== null) return declined;
-  const { kept } = await commitFiles(github, wanted);
-  return { ...(await upsertPullRequest(github, { ...text, content })), kept };
+  const words = await body(""); // before the first write: a template may be broken
+  const { commit, kept } = await commitFiles(github, wanted);
+  if (commit === null) return withdraw(github, text); // meanwhile the base has the files
+  const full = { ...text, words, body: await body(commit) };
+  return { ...(await upsertPullRequest(github, full)), kept };
 }
 
 /**
  * Makes or updates the one pull request of a branch, which must have a commit that the base lacks.
- * The same text and content again write nothing. Labels are put on a new one only, so a person may
+ * The same words and content again write nothing. Labels are put on a new one only, so a person may
  * take them off.
  */
 export async function upsertPullRequest(
@@ -63,9 +79,10 @@ export async function upsertPullRequest(
 ): Promise<PullRequestResult> {
   const { rest, at } = github;
   const title = plainTitle(text.title);
-  const seals = { content: text.content, text: digestOf(title, text.body) };
+  const seals = { content: text.content, text: digestOf(title, text.words) };
   const body = sealedText(text.marker, text.body, seals);
-  const verb = { what: `open the pull request of ${text.branch}`, permission } as const;
+  const what = `open the pull request of ${text.branch}`;
+  const verb = { what, permission, byHand: text.byHand } as const;
   return github.settle(verb, async () => {
     const open = await findOpen(github, text);
     if (open !== null) {

@@ -1,5 +1,6 @@
 import { type ErrorCode, OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
+import { withoutSecrets } from "../ground/secrets.ts";
 import { printable } from "../hub/names.ts";
 
 /** What a call is for: the words of its errors. */
@@ -8,6 +9,8 @@ export interface Verb {
   readonly what: string;
   /** The line of `permissions:` that allows it; null if none is needed. */
   readonly permission: `${string}: ${"read" | "write"}` | null;
+  /** Page where a person can do it, if GitHub keeps Actions from it. */
+  readonly byHand?: string;
 }
 
 /** The parts of an Octokit error that are read. Its text is GitHub's. */
@@ -53,11 +56,19 @@ export interface Place {
 export function explain(error: unknown, verb: Verb, { repository, token }: Place): OqeError {
   const cannot = `cannot ${verb.what} in ${repository}`;
   if (!isRefused(error)) return new OqeError("INTERNAL", cannot, undefined, withoutToken(error));
-  const said = printable(error.message.split(" - http")[0]!.replaceAll(token, "***"));
+  const said = printable(withoutSecrets(error.message.split(" - http")[0]!, [token]));
   const { code, reason, hint } = reasonFor(error, verb, said);
   const answer = error.response === undefined ? "" : ` (GitHub: ${error.status} "${said}")`;
-  return new OqeError(code, `${cannot}: ${reason}${answer}`, hint);
+  const page = isBarred(error, said) && verb.byHand !== undefined ? byHand(verb.byHand) : "";
+  return new OqeError(code, `${cannot}: ${reason}${answer}${page}`, hint);
 }
+
+/** The switch that lets Actions open pull requests is off. */
+function isBarred({ status }: Refused, said: string): boolean {
+  return status === 403 && /not permitted to create or approve pull requests/i.test(said);
+}
+
+const byHand = (page: string) => `. Its branch is ready, so a person can open it: ${page}`;
 
 /** An error without the request, whose headers hold the token. */
 function withoutToken(error: unknown): Error {
@@ -74,6 +85,7 @@ function reasonFor(error: Refused, verb: Verb, said: string): Reason {
   const { status } = error;
   if (isRateLimit(error, said)) return rateLimit(error);
   if (status === 401) return unknownToken;
+  if (isBarred(error, said)) return barred;
   if (status === 403) return forbidden(verb, said);
   if (status === 404) return notFound(verb);
   if (status === 410) return disabled;
@@ -117,16 +129,16 @@ const unknownToken: Reason = {
     "App's token or a personal access token that has not expired.",
 };
 
+const barred: Reason = {
+  code: "FORBIDDEN",
+  reason: "this repository does not let Actions open pull requests",
+  hint:
+    "In the repository's Settings > Actions > General > Workflow permissions, switch on " +
+    '"Allow GitHub Actions to create and approve pull requests"; an organization may have to ' +
+    "allow it in its own settings first. Or set github-token to a GitHub App's token.",
+};
+
 function forbidden({ permission }: Verb, said: string): Reason {
-  if (/not permitted to create or approve pull requests/i.test(said))
-    return {
-      code: "FORBIDDEN",
-      reason: "this repository does not let Actions open pull requests",
-      hint:
-        "In the repository's Settings > Actions > General > Workflow permissions, switch on " +
-        '"Allow GitHub Actions to create and approve pull requests"; an organization may have to ' +
-        "allow it in its own settings first. Or set github-token to a GitHub App's token.",
-    };
   const isRight = /not accessible by|must have|permission|denied/i.test(said);
   return {
     code: "FORBIDDEN",

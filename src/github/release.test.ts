@@ -50,6 +50,22 @@ test("a release is a draft until its assets are there; the second time it writes
   expect(scene.server.writes).toEqual([]);
 });
 
+test("a dry run tells what would come of it, and writes nothing", async () => {
+  await pushTag("v1.0.9");
+  const assets = [asset("receipt.json", "{}")];
+  const dry = () =>
+    publishRelease(
+      scene.github,
+      { tag: "v1.0.9", title: "T", body: "b", assets },
+      { dryRun: true },
+    );
+  expect(await dry()).toEqual({ outcome: "published", url: null });
+  const own = { tag_name: "v1.0.9", name: "Mine", body: "By hand.", draft: false };
+  await scene.server.person("POST", "/releases", own);
+  expect(await dry()).toMatchObject({ outcome: "attached" });
+  expect(scene.server.writes).toEqual([]);
+});
+
 test("a draft that a killed run left is continued; what is uploaded is not sent again", async () => {
   await pushTag("v1.1.0");
   scene.server.refuse(/name=receipt.json/, brokenServer(500), 3);

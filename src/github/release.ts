@@ -24,7 +24,8 @@ export interface ReleaseResult {
    * A person's draft stays a draft.
    */
   readonly outcome: "published" | "attached" | "unchanged";
-  readonly url: string;
+  /** null: a dry run, and there is none yet. */
+  readonly url: string | null;
 }
 
 const permission = "contents: write";
@@ -32,24 +33,37 @@ const permission = "contents: write";
 /**
  * Publishes the release of a tag: draft, assets, publication, so that an immutable release is
  * whole. A draft that an earlier run left is continued. A published release is never changed: with
- * the same assets it is `unchanged`. Throws CONFLICT if the tag has moved since, or the assets
- * differ.
+ * the same assets it is `unchanged`. A dry run only tells what would come of it. Two runs at once
+ * publish one; the other's draft is removed. Throws CONFLICT if the tag has moved since, or the
+ * assets differ.
  */
-export async function publishRelease(github: GitHub, text: ReleaseText): Promise<ReleaseResult> {
+export async function publishRelease(
+  github: GitHub,
+  text: ReleaseText,
+  { dryRun = false }: { readonly dryRun?: boolean } = {},
+): Promise<ReleaseResult> {
   checkRevision(text.tag);
   for (const { name } of text.assets) checkName(name);
   const verb = { what: `publish the release ${text.tag}`, permission } as const;
+  /** A draft that this call made. Another run may publish its own before it. */
+  let made: number | null = null;
   return github.settle(verb, async () => {
     const commit = await taggedCommit(github, text.tag);
     const found = await findRelease(github, text.tag);
+    if (found !== null && !found.draft && made !== null && made !== found.id) {
+      await github.rest.repos.deleteRelease({ ...github.at, release_id: made });
+      made = null;
+    }
     if (found !== null && !(await isOwnRelease(github, found, text.tag)))
-      return attach(github, found, text);
+      return attach(github, found, { ...text, dryRun });
     if (found !== null) checkCommit(sealsOf(found.body).commit, commit, text.tag);
     if (found !== null && !found.draft) {
       checkAssets(found, text);
       return { outcome: "unchanged", url: found.html_url };
     }
+    if (dryRun) return { outcome: "published", url: found?.html_url ?? null };
     const draft = await openDraft(github, found, { text, commit });
+    if (found === null) made = draft.id;
     await upload(github, draft, text);
     const { data } = await github.rest.repos.updateRelease({
       ...{ ...github.at, release_id: draft.id },
@@ -186,7 +200,11 @@ async function upload(github: GitHub, release: Release, { assets }: ReleaseText)
 }
 
 /** Adds assets to a release that a person made. */
-async function attach(github: GitHub, release: Release, text: ReleaseText): Promise<ReleaseResult> {
+async function attach(
+  github: GitHub,
+  release: Release,
+  { dryRun, ...text }: ReleaseText & { readonly dryRun: boolean },
+): Promise<ReleaseResult> {
   const url = release.html_url;
   const missing = lacking(release, text.assets);
   const taken = missing.filter(({ name }) => release.assets.some((other) => other.name === name));
@@ -200,7 +218,7 @@ async function attach(github: GitHub, release: Release, text: ReleaseText): Prom
           : ` with other files of the same name: ${taken[0]!.name}`),
       "Push the tag with git and leave its release to this workflow; use a new tag for that.",
     );
-  await upload(github, release, { ...text, assets: missing });
+  if (!dryRun) await upload(github, release, { ...text, assets: missing });
   return { outcome: missing.length > 0 ? "attached" : "unchanged", url };
 }
 

@@ -9,6 +9,8 @@ function locate(inCheckout: string, inDist: string): URL {
 }
 
 export const assets = {
+  /** Top of the repository or package, with a trailing slash. */
+  root: locate("../../", "../"),
   /** Script of a worker thread of the kernel. */
   worker: locate("../kernel/worker.ts", "./worker.js"),
   /** The kernel, built by wasm-pack. */

@@ -32,7 +32,7 @@ export const memoryHint =
 
 /** What to do about an error that has no better hint. */
 const usualHints: Readonly<Record<ErrorCode, string>> = {
-  BAD_INPUT: "The table of inputs in README.md and oqe <command> --help list what is allowed.",
+  BAD_INPUT: "docs/inputs.md and oqe <command> --help list what is allowed.",
   UNSUPPORTED_MODEL: "Check that config and weights belong together, or add the architecture.",
   ALREADY_QUANTIZED: "Name the unquantized original.",
   BAD_CHECKPOINT: "Download the model again. If the error stays, report it to the model's authors.",
@@ -72,7 +72,7 @@ export class OqeError extends Error {
 }
 
 /** Exit codes of `oqe`, as docs/errors.md and the help list them. 0 is success. */
-export const exitCodes = { failure: 1, usage: 2, gate: 3, time: 4 } as const;
+export const exitCodes = { failure: 1, usage: 2, gate: 3, time: 4, stopped: 130 } as const;
 
 export interface Failure {
   readonly message: string;

@@ -16,10 +16,15 @@ export const terminalVariable = "OQE_TERMINAL";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Whether stderr, or the terminal that a supervised process was handed, is watched. */
+export function hasTerminal(environment: Environment): boolean {
+  return isLive(environment) && isatty(Number(environment[terminalVariable] ?? "2"));
+}
+
 /** The terminal of this process: stderr, because stdout is for the result of a command. */
 export function openTerminal(environment: Environment = process.env): Terminal {
   const handed = Number(environment[terminalVariable] ?? "2");
-  if (!isLive(environment) || !isatty(handed))
+  if (!hasTerminal(environment))
     return { write: (text) => void process.stderr.write(text), columns: () => null };
   const stream = handed === 2 ? process.stderr : new WriteStream(handed);
   // Asked each time: only Node's own streams hear that a window has another size.

@@ -1,8 +1,11 @@
 import * as core from "@actions/core";
+import { type Paint, plainPaint } from "./color.ts";
 import { byteSize, grouped } from "./digits.ts";
 import { LiveLine, openTerminal, type Terminal } from "./live-line.ts";
+import { placeOf } from "./message-place.ts";
 import { percentText, type StageProgress } from "./stage-progress.ts";
 import { realSurroundings, StageWatch, type Surroundings } from "./stage-watch.ts";
+import { wrapped } from "./wrap.ts";
 
 /**
  * Where a run reports its progress. The entries pass one in: log groups in Actions, lines on stderr
@@ -17,6 +20,8 @@ export interface Report {
   warn(line: string): void;
   /** Progress inside a stage: `done` of `total`, in any unit. Not every call is printed. */
   tick(done: number, total: number, unit: string): void;
+  /** Clears the live line, before the process ends in the middle of a stage. */
+  close?(): void;
 }
 
 /** A report that drops everything: for tests. */
@@ -26,6 +31,11 @@ export const silentReport: Report = {
   warn: () => {},
   tick: () => {},
 };
+
+/** Only warnings: for a user who waits for the result alone. */
+export function quietReport({ warn, close }: Report): Report {
+  return { ...silentReport, warn, ...(close && { close }) };
+}
 
 /** Milliseconds between two progress lines. The log of a run of six hours must stay readable. */
 const tickInterval = { terminal: 2_000, actions: 20_000 };
@@ -101,24 +111,27 @@ function plainReport(
 }
 
 /** Lines as in a plain report, and below them one that shows how far the stage is. */
-function liveReport(terminal: Terminal, surroundings: Surroundings): Report {
+function liveReport(terminal: Terminal, surroundings: Surroundings, paint: Paint): Report {
   const line = new LiveLine(terminal);
+  const print = (text: string) =>
+    line.print(wrapped(text, terminal.columns() ?? Number.POSITIVE_INFINITY, "  "));
   const stages = new StageWatch(surroundings, (stage, now) => {
     line.show(stage.view(now));
     return frameInterval;
   });
   return {
     stage: async (name, run) => {
-      line.print(name);
+      line.print(paint("bold", name));
       try {
         return await stages.during(name, run);
       } finally {
         line.clear();
       }
     },
-    info: (text) => line.print(`  ${text}`),
-    warn: (text) => line.print(`  warning: ${text}`),
+    info: (text) => print(text),
+    warn: (text) => print(`${paint("yellow", "warning:")} ${text}`),
     tick: (...work) => stages.tick(...work),
+    close: () => line.clear(),
   };
 }
 
@@ -126,8 +139,9 @@ function liveReport(terminal: Terminal, surroundings: Surroundings): Report {
 export function terminalReport(
   terminal: Terminal = openTerminal(),
   surroundings: Surroundings = realSurroundings,
+  paint: Paint = plainPaint,
 ): Report {
-  if (terminal.columns() !== null) return liveReport(terminal, surroundings);
+  if (terminal.columns() !== null) return liveReport(terminal, surroundings, paint);
   const print = (line: string) => terminal.write(`${line}\n`);
   const printer: Omit<Report, "tick"> = {
     stage: (name, run) => {
@@ -153,7 +167,7 @@ export function actionsReport(surroundings: Surroundings = realSurroundings): Re
   const printer: Omit<Report, "tick"> = {
     stage: (name, run) => core.group(name, run),
     info: (line) => core.info(withoutCommands(line)),
-    warn: (line) => core.warning(line),
+    warn: (line) => core.warning(line, placeOf(line)),
   };
   return plainReport(printer, tickInterval.actions, surroundings);
 }

@@ -134,7 +134,8 @@ async function fill(refresh: Refresh, slug: string): Promise<number> {
     const position = Math.min(...later.filter((place) => place !== -1));
     const own = now.items[placeOf(repository)];
     // The Hub adds behind all others. A tier stands before those that follow it in the series.
-    if (own === undefined || !Number.isFinite(position)) continue;
+    const isBehind = Number.isFinite(position) && placeOf(repository) > position;
+    if (own === undefined || !isBehind) continue;
     await send(refresh, `PATCH ${slug}/items/${own._id}`, { position });
     now = await read(refresh, slug);
   }

@@ -109,6 +109,7 @@ export function adopt(transport: Transport, subject: Subject, failure: unknown):
 function explain(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
   const { status, code } = refusal;
   if (code === "GatedRepo") return gated(transport, subject, refusal);
+  if (isWithdrawn(refusal)) return withdrawn(transport, subject, refusal);
   if (status === 401) return unauthorized(transport, subject, refusal);
   if (status === 403) return forbidden(transport, subject, refusal);
   if (status === 404) return notFound(transport, subject, refusal);
@@ -144,6 +145,21 @@ function gated(transport: Transport, subject: Subject, refusal: Refusal): OqeErr
     `${nameOf(subject)} is gated: its terms must be accepted first`,
     refusal,
     `Accept the terms at ${transport.endpoint}/${subject.id} ${token}, then run again.`,
+  );
+}
+
+/** Gone (410), forbidden by law (451), or disabled: the Hub says that in words only. */
+function isWithdrawn({ status, said }: Refusal): boolean {
+  return status === 410 || status === 451 || (status === 403 && /is disabled/i.test(said));
+}
+
+function withdrawn(transport: Transport, subject: Subject, refusal: Refusal): OqeError {
+  const page = subject.id === null ? transport.endpoint : `${transport.endpoint}/${subject.id}`;
+  return refusedAs(
+    "NOT_FOUND",
+    `The Hub has withdrawn ${nameOf(subject)}`,
+    refusal,
+    `No token helps. Its page may say why: ${page}. Use another one.`,
   );
 }
 

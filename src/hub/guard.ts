@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
+import { withoutSecrets } from "../ground/secrets.ts";
 
 /**
  * Removes every token from every error and log line of the Hub client. A server, or a proxy with a
@@ -17,8 +18,7 @@ export interface Guard {
 }
 
 export function createGuard(secrets: () => Iterable<string>): Guard {
-  const redact = (text: string) =>
-    [...secrets()].reduce((safe, secret) => safe.replaceAll(secret, "hf_***"), text);
+  const redact = (text: string) => withoutSecrets(text, secrets());
   const errors: Guard["errors"] =
     (run) =>
     async (...given) => {

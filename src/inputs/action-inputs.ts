@@ -18,6 +18,8 @@ export interface ActionInputs {
   readonly series: string | null;
   /** Names of the models that `check` found for this command; null: not known. */
   readonly models: readonly string[] | null;
+  /** How the jobs ended that `report` waited for, by their names; null: not known. */
+  readonly jobs: InputValues["jobs"];
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
   readonly githubToken: string | null;
@@ -42,6 +44,7 @@ export function parseActionInputs(read: ReadInput, environment: Environment): Ac
     },
     series: parse("series") || null,
     models: parse("models"),
+    jobs: parse("jobs"),
     ...parsePlaces(parse, environment),
     githubToken: parse("github-token") || null,
     dryRun: parse("dry-run"),

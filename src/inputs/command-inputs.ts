@@ -14,6 +14,15 @@ export const upkeepCommands = [
   "report",
 ] as const;
 
+/** A JSON value; undefined for what is none. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The names in a JSON list of models; null for an empty text. Throws BAD_INPUT. */
 function modelNames(text: string, input: string): readonly string[] | null {
   if (text === "") return null;
@@ -23,18 +32,29 @@ function modelNames(text: string, input: string): readonly string[] | null {
       `${input}: this is no JSON list of models`,
       "Pass the output of check on, as the shipped series.yml does.",
     );
-  let list: unknown;
-  try {
-    list = JSON.parse(text);
-  } catch {
-    throw fault();
-  }
+  const list = readJson(text);
   if (!Array.isArray(list)) throw fault();
   return list.map((one: unknown) => {
     const name = typeof one === "string" ? one : (one as { name?: unknown } | null)?.name;
     if (typeof name !== "string") throw fault();
     return name;
   });
+}
+
+/** The results in the JSON of the context `needs`; null for an empty text. Throws BAD_INPUT. */
+function jobResults(text: string, input: string): Readonly<Record<string, string>> | null {
+  if (text === "") return null;
+  const jobs = readJson(text);
+  const all = typeof jobs === "object" && !Array.isArray(jobs) ? Object.entries(jobs ?? {}) : [];
+  const found = all.flatMap(([name, job]: [string, { result?: unknown } | null]) =>
+    typeof job?.result === "string" ? [[name, job.result] as const] : [],
+  );
+  if (found.length > 0 && found.length === all.length) return Object.fromEntries(found);
+  throw new OqeError(
+    "BAD_INPUT",
+    `${input}: this is no JSON of the context \`needs\``,
+    `Pass \${{ toJSON(needs) }} on, as the shipped series.yml does.`,
+  );
 }
 
 /** Inputs of the Action alone: what it does, and for which models of the series file. */
@@ -60,6 +80,7 @@ export const commandInputs = [
     workflow: true,
     commands: [],
     default: "series.yml",
+    example: "series.yml",
     ...plain("<file>"),
     doc: "The series file: models and their options, in the folder that the workflow checked out",
   },
@@ -69,6 +90,7 @@ export const commandInputs = [
     workflow: true,
     commands: [],
     default: "",
+    example: "Qwen3-1.7B",
     ...plain("<name>"),
     doc:
       "Name of one model of the series file. `publish`, `measure`, `tune` and `seal` then take all " +
@@ -85,6 +107,17 @@ export const commandInputs = [
     doc:
       "What `check` found for this command, as its output has it: JSON list of models or of their " +
       "names. Empty means that it is not known, because `check` did not run or failed",
+  },
+  {
+    name: "jobs",
+    group: "Command",
+    workflow: true,
+    commands: [],
+    default: "",
+    ...parsed("<json>", jobResults),
+    doc:
+      "Of `report`: the context `needs` of its job, as JSON. So it tells of a job that was lost " +
+      "before it could leave a result. Empty means that only results count",
   },
   {
     name: "github-token",

@@ -1,14 +1,14 @@
 import type { InputKind } from "./input-kinds.ts";
 
 /** A command of `oqe` that reads inputs. */
-export type InputCommand = "plan" | "sensitivity" | "quantize" | "publish" | "verify";
+export type InputCommand = "plan" | "sensitivity" | "quantize" | "publish" | "verify" | "check";
 
 /** An input that has an effect only with this method, policy or toggle. */
 export type Condition = "tuned" | "measured" | "evaluated";
 
 /**
- * One input of the Action, and a flag of every command in `commands`. action.yml, the tables of
- * README.md, docs/inputs.schema.json, the flags and the help are made from these rows.
+ * One input of the Action, and a flag of every command in `commands`. action.yml,
+ * docs/inputs.md, docs/inputs.schema.json, the flags and the help are made from these rows.
  */
 export interface InputRow extends InputKind<unknown> {
   readonly name: string;
@@ -27,7 +27,9 @@ export interface InputRow extends InputKind<unknown> {
   readonly only?: Condition;
   /** The series file may write it as a list, or as a table of keys and values. */
   readonly form?: "list" | "table";
-  /** For README, action.yml and help: Markdown, without a final stop. */
+  /** A value, for help and docs. Default: one of its choices. */
+  readonly example?: string;
+  /** For docs/inputs.md, action.yml and help: Markdown, without a final stop. */
   readonly doc: string;
   /** The same for `oqe verify`, where it means something else. */
   readonly verifyDoc?: string;
@@ -39,6 +41,8 @@ export interface InputRow extends InputKind<unknown> {
 export const making = ["plan", "quantize", "publish"] as const;
 export const measuring = [...making, "sensitivity"] as const;
 export const everyCommand = [...measuring, "verify"] as const;
+/** Commands that read from the Hub. */
+export const reading = [...everyCommand, "check"] as const;
 /** Commands that make no tier. */
 export const foreseeing = ["plan", "sensitivity"] as const;
 

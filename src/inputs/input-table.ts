@@ -1,6 +1,7 @@
 import { commandInputs } from "./command-inputs.ts";
+import { evaluationInputs } from "./evaluation-inputs.ts";
 import { modelInputs, tierInputs } from "./model-inputs.ts";
-import { evaluationInputs, runInputs, tuningInputs } from "./run-inputs.ts";
+import { runInputs, tuningInputs } from "./run-inputs.ts";
 
 /** Every input, in the order of action.yml. */
 export const inputTable = [

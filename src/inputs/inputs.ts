@@ -41,6 +41,8 @@ export interface Inputs {
   readonly evaluationSamples: number | null;
   readonly evaluationLength: number | null;
   readonly gates: GateInputs;
+  /** `owner/name` on GitHub of the Action that runs; null: it is not run as an Action. */
+  readonly engineRepository: string | null;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
   readonly workDir: string;
@@ -69,6 +71,9 @@ export type RowInputs = Pick<
 >;
 
 type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Name of the usual work folder, in the current folder or the runner's temporary one. */
+export const usualWorkDir = "oqe-work";
 
 /** The raw text of an input; empty where it is absent. */
 export type ReadInput = (name: InputName) => string;
@@ -103,6 +108,8 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     evaluationSamples: values["evaluation-samples"],
     evaluationLength: values["evaluation-length"],
     gates: parseGates(values, chosen),
+    engineRepository:
+      /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? null,
     ...parsePlaces((name) => values[name], environment),
     private: values.private,
     dryRun: values["dry-run"],
@@ -128,7 +135,7 @@ export function parsePlaces(
   return {
     hubEndpoint: parse("hub-endpoint") || environment.HF_ENDPOINT || "https://huggingface.co",
     hubToken: parse("hub-token") || environment.HF_TOKEN || null,
-    workDir: resolve(parse("work-dir") || join(environment.RUNNER_TEMP || ".", "oqe-work")),
+    workDir: resolve(parse("work-dir") || join(environment.RUNNER_TEMP || ".", usualWorkDir)),
   };
 }
 

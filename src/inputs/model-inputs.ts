@@ -11,6 +11,7 @@ export const modelInputs = [
     group: "Model",
     commands: [],
     default: "",
+    example: "Qwen/Qwen3-1.7B",
     required: true,
     ...plain("<model>"),
     doc: "Base model: `org/name` or `org/name@revision` on the Hub, or a folder",
@@ -20,6 +21,7 @@ export const modelInputs = [
     group: "Model",
     commands: measuring,
     default: "",
+    example: "v1.0",
     ...plain("<revision>"),
     doc:
       "Branch, tag or commit of the base model. The run resolves it to a commit once and " +
@@ -31,6 +33,7 @@ export const modelInputs = [
     commands: measuring,
     ignoredBy: [...foreseeing, "quantize"],
     default: "",
+    example: "your-name",
     required: true,
     ...plain("<name>"),
     doc: "User or organization on the Hub that owns the tier repositories",
@@ -44,6 +47,7 @@ export const tierInputs = [
     form: "list",
     commands: making,
     default: "",
+    example: "oQ6e,oQ4e",
     ...plain("<tiers>"),
     doc:
       "Tiers to make, separated by commas or spaces: oQ8e, oQ6e, oQ5e, oQ4e, and custom tiers by " +
@@ -56,6 +60,7 @@ export const tierInputs = [
     form: "list",
     commands: making,
     default: "",
+    example: "4.25",
     ...plain("<bits>"),
     doc: "Custom tiers by bits per weight (bpw), scales and biases included: `4.25` makes oQ4.25e",
   },
@@ -65,6 +70,7 @@ export const tierInputs = [
     form: "list",
     commands: making,
     default: "",
+    example: "18GB",
     ...plain("<size>"),
     doc: "Custom tiers by the size of their tensors in GB, GiB, MB or MiB: `18GB` makes oQ18GBe",
   },
@@ -85,6 +91,7 @@ export const tierInputs = [
     form: "table",
     commands: making,
     default: defaultFloors,
+    example: "attention=6",
     only: "measured",
     ...parsed("<role=bits,...>", parseFloors),
     doc: "Minimum bits by role. `none` means no minimum",
@@ -94,6 +101,7 @@ export const tierInputs = [
     group: "Tiers",
     commands: making,
     default: "",
+    example: "sensitivity.json",
     only: "measured",
     ...parsed("<file>", parseSensitivityFile),
     doc:
@@ -106,6 +114,7 @@ export const tierInputs = [
     form: "table",
     commands: measuring,
     default: "",
+    example: "code=2,ja=0.5",
     only: "measured",
     ...parsed("<domain=weight,...>", parseDomainWeights),
     doc: "Weights of errors by text domain, for example `code=2,ja=0.5`. Other domains weigh 1",
@@ -115,6 +124,7 @@ export const tierInputs = [
     group: "Tiers",
     commands: measuring,
     default: "",
+    example: "your-name/Qwen3-1.7B-oQ8e",
     only: "measured",
     ...parsed("<repo or folder>", parseProxy),
     doc:

@@ -10,7 +10,7 @@ import {
   several,
   toggle,
 } from "./input-kinds.ts";
-import { everyCommand, foreseeing, type InputRow, measuring } from "./input-row.ts";
+import { everyCommand, foreseeing, type InputRow, measuring, reading } from "./input-row.ts";
 import { parseText } from "./input-values.ts";
 
 export const tuningInputs = [
@@ -41,6 +41,7 @@ export const tuningInputs = [
     group: "Tuning",
     commands: everyCommand,
     default: "",
+    example: "datasets/org/name/rows.txt",
     only: "tuned",
     ...parsed("<text>", (text) => parseText("calibration", text)),
     doc:
@@ -55,6 +56,7 @@ export const tuningInputs = [
     group: "Tuning",
     commands: measuring,
     default: "128",
+    example: "64",
     only: "tuned",
     ...count("<rows>", 1, 4096),
     doc: "Calibration rows, 1 to 4096",
@@ -64,6 +66,7 @@ export const tuningInputs = [
     group: "Tuning",
     commands: measuring,
     default: "256",
+    example: "512",
     only: "tuned",
     ...count("<tokens>", 16, 8192),
     doc: "Tokens per calibration row, 16 to 8192",
@@ -87,6 +90,7 @@ export const tuningInputs = [
     commands: measuring,
     ignoredBy: foreseeing,
     default: "router,rounding",
+    example: "none",
     only: "tuned",
     ...several(...repairs),
     doc:
@@ -97,101 +101,14 @@ export const tuningInputs = [
   },
 ] as const satisfies readonly InputRow[];
 
-export const evaluationInputs = [
-  {
-    name: "verify",
-    group: "Evaluation",
-    commands: measuring,
-    ignoredBy: foreseeing,
-    default: "true",
-    ...toggle("value"),
-    doc:
-      "Compare every tier with its base before it is published, and hold back tiers that " +
-      "fail a gate. With `false` the card says that nothing was evaluated",
-  },
-  {
-    name: "evaluation",
-    group: "Evaluation",
-    commands: everyCommand,
-    ignoredBy: foreseeing,
-    default: "",
-    only: "evaluated",
-    ...parsed("<text>", (text) => parseText("evaluation", text)),
-    doc:
-      "Evaluation text, in the same form as `calibration`. Empty means the bundled text, which " +
-      "shares no document with the bundled calibration text",
-    verifyDoc: "Evaluation text. Empty means the receipt's, if it is bundled or on the Hub",
-  },
-  {
-    name: "evaluation-samples",
-    group: "Evaluation",
-    commands: everyCommand,
-    ignoredBy: foreseeing,
-    default: "",
-    only: "evaluated",
-    ...optionalCount("<rows>", 1, 4096),
-    doc: "Evaluation rows, 1 to 4096. Empty means 64",
-    verifyDoc: "Evaluation rows, 1 to 4096. Empty means the number on the receipt",
-  },
-  {
-    name: "evaluation-length",
-    group: "Evaluation",
-    commands: everyCommand,
-    ignoredBy: foreseeing,
-    default: "",
-    only: "evaluated",
-    ...optionalCount("<tokens>", 16, 8192),
-    doc: "Tokens per evaluation row, 16 to 8192. Empty means 256, or 128 above 4 B parameters",
-    verifyDoc: "Tokens per evaluation row, 16 to 8192. Empty means the number on the receipt",
-  },
-  {
-    name: "max-kl",
-    group: "Evaluation",
-    form: "table",
-    commands: everyCommand,
-    ignoredBy: foreseeing,
-    default: "",
-    only: "evaluated",
-    ...plain("<limits>"),
-    doc:
-      "Gate: tiers with a mean KL (in nats) above this limit are not published. One number, " +
-      "or one per tier: `oQ4e=0.05,oQ8e=0.002`. Empty means a default by bits per weight",
-  },
-  {
-    name: "min-same-top",
-    group: "Evaluation",
-    form: "table",
-    commands: everyCommand,
-    ignoredBy: foreseeing,
-    default: "",
-    only: "evaluated",
-    ...plain("<limits>"),
-    doc:
-      "Gate: minimum share (0 to 1) of positions where tier and base predict the same most " +
-      "likely token. Same form as `max-kl`",
-  },
-  {
-    name: "min-router-agreement",
-    group: "Evaluation",
-    form: "table",
-    commands: everyCommand,
-    ignoredBy: foreseeing,
-    default: "",
-    only: "evaluated",
-    ...plain("<limits>"),
-    doc:
-      "Gate for models with experts: minimum share (0 to 1) of the base's expert choices " +
-      "that the tier makes too. Same form as `max-kl`",
-  },
-] as const satisfies readonly InputRow[];
-
 export const runInputs = [
   {
     name: "hub-endpoint",
     group: "Run",
     workflow: true,
-    commands: everyCommand,
+    commands: reading,
     default: "",
+    example: "http://127.0.0.1:8080",
     ...plain("<url>"),
     doc: "Address of the Hub. Empty means `HF_ENDPOINT`, or the public Hub if that is not set",
   },
@@ -199,11 +116,13 @@ export const runInputs = [
     name: "hub-token",
     group: "Run",
     workflow: true,
-    commands: everyCommand,
+    commands: reading,
     default: "",
+    example: "hf_…",
     ...plain("<token>"),
     doc:
-      "Hub token with write access to the namespace. Empty means `HF_TOKEN`. Without both, the " +
+      "Hub token with write access to the namespace. Empty means `HF_TOKEN`; `oqe` " +
+      "then takes the token that `hf auth login` saved, for huggingface.co alone. Without any, the " +
       "Action uses the workflow's identity (Trusted Publishers), if the job has the permission " +
       "`id-token: write`. It is never logged",
   },
@@ -213,6 +132,7 @@ export const runInputs = [
     workflow: true,
     commands: everyCommand,
     default: "",
+    example: "/data/oqe-work",
     ...plain("<folder>"),
     doc:
       "Folder for the finished tiers, and for what does not fit in memory. Empty means " +
@@ -259,8 +179,9 @@ export const runInputs = [
   {
     name: "workers",
     group: "Run",
-    commands: everyCommand,
+    commands: reading,
     default: "",
+    example: "4",
     ...optionalCount("<threads>", 1, 64),
     doc: "Kernel threads, 1 to 64. Empty means one per core. The result is the same for any number",
   },
@@ -269,6 +190,7 @@ export const runInputs = [
     group: "Run",
     commands: everyCommand,
     default: "",
+    example: "4GB",
     ...optionalSize("<size>"),
     doc:
       "Memory that the run may use, such as `4GB`. What does not fit goes to files in the work " +
@@ -280,6 +202,7 @@ export const runInputs = [
     commands: measuring,
     ignoredBy: ["plan"],
     default: "",
+    example: "5h30m",
     ...optionalTime("<time>"),
     doc:
       "Time after which the run stops behind a block, such as `5h30m`. What is finished is kept " +

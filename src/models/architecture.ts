@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Width } from "../kernel/width.ts";
 import type { Folded } from "./fold.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
@@ -89,6 +90,8 @@ export interface Role {
    * Default: none, the values are the same in the same order.
    */
   readonly from?: (config: ModelConfig) => readonly Transform[];
+  /** Width of a tensor that we leave unquantized in `mlx_lm.convert -q`, by its quant_predicate. */
+  readonly stockWidth?: Width;
   /** Not cast to the storage dtype, as mlx-lm's cast_predicate says. */
   readonly exemptFromCast?: true;
   /** Part of a routed expert, stacked: one base tensor per expert, or a slice of a base tensor. */

@@ -76,7 +76,7 @@ const attention = [
 ];
 
 const routed = [
-  mixer.router("gate", [experts, hidden], "block.in"),
+  mixer.router("gate", [experts, hidden], { fedBy: "block.in" }),
   mixer.correction("gate.e_score_correction_bias", [experts]),
   mixer.expert("experts.up", ["experts.{e}.up_proj", "switch_mlp.fc1"], [expertSize, expertInput], {
     fedBy: "experts.in",

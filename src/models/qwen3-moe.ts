@@ -25,7 +25,10 @@ const mlp = rolesUnder("model.layers.{i}.mlp.");
 const leaf = (name: string) => [`experts.{e}.${name}`, `switch_mlp.${name}`] as const;
 
 const moeRoles = [
-  mlp.router("gate", [experts, hidden], "mlp.in"),
+  mlp.router("gate", [experts, hidden], {
+    fedBy: "mlp.in",
+    stockWidth: { bits: 8, groupSize: 64 },
+  }),
   mlp.expert("experts.gate", leaf("gate_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
   mlp.expert("experts.up", leaf("up_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
   mlp.expert("experts.down", leaf("down_proj"), [hidden, expertSize], {

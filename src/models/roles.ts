@@ -83,11 +83,15 @@ function unquantizedUnder(prefix: string) {
   const named = (name: string): Names => both(prefix + name);
   return {
     /** The matrix `[routed, in]` that scores the experts. */
-    router: (name: string, sizes: readonly [Size, Size], fedBy: string) =>
+    router: (
+      name: string,
+      sizes: readonly [Size, Size],
+      fields: Pick<Role, "fedBy"> & Pick<Partial<Role>, "stockWidth">,
+    ) =>
       unquantizedRow("router", named(`${name}.weight`), sizes, {
         kind: "router",
         why: whyRouter,
-        fedBy,
+        ...fields,
       }),
 
     /**

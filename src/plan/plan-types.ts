@@ -25,6 +25,11 @@ export const tierSummary = {
    */
   targetBpw: amount,
   /**
+   * The most that the plan may take, in the same bits per weight. null: the tier is uniform, or the
+   * receipt is of an earlier version.
+   */
+  budgetBpw: v.optional(v.nullable(amount), null),
+  /**
    * By the plan's definition: 8 × bytes / parameters over the quantizable tensors only
    * (docs/tiers.md).
    */

@@ -19,6 +19,7 @@ import { measuredBits } from "./sensitivity-types.ts";
 import {
   budgetBytes,
   capTier,
+  parametersOf,
   refuseBudget,
   resolveTier,
   type Sizes,
@@ -65,9 +66,12 @@ export function planTier(
   const { quantizable } = sizes;
   const tier = resolveTier(choice, sizes);
   const task = { tier, isOfSeries: "bits" in choice, sizes, input };
-  const { widths, predicted, floors, floorCosts } =
+  const { widths, predicted, floors, floorCosts, budgetBpw } =
     basis === null
-      ? { widths: planRules(task), predicted: null, floors: null, floorCosts: null }
+      ? {
+          ...{ widths: planRules(task), predicted: null, floors: null, floorCosts: null },
+          budgetBpw: tier.capBpw,
+        }
       : planMeasured(task, basis);
   const modules = Object.fromEntries(
     quantizable.map((tensor, i) => [modulePath(tensor), widths[i]!]),
@@ -78,6 +82,7 @@ export function planTier(
   return {
     tier: tier.name,
     targetBpw: tier.targetBpw,
+    budgetBpw,
     bpw: (8 * planned) / parameters,
     fileBpw: (8 * bytes) / sum(input.tensors, (tensor) => elements(tensor.shape)),
     bytes,
@@ -93,12 +98,19 @@ export function planTier(
  * A tier of the series takes no more bytes than its plan by rules does on the same model, so that
  * the two policies compare at equal size. The exception: the floors need more.
  */
-function planMeasured(task: TierBudget, basis: PlanBasis): MeasuredChoice {
+function planMeasured(
+  task: TierBudget,
+  basis: PlanBasis,
+): MeasuredChoice & { readonly budgetBpw: number } {
   const { tier, isOfSeries, sizes, input } = task;
   const context = { ...sizes, layers: layerKinds(input), ...basis };
-  if (!isOfSeries) return planByCosts(tier, context);
+  const byCosts = (capped: Tier) => ({
+    ...planByCosts(capped, context),
+    budgetBpw: (8 * budgetBytes(capped, sizes)) / parametersOf(sizes),
+  });
+  if (!isOfSeries) return byCosts(tier);
   const byRules = quantizedTotal(sizes.quantizable, planRules(task), input.storage);
-  return planByCosts(capTier(tier, Math.max(byRules, floorBytes(context)), sizes), context);
+  return byCosts(capTier(tier, Math.max(byRules, floorBytes(context)), sizes));
 }
 
 function quantizedTotal(

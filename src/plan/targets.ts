@@ -152,7 +152,7 @@ export function uniformBytes(bits: Bits, { quantizable, storage }: Sizes): numbe
   return quantizable.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, width, storage), 0);
 }
 
-function parametersOf({ quantizable }: Sizes): number {
+export function parametersOf({ quantizable }: Sizes): number {
   return quantizable.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
 }
 

@@ -206,7 +206,7 @@ async function tuneGroup(
   const { widths, stored = widths, sampledWidths = [], sampled = false, writeCodes } = way.options;
   const common = { hessian, sweeps: tools.settings.sweeps, alone: true, sampled };
   const tune = (rows: readonly number[], own: Pick<TuneOptions, "widths" | "write">) =>
-    tuneMatrix(tools, rowsOfWeight(gather(head, rows)), { ...common, ...own });
+    tuneMatrix(tools, rowsOfWeight(gatherRows(head, rows)), { ...common, ...own });
   const write = async (part: TunedRows) => {
     const whole = way.parts[stored.indexOf(part.width)];
     if (whole === undefined) return;
@@ -263,8 +263,8 @@ async function mixed(
   return sum;
 }
 
-/** Some rows of the head, as a matrix of their own. */
-function gather({ bytes, dtype, columns }: Weight, rows: readonly number[]): Weight {
+/** Some rows of a matrix, as a matrix of their own. */
+export function gatherRows({ bytes, dtype, columns }: Weight, rows: readonly number[]): Weight {
   const size = columns * bytesPerElement[dtype]!;
   const own = sharedBytes(rows.length * size);
   for (const [i, row] of rows.entries())

@@ -215,6 +215,9 @@ export class TuningLedger {
       median: mean(middle),
       unseen: tokens.filter((n) => n === 0).length,
       belowColumns: matrices === 0 ? 0 : below / matrices,
+      tokens: [...this.#tokens]
+        .map(([layer, own]) => ({ layer, tokens: own }))
+        .toSorted((a, b) => a.layer - b.layer),
     };
   }
 

@@ -59,6 +59,8 @@ const expertRecord = object({
   ),
   /** Experts without a single token. */
   unseen: count,
+  /** Tokens of every expert by layer, layers ascending. Empty in receipts of earlier versions. */
+  tokens: v.optional(list(object({ layer: count, tokens: list(count) })), []),
   /** Share of expert matrices with fewer tokens than input channels: their Hessian is singular. */
   belowColumns: share,
 });

@@ -10,6 +10,8 @@ import {
   amount,
   count,
   entries,
+  finite,
+  flag,
   line,
   list,
   matching,
@@ -86,8 +88,22 @@ const tierFigures = object({
   routerAgreement: v.nullable(share),
   /** Plain rounding at the same plan. */
   rounded: v.nullable(object({ meanKl: amount, meanKlError: v.nullable(amount) })),
+  /** Whether it failed a gate, so that it was not published. */
+  heldBack: v.optional(flag, false),
 });
 export type TierFigures = v.InferOutput<typeof tierFigures>;
+
+/** What people who run the model need to know, from the base's files. */
+const usage = object({
+  /** Sampling in generation_config.json, such as `temperature`; empty: it has none. */
+  sampling: entries(matching(/^[a-z_]{1,32}$/, "a key of generation_config.json"), finite),
+  /**
+   * The chat template on one user turn `{prompt}`, line by line. null: the base has no template, or
+   * one that cannot be shown.
+   */
+  prompt: v.nullable(list(v.string())),
+});
+export type Usage = v.InferOutput<typeof usage>;
 
 const options = object({
   method: oneOf(methods),
@@ -126,6 +142,8 @@ export const receiptSchema = object({
   engine: object({
     ...{ name: oneOf(["oqe-publisher"]), version, recipe: v.optional(count, 0) },
     kernelSha256: sha256,
+    /** `owner/name` on GitHub that the Action was run from; null: it was not run as an Action. */
+    repository: v.optional(v.nullable(hubId), null),
   }),
   base: object({
     /** `org/name` on the Hub; null when the base was a folder. */
@@ -135,6 +153,8 @@ export const receiptSchema = object({
     inherited,
   }),
   model: modelFactsSchema,
+  /** null: the receipt is of an earlier version. */
+  usage: v.optional(v.nullable(usage), null),
   options,
   /** The rows that the tier was tuned on; null where nothing was tuned. */
   calibration: v.nullable(calibrationRecordSchema),

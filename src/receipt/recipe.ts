@@ -72,6 +72,8 @@ export function completeReceipt(recipe: Recipe, { tuning, ...measured }: Measure
   };
 }
 
+const noTokens = { unseen: 0, belowColumns: 0, tokens: [] };
+
 /**
  * A blank tuning record, for the rehearsal of a card before the tier is tuned; null if it will not
  * be tuned.
@@ -81,8 +83,7 @@ export function blankTuning({
   model,
 }: Pick<Recipe, "options" | "model">): TuningRecord | null {
   if (options.method !== "tuned") return null;
-  const experts =
-    model.experts === null ? null : { experts: 0, min: 0, median: 0, unseen: 0, belowColumns: 0 };
+  const experts = model.experts === null ? null : { ...noTokens, experts: 0, min: 0, median: 0 };
   return {
     experts,
     droppedRows: 0,
@@ -114,25 +115,31 @@ export function blankEvaluation({
     byLayer: model.experts === null ? [] : [{ layer: 0, ...router }],
     predicted: null,
     rounded: { ...figures(samples), ...routers },
+    stock: { bytes: 1, fileBpw: 4.5, ...figures(samples), ...routers },
     gates: [],
   };
 }
 
 /**
  * What two runs have to agree on to give the same bytes: the recipe without the sensitivity of the
- * base and the plans that follow from it, and of the engine the recipe version alone.
+ * base and the plans that follow from it, and of the engine the recipe version alone. What a card
+ * says of the model follows from base and engine, and gives no other weights.
  */
 export function draftOf(recipe: Draft | Recipe): ComparedDraft {
   const {
     plan: _p,
     series: _s,
     sensitivity: _m,
+    model: _o,
+    usage: _u,
     ...draft
   } = { plan: null, series: null, sensitivity: null, ...recipe };
   return { ...draft, engine: draft.engine.recipe };
 }
 
-export type ComparedDraft = Omit<Draft, "engine"> & { readonly engine: number };
+export type ComparedDraft = Omit<Draft, "engine" | "model" | "usage"> & {
+  readonly engine: number;
+};
 
 function roundRatios({ experts, repair, kinds, modules, ...rest }: TuningRecord): TuningRecord {
   return {

@@ -35,6 +35,7 @@ export function tierFigures(tier: string, evaluation: Evaluation): TierFigures {
       perplexityRatioError,
       routerAgreement,
     },
+    heldBack: evaluation.gates.some(({ passed }) => !passed),
     rounded: rounded === null ? null : { meanKl: rounded.meanKl, meanKlError: rounded.meanKlError },
   };
 }

@@ -157,7 +157,14 @@ describe("a completed receipt", () => {
   test("has ratios of six digits, and counts as they are", () => {
     const third = { tensors: 3, ratio: 1 / 3 };
     const { experts, repair, kinds, modules } = complete({
-      experts: { experts: 1, min: 1, median: 1_234_567.5, unseen: 0, belowColumns: 2 / 3 },
+      experts: {
+        experts: 1,
+        min: 1,
+        median: 1_234_567.5,
+        unseen: 0,
+        belowColumns: 2 / 3,
+        tokens: [],
+      },
       droppedRows: 0,
       repair: { routers: [{ layer: 1, repaired: true, ratio: 2 / 3 }], routerAware: 3, moved: 4 },
       kinds: { head: third },
@@ -169,6 +176,7 @@ describe("a completed receipt", () => {
       median: 1_234_567.5,
       unseen: 0,
       belowColumns: 0.666667,
+      tokens: [],
     });
     expect(repair).toEqual({
       routers: [{ layer: 1, repaired: true, ratio: 0.666667 }],

@@ -30,6 +30,8 @@ export interface WalkResults extends JointResults {
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
   readonly losses: LossTable;
+  /** Experts of a layer that were tuned at most; the others were rounded. */
+  readonly mostExperts: number;
   /** Module -> error power in the hidden states after its block, relative to their power. */
   readonly blockErrors: ReadonlyMap<string, number>;
   /** By module in a block. */
@@ -118,14 +120,14 @@ function chooseMix(
  */
 function costsOfTensor(
   tensor: PlannedTensor,
-  { probes, shares, losses, blockErrors, storage }: WalkResults,
+  { probes, shares, losses, mostExperts, blockErrors, storage }: WalkResults,
   rows: ProbeRows,
   mean: Mean,
 ): MeasuredTensor {
   const module = modulePath(tensor);
   const { probe, kl, flips } = shares.get(module) ?? { probe: module, kl: 1, flips: 1 };
   const { divergence, ...result } = probes.get(probe)!;
-  const scale = tunedShare(tensor, losses.gain(module));
+  const scale = tunedShare(tensor, mostExperts, losses.gain(module));
   const forcedKl = scale * kl * mean(divergence);
   const flipPower = scale * flips * result.flipPower;
   const errors = losses.errors(module);
@@ -148,10 +150,10 @@ function costsOfTensor(
 type Mean = (divergence: Float64Array) => number;
 
 /** Error of a stack of tuned experts relative to one of which the unmeasured ones are rounded. */
-function tunedShare(tensor: PlannedTensor, gain: number): number {
+function tunedShare(tensor: PlannedTensor, most: number, gain: number): number {
   const { role, sources } = tensor;
   if (role.routed !== true) return 1;
-  const measured = sources.filter((_, expert) => isExpertMeasured(tensor, expert)).length;
+  const measured = sources.filter((_, expert) => isExpertMeasured(tensor, expert, most)).length;
   const tuned = measured / sources.length;
   return gain / (tuned * gain + 1 - tuned);
 }

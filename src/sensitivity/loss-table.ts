@@ -1,6 +1,5 @@
 import * as v from "valibot";
 import { count, finite, line, list, object } from "../ground/schema.ts";
-import type { Width } from "../kernel/width.ts";
 import { measuredBits } from "../plan/sensitivity-types.ts";
 import type { TunedSums } from "../quantize/tuned-sums.ts";
 import { probeIndex } from "./probe-width.ts";
@@ -26,7 +25,7 @@ const sumsSchema = object({
   /** Actual loss of all matrices at the probe's width, and that of plain rounding. */
   tunedAtProbe: finite,
   roundedAtProbe: finite,
-  /** Forecast and actual losses of the sampled matrices alone. */
+  /** Forecast and actual losses of the sampled rows alone. */
   sampledForecast: byWidth,
   sampledTuned: byWidth,
   /** Number of sampled matrices, and their tr(W H Wᵀ). */
@@ -51,9 +50,10 @@ export interface MatrixLoss {
   /** Number within the module, which may be a stack of experts. */
   readonly matrix: number;
   readonly forecast: Forecast;
-  /** The widths of `sums`: all for a sampled matrix, else the probe's alone. */
-  readonly tried: readonly Width[];
-  readonly sums: readonly TunedSums[];
+  /** At the probe's width. */
+  readonly sums: Pick<TunedSums, "loss" | "roundedLoss">;
+  /** Of rows that were tuned at every width; null: it is not in the sample. */
+  readonly sample: { readonly forecast: Forecast; readonly sums: readonly TunedSums[] } | null;
 }
 
 /** A LossTable as plain values: by module, by matrix. A module that is one matrix has -1. */
@@ -64,6 +64,8 @@ export const savedLosses = list(
   ]),
 );
 export type SavedLosses = v.InferOutput<typeof savedLosses>;
+
+const none = () => measuredBits.map(() => 0);
 
 /** Collects forecast and actual losses of all matrices, which may come in any order. */
 export class LossTable {
@@ -87,36 +89,30 @@ export class LossTable {
     for (const [module, matrices] of saved) this.#modules.set(module, new Map(matrices));
   }
 
-  add({ module, matrix, forecast, tried, sums: tuned }: MatrixLoss): void {
-    const sampled = tried.length === measuredBits.length;
-    const sumsAt = (bits: number) => tuned[tried.findIndex((width) => width.bits === bits)]!;
-    const lossAt = (bits: number) => sumsAt(bits).loss;
-    const probe = sumsAt(measuredBits[probeIndex]!);
-    const sums: Sums = {
+  add({ module, matrix, forecast, sums, sample }: MatrixLoss): void {
+    this.#put(module, matrix, {
       energy: forecast.energy,
       forecast: [...forecast.losses],
-      tunedAtProbe: probe.loss,
-      roundedAtProbe: probe.roundedLoss,
-      sampled: Number(sampled),
-      sampledEnergy: sampled ? forecast.energy : 0,
-      sampledForecast: measuredBits.map((_, i) => (sampled ? forecast.losses[i]! : 0)),
-      sampledTuned: measuredBits.map((bits) => (sampled ? lossAt(bits) : 0)),
+      tunedAtProbe: sums.loss,
+      roundedAtProbe: sums.roundedLoss,
+      sampled: sample === null ? 0 : 1,
+      sampledEnergy: sample?.forecast.energy ?? 0,
+      sampledForecast: sample === null ? none() : [...sample.forecast.losses],
+      sampledTuned: sample?.sums.map(({ loss }) => loss) ?? none(),
       exact: 0,
-    };
-    this.#put(module, matrix, sums);
+    });
   }
 
   /** Adds a module that was tuned as a whole at every width. It needs no forecast. */
   addTuned(module: string, energy: number, tuned: readonly TunedSums[]): void {
     const losses = tuned.map(({ loss }) => loss);
-    const none = measuredBits.map(() => 0);
-    const unsampled = { sampled: 0, sampledEnergy: 0, sampledForecast: none, sampledTuned: none };
+    const unsampled = { sampledForecast: none(), sampledTuned: none() };
     this.#put(module, -1, {
       energy,
       forecast: losses,
       tunedAtProbe: losses[probeIndex]!,
       roundedAtProbe: tuned[probeIndex]!.roundedLoss,
-      exact: 1,
+      ...{ exact: 1, sampled: 0, sampledEnergy: 0 },
       ...unsampled,
     });
   }

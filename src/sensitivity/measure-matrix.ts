@@ -1,6 +1,14 @@
 import { pieces } from "../ground/pieces.ts";
 import { sum } from "../ground/sum.ts";
-import { type Matrix, type Weight, weightRows } from "../kernel/matrix.ts";
+import {
+  asWeight,
+  floatsOf,
+  type Matrix,
+  newMatrix,
+  type Weight,
+  weightRows,
+} from "../kernel/matrix.ts";
+import type { Width } from "../kernel/width.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
@@ -8,7 +16,7 @@ import type { BlockPlace } from "../models/rider.ts";
 import type { Model } from "../models/run.ts";
 import { type VisitedMatrix, visitBlock } from "../quantize/block-visit.ts";
 import { fewContexts } from "../quantize/head-groups.ts";
-import { type HeadResult, tuneHeadRows } from "../quantize/head-tuner.ts";
+import { gatherRows, type HeadResult, tuneHeadRows } from "../quantize/head-tuner.ts";
 import type { Hessian } from "../quantize/hessian.ts";
 import { tableHessian } from "../quantize/table-hessian.ts";
 import { rowsOfWeight, tuneMatrix } from "../quantize/tune-matrix.ts";
@@ -18,7 +26,7 @@ import type { TuningTools } from "../quantize/tuning-tools.ts";
 import type { BlockCodes } from "./block-codes.ts";
 import type { Forecast, LossTable } from "./loss-table.ts";
 import { probeIndex, probeWidth, widths } from "./probe-width.ts";
-import { forecastSample, isExpertMeasured } from "./sampling.ts";
+import { isExpertMeasured, sampleRows } from "./sampling.ts";
 
 /** Values that all steps of a measuring walk share. */
 export interface Measuring {
@@ -31,8 +39,10 @@ export interface Measuring {
   readonly length: number;
   readonly tools: TuningTools;
   readonly losses: LossTable;
-  /** Whether a matrix is in the sample that is really tuned at every width. */
+  /** Whether a matrix is in the sample of which rows are really tuned at every width. */
   readonly isSampled: (tensor: PlannedTensor, expert: number) => boolean;
+  /** Experts of a layer that are tuned at most. The others are rounded. */
+  readonly mostExperts: number;
 }
 
 interface MeasuredBlock {
@@ -52,7 +62,7 @@ export async function measureBlock(
   { place, quantizable, codes }: MeasuredBlock,
   x: Matrix,
 ): Promise<Matrix> {
-  const { model, tools, length } = measuring;
+  const { model, tools, length, mostExperts } = measuring;
   const stack = quantizable.find(({ role }) => role.routed === true);
   const request = {
     ...{ ...place, model, tools, run: { length }, quantized: quantizable },
@@ -63,7 +73,8 @@ export async function measureBlock(
       codes.add(tensor.role.role, expert, await measureMatrix(measuring, matrix));
       return weight;
     },
-    passes: (expert: number) => stack !== undefined && !isExpertMeasured(stack, expert),
+    passes: (expert: number) =>
+      stack !== undefined && !isExpertMeasured(stack, expert, mostExperts),
     pass: async ({ tensor, expert, weight }: Omit<VisitedMatrix, "x" | "hessian">) =>
       codes.add(tensor.role.role, expert, [await roundMatrix(tools, weight)]),
   };
@@ -92,17 +103,44 @@ async function roundMatrix({ kernel, storage: store }: TuningTools, weight: Weig
 /** Gives rows `[start, end)` of a matrix, or all, at the probe's width: decoded in each call. */
 export type ReadProbed = (range?: readonly [start: number, end: number]) => Promise<Weight>;
 
-/** Measures the embeddings. Returns their reader at the probe's width. */
+/**
+ * Measures the embeddings: some rows at every width, and those of the tokens `ids` at the probe's.
+ * Returns a reader of the latter, which has zeros in place of all other rows.
+ */
 export async function measureTable(
   measuring: Measuring,
   tensor: PlannedTensor,
+  ids: readonly Uint32Array[],
 ): Promise<ReadProbed> {
-  const { model, kept, tensors, tools } = measuring;
+  const { model, kept, tensors, tools, losses } = measuring;
   const hessian = await tableHessian(tools, tensors, kept);
   const weight = await model.weights.matrix(null, tensor.role.role);
-  const parts = await measureMatrix(measuring, { tensor, expert: 0, weight, hessian });
+  const matrix = { tensor, weight, hessian };
+  const sample = await measureSample(measuring, matrix);
+  const [{ loss, roundedLoss }, scale] = [sample.sums[probeIndex]!, weight.rows / sample.rows];
+  const sums = { loss: scale * loss, roundedLoss: scale * roundedLoss };
+  const forecast = scaled(sample.forecast, scale);
+  losses.add({ module: modulePath(tensor), matrix: 0, forecast, sums, sample });
+  const tokens = [...new Set(ids.flatMap((some) => [...some]))].sort((a, b) => a - b);
+  const own = { ...matrix, weight: gatherRows(weight, tokens) };
+  const { parts } = await tuneAt(measuring, own, [probeWidth]);
   hessian?.release();
-  return readerOf(tools, parts, weight);
+  return tableReader(weight, tokens, floatsOf(await readerOf(tools, parts, weight)()));
+}
+
+/** Reads a table that has `values` in the rows of some tokens, ascending, and zeros in others. */
+function tableReader(
+  { rows, columns }: Pick<Weight, "rows" | "columns">,
+  tokens: readonly number[],
+  values: Float32Array,
+): ReadProbed {
+  return async ([start, end] = [0, rows]) => {
+    const table = newMatrix(end - start, columns);
+    for (const [i, token] of tokens.entries())
+      if (token >= start && token < end)
+        table.data.set(values.subarray(i * columns, (i + 1) * columns), (token - start) * columns);
+    return asWeight(table.data, columns);
+  };
 }
 
 /**
@@ -187,23 +225,25 @@ function scaled({ energy, losses }: Forecast, factor: number): Forecast {
   return { energy: factor * energy, losses: losses.map((loss) => factor * loss) };
 }
 
-type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "expert" | "weight"> & {
+type MeasuredMatrix = Pick<VisitedMatrix, "tensor" | "weight"> & {
   /** Null: every column counts alike. */
   readonly hessian: Hessian | null;
 };
 
-/**
- * Forecasts the loss of a matrix at all widths. Tunes it at the probe's width, or at all widths if
- * it is in the sample. Returns the codes at the probe's width.
- */
-async function measureMatrix(
-  { tools, losses, isSampled }: Measuring,
-  { tensor, expert, weight, hessian }: MeasuredMatrix,
-): Promise<readonly TunedRows[]> {
-  const inSample = isSampled(tensor, expert);
-  const some = inSample ? weight : forecastSample(weight);
-  const forecast = scaled(await forecastOf(tools, some, hessian), weight.rows / some.rows);
-  const tried = inSample ? widths : [probeWidth];
+/** Rows that stand for all of a matrix: their forecast, and the sums of tuning at all widths. */
+async function measureSample(measuring: Measuring, matrix: MeasuredMatrix) {
+  const weight = sampleRows(matrix.weight);
+  const forecast = await forecastOf(measuring.tools, weight, matrix.hessian);
+  const { sums } = await tuneAt(measuring, { ...matrix, weight }, widths);
+  return { rows: weight.rows, forecast, sums };
+}
+
+/** Tunes a matrix. Returns its codes at the probe's width, and its sums. */
+async function tuneAt(
+  { tools }: Measuring,
+  { tensor, weight, hessian }: MeasuredMatrix,
+  tried: readonly Width[],
+) {
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {
     if (part.width === probeWidth) parts.push(copyOf(part));
@@ -211,7 +251,24 @@ async function measureMatrix(
   const alone = tensor.role.routed !== true;
   const { routerAware: _, ...descent } = treatmentOf(tools.settings, tensor, hessian);
   const options = { hessian, widths: tried, ...descent, alone, sampled: true, write };
-  const sums = await tuneMatrix(tools, rowsOfWeight(weight), options);
-  losses.add({ module: modulePath(tensor), matrix: expert, forecast, tried, sums });
+  return { parts, sums: await tuneMatrix(tools, rowsOfWeight(weight), options) };
+}
+
+/**
+ * Forecasts the loss of a matrix at all widths, and tunes it at the probe's. If it is in the
+ * sample, some of its rows are tuned at all widths. Returns the codes at the probe's width.
+ */
+async function measureMatrix(
+  measuring: Measuring,
+  { expert, ...matrix }: MeasuredMatrix & Pick<VisitedMatrix, "expert">,
+): Promise<readonly TunedRows[]> {
+  const { tools, losses, isSampled } = measuring;
+  const { tensor, weight, hessian } = matrix;
+  const { parts, sums } = await tuneAt(measuring, matrix, [probeWidth]);
+  const sample = isSampled(tensor, expert) ? await measureSample(measuring, matrix) : null;
+  const some = sampleRows(weight);
+  const ofSome = sample?.forecast ?? (await forecastOf(tools, some, hessian));
+  const forecast = scaled(ofSome, weight.rows / some.rows);
+  losses.add({ module: modulePath(tensor), matrix: expert, forecast, sums: sums[0]!, sample });
   return parts;
 }

@@ -44,17 +44,20 @@ test("parts whose neighbours have no error have no cost", () => {
   expect(all.get("layer 2")).toEqual(result(0, 0));
 });
 
-test("at most five blocks of a kind are probed, with the first, the middle and the last one", () => {
-  const kinds = (...counts: readonly [number, number]) =>
-    [
-      Array(counts[0]).fill({ mixer: "mamba", mlp: null }),
-      Array(counts[1]).fill({ mixer: null, mlp: "moe" }),
-    ].flat();
-  expect([...probedLayers(kinds(5, 2))]).toEqual([0, 1, 2, 3, 4, 5, 6]);
-  for (const count of [6, 8, 10, 23, 30, 31, 64]) {
-    const probed = [...probedLayers(kinds(count, 1))];
-    expect(probed).toHaveLength(6);
-    for (const layer of [0, Math.floor(count / 2), count - 1, count])
-      expect(probed, `${count}`).toContain(layer);
-  }
-});
+test.each([3, 5])(
+  "at most %d blocks of a kind are probed, the first, the middle and the last one too",
+  (most) => {
+    const kinds = (...counts: readonly [number, number]) =>
+      [
+        Array(counts[0]).fill({ mixer: "mamba", mlp: null }),
+        Array(counts[1]).fill({ mixer: null, mlp: "moe" }),
+      ].flat();
+    expect([...probedLayers(kinds(most, 2), most)]).toEqual([...Array(most + 2).keys()]);
+    for (const count of [6, 8, 10, 23, 30, 31, 64]) {
+      const probed = [...probedLayers(kinds(count, 1), most)];
+      expect(probed).toHaveLength(most + 1);
+      for (const layer of [0, Math.floor(count / 2), count - 1, count])
+        expect(probed, `${count}`).toContain(layer);
+    }
+  },
+);

@@ -36,7 +36,7 @@ export interface ProbeRows {
  * vocabulary are expensive.
  */
 const comparedEvery = 4;
-/** How large the probe rows are. */
+/** How much is probed: rows, blocks, and experts. */
 export interface ProbeSize {
   /** How many rows, evenly spread over the domains. */
   readonly samples: number;
@@ -49,6 +49,17 @@ export interface ProbeSize {
   readonly more?: number;
   /** Most rows that Hessians are made of, evenly spaced. Default: all that are left. */
   readonly others?: number;
+  /** Most blocks of a kind whose parts are probed (probe-shares.ts). Default: 5. */
+  readonly blocks?: number;
+  /** Most experts of a layer that are tuned (sampling.ts). Default: 16. */
+  readonly experts?: number;
+}
+/** How much is sampled of the blocks and experts. */
+export type ProbeSample = Required<Pick<ProbeSize, "blocks" | "experts">>;
+
+/** The same with its defaults. */
+export function sampleOf({ blocks = 5, experts = 16 }: ProbeSize): ProbeSample {
+  return { blocks, experts };
 }
 
 /**

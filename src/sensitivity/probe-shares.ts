@@ -38,20 +38,17 @@ function layersByKind(kinds: readonly LayerKind[]): readonly (readonly number[])
   return [...byKind.values()];
 }
 
-/** Most blocks of a kind whose parts are probed. Odd, so that the middle one is among them. */
-const mostProbed = 5;
-
 /**
- * The layers whose parts have a probe that runs to the end. They are at most five of every kind of
- * block, evenly spaced, with the first, the middle and the last one. The others lie between two of
- * them (probe-gains.ts).
+ * The layers whose parts have a probe that runs to the end. They are at most `most` of every kind
+ * of block, evenly spaced, with the first and the last one, and the middle one because `most` is
+ * odd. The others lie between two of them (probe-gains.ts).
  */
-export function probedLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
+export function probedLayers(kinds: readonly LayerKind[], most: number): ReadonlySet<number> {
   return new Set(
     layersByKind(kinds).flatMap((layers) => {
-      if (layers.length <= mostProbed) return layers;
-      const step = (layers.length - 1) / (mostProbed - 1);
-      return Array.from({ length: mostProbed }, (_, i) => layers[Math.round(i * step)]!);
+      if (layers.length <= most) return layers;
+      const step = (layers.length - 1) / (most - 1);
+      return Array.from({ length: most }, (_, i) => layers[Math.round(i * step)]!);
     }),
   );
 }

@@ -56,12 +56,13 @@ export class ProbeWalk {
   readonly #partErrors: PartError[] = [];
   readonly #experts: LayerExperts[] = [];
 
-  constructor(model: Model, rows: ProbeRows) {
+  /** `mostProbed`: blocks of a kind whose parts have probes that run to the end. */
+  constructor(model: Model, rows: ProbeRows, mostProbed: number) {
     this.#model = model;
     this.rows = rows;
     this.#joint = new JointProbes(model, rows);
     const kinds = model.architecture.layers(model.config);
-    this.#probed = probedLayers(kinds);
+    this.#probed = probedLayers(kinds, mostProbed);
     this.#sampled = sampledLayers(kinds);
   }
 
@@ -265,7 +266,7 @@ export class ProbeWalk {
    */
   async finish(
     heads: readonly ProbedTensor[],
-  ): Promise<Omit<WalkResults, "tensors" | "storage" | "losses" | "tied">> {
+  ): Promise<Omit<WalkResults, "tensors" | "storage" | "losses" | "mostExperts" | "tied">> {
     const model = this.#model;
     const replaced = heads.map((head) => replaceOuter(model, head));
     const own = { x: await model.ops.gather(this.#x!, this.rows.compared), head: model };

@@ -1,19 +1,23 @@
 import { joinRows, type Weight, weightRows } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 
-/** Experts of a layer that are tuned when sensitivity is measured. The others are rounded. */
-const mostExperts = 16;
-
-/** Whether an expert of a stack is tuned: 16 evenly spaced ones, or all of fewer. */
-export function isExpertMeasured({ sources }: PlannedTensor, expert: number): boolean {
+/**
+ * Whether an expert of a stack is tuned: `most` evenly spaced ones, or all of fewer. The others are
+ * rounded.
+ */
+export function isExpertMeasured(
+  { sources }: PlannedTensor,
+  expert: number,
+  most: number,
+): boolean {
   const count = sources.length;
-  if (count <= mostExperts) return true;
-  const place = Math.ceil((expert * mostExperts) / count);
-  return Math.floor((place * count) / mostExperts) === expert;
+  if (count <= most) return true;
+  const place = Math.ceil((expert * most) / count);
+  return Math.floor((place * count) / most) === expert;
 }
 
 /** The sample of matrices: of every role the tensor in the middle layer; two experts of a stack. */
-export function sampleOf(
+export function roleSample(
   tensors: readonly PlannedTensor[],
 ): (tensor: PlannedTensor, expert: number) => boolean {
   const byRole = new Map<string, PlannedTensor[]>();
@@ -26,16 +30,19 @@ export function sampleOf(
     chosen.has(tensor) && (expert === 0 || expert === Math.floor(tensor.sources.length / 2));
 }
 
-/** Rows of a forecast that are taken together, the least of them all, and the most to leave out. */
+/** Rows of a sample that are taken together, its least rows, and the least share. */
 const [rowsTogether, fewestRows, sampleEvery] = [16, 256, 4];
+/** Most rows of a sample. */
+export const mostRows = 4096;
 
 /**
- * Rows of a matrix that stand for all in a forecast: the ratio of the losses at two widths is much
- * the same for all rows. Up to every fourth 16 rows, if these are 256 or more.
+ * Rows of a matrix that stand for all: the ratio of the losses at two widths is much the same for
+ * all rows. Up to every fourth 16 rows, if these are 256 or more; at most 4,096 rows.
  */
-export function forecastSample(weight: Weight): Weight {
+export function sampleRows(weight: Weight): Weight {
   const { rows } = weight;
-  const every = Math.min(sampleEvery, Math.floor(rows / fewestRows));
+  const quarter = Math.min(sampleEvery, Math.floor(rows / fewestRows));
+  const every = Math.max(quarter, Math.ceil(rows / mostRows));
   if (every < 2) return weight;
   const step = rowsTogether * every;
   const starts = Array.from({ length: Math.ceil(rows / step) }, (_, i) => i * step);

@@ -14,10 +14,10 @@ import { partsOf, usersOf } from "./block-parts.ts";
 import type { WalkResults } from "./costs.ts";
 import { LossTable } from "./loss-table.ts";
 import { type Measuring, measureBlock, measureHead, measureTable } from "./measure-matrix.ts";
-import type { ProbeRows } from "./probe-rows.ts";
+import { type ProbeRows, sampleOf } from "./probe-rows.ts";
 import { ProbeWalk } from "./probe-walk.ts";
 import type { ProbedTensor } from "./probed-outer.ts";
-import { isExpertMeasured, sampleOf } from "./sampling.ts";
+import { isExpertMeasured, roleSample } from "./sampling.ts";
 import { fitsWalk, type WalkLog } from "./saved-walk.ts";
 import type { MeasureRequest } from "./sensitivity-request.ts";
 import { type Lookups, measureTied, tiedCosts, tuneLookups } from "./tied-table.ts";
@@ -56,7 +56,7 @@ async function walkThrough(
   const find = (name: string) =>
     quantizable.find(({ layer, role }) => layer === null && role.role === name) ?? null;
 
-  const probes = new ProbeWalk(measuring.model, rows);
+  const probes = new ProbeWalk(measuring.model, rows, sampleOf(request.probeSize).blocks);
   const table = find(outerRole(architecture, "embeddings"));
   const head = find(headRole(architecture, config));
   const isTied = table !== null && table === head;
@@ -71,7 +71,8 @@ async function walkThrough(
   progress(blocks + 1, blocks + 1);
   const { storage } = tools;
   const costs = tied && tiedCosts(tied, found.probes);
-  return { tensors: quantizable, storage, losses, tied: costs, ...found };
+  const { mostExperts } = measuring;
+  return { tensors: quantizable, storage, losses, mostExperts, tied: costs, ...found };
 }
 
 /**
@@ -93,7 +94,7 @@ async function startWalk(
   );
   const own = { ...measuring, model: { ...model, weights: replaced } };
   const lookups = isTied ? await tuneLookups(own, table!) : null;
-  const untied = isTied || table === null ? [] : [await probedTable(own, table)];
+  const untied = isTied || table === null ? [] : [await probedTable(own, table, probes.rows)];
   await probes.start(own.model, lookups?.probed ?? untied);
   const context = plainContext(own.model, null, { length });
   return { x: await architecture.forward.embed(context, probes.rows.others), lookups };
@@ -158,7 +159,7 @@ async function walkBlock(
   { place, tensors, probes }: BlockRequest,
   x: Matrix,
 ): Promise<Matrix> {
-  const { model, tools, losses } = measuring;
+  const { model, tools, losses, mostExperts } = measuring;
   const parts = partsOf(place.layer, tensors);
   const codes = new BlockCodes(tools, tensors, usersOf(parts));
   let after = x;
@@ -178,12 +179,12 @@ async function walkBlock(
   await passAll(model, [measurer, ...block.riders], place);
   const last = tensors.findLast(({ role }) => role.routed === true);
   const gain = last === undefined ? 1 : losses.gain(modulePath(last));
-  await block.finish((expert) => (isExpertMeasured(last!, expert) ? 1 : gain));
+  await block.finish((expert) => (isExpertMeasured(last!, expert, mostExperts) ? 1 : gain));
   return after;
 }
 
 function openMeasuring(
-  { model, rows, kernel, settings = tuningSettings }: MeasureRequest,
+  { model, rows, probeSize, kernel, settings = tuningSettings }: MeasureRequest,
   kept: KeptWeights,
   weights: WeightSource,
 ): Measuring {
@@ -195,12 +196,18 @@ function openMeasuring(
     ...{ tensors, tools },
     length: rows.length,
     losses: new LossTable(ownBits),
-    isSampled: sampleOf(tensors.filter(isQuantizable)),
+    isSampled: roleSample(tensors.filter(isQuantizable)),
+    mostExperts: sampleOf(probeSize).experts,
   };
 }
 
-async function probedTable(measuring: Measuring, tensor: PlannedTensor): Promise<ProbedTensor> {
-  return { ...namesOf(tensor), read: await measureTable(measuring, tensor) };
+/** `rows`: those that are looked up in the table. */
+async function probedTable(
+  measuring: Measuring,
+  tensor: PlannedTensor,
+  { ids, more }: ProbeRows,
+): Promise<ProbedTensor> {
+  return { ...namesOf(tensor), read: await measureTable(measuring, tensor, [ids, more]) };
 }
 
 async function probedHead(

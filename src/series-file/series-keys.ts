@@ -161,7 +161,8 @@ function readInput({ name, form, parse, default: usual }: SeriesRow, value: Tree
   return asInput;
 }
 
-function writtenAs(form: InputRow["form"], value: Tree): string {
+/** The text of an input that a file gives as text, list or table. Throws BAD_INPUT for others. */
+export function writtenAs(form: InputRow["form"], value: Tree): string {
   if (typeof value === "string") return value.trim();
   if (form === "list" && Array.isArray(value))
     return value.map((item: Tree) => textOr("text", item)).join(",");

@@ -22,14 +22,15 @@ export const longestFile = 256 << 10;
 const longestValue = 600;
 /** File, list of models, model, table, value. */
 const deepest = 6;
-const hint = "docs/series-file.md lists the keys. Editors check them by docs/series.schema.json.";
+const seriesHint =
+  "docs/series-file.md lists the keys. Editors check them by docs/series.schema.json.";
 
 /**
- * Reads YAML of plain values. `name` is for messages. Throws BAD_INPUT with the line, also for what
- * no series file needs: anchors and aliases (a few lines of them can stand for gigabytes), tags,
- * expressions of a workflow, line breaks and control characters in values.
+ * Reads YAML of plain values. `name` and `hint` are for messages. Throws BAD_INPUT with the line,
+ * also for what no series file needs: anchors and aliases (a few lines of them can stand for
+ * gigabytes), tags, expressions of a workflow, line breaks and control characters in values.
  */
-export function readYaml(text: string, name: string): YamlFile {
+export function readYaml(text: string, name: string, hint = seriesHint): YamlFile {
   const lines = new LineCounter();
   const refuse = (at: number, what: string): never => {
     throw new OqeError("BAD_INPUT", `${name}:${lines.linePos(at).line || 1}: ${what}`, hint);
@@ -92,8 +93,8 @@ function forbiddenIn(node: Node): string | null {
   return null;
 }
 
-/** The offset of a key, or of an item of a list. */
-function placeOf(contents: Node | null, path: TreePath): number {
+/** The offset of a key, or of an item of a list; of the nearest one above where it is missing. */
+export function placeOf(contents: Node | null, path: TreePath): number {
   let node = contents;
   let at = startOf(node);
   for (const step of path) {

@@ -7,10 +7,10 @@ import { kindRatios } from "../card/tuning-facts.ts";
 import { EvaluationRide } from "../evaluation/evaluate.ts";
 import { evaluateFolders, type TierFolder, withFolders } from "../evaluation/evaluate-folders.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
+import { stockQuant } from "../evaluation/stock-quant.ts";
 import { makeFolder, onDisk, requireRoom } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
-import type { Hub } from "../hub/hub-types.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
@@ -32,7 +32,7 @@ import { proveReads, stopParts, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
 import { StagedTier } from "./staged-tier.ts";
-import { stagingPlace } from "./staging-claim.ts";
+import { type StagingPlace, stagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
 import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
@@ -81,7 +81,7 @@ export interface FoldersRequest {
   /** Receipts of tiers that need not be made: their figures are on the cards of the others. */
   readonly published?: readonly Receipt[] | undefined;
   /** Where tuned tiers are staged; null: on the disk only. */
-  readonly staging: { readonly hub: Hub; readonly private: boolean } | null;
+  readonly staging: Pick<StagingPlace, "hub" | "private" | "readsOnly"> | null;
   readonly timeLimit: TimeLimit;
   readonly kernel: Kernel;
   readonly report: Report;
@@ -209,7 +209,7 @@ function openRide(
     isRounded(base, run) ? tensorsOfPlan(tensors, run.recipe.plan, storage) : null,
   );
   const hasRouters = architecture.experts(config) !== null;
-  return new EvaluationRide({ rows, rounded, hasRouters, kernel, keep });
+  return new EvaluationRide({ rows, rounded, stock: stockQuant(base), hasRouters, kernel, keep });
 }
 
 /** Parameters up to which plain rounding is evaluated at the plan of every tier. */

@@ -58,6 +58,8 @@ interface LookRequest {
   readonly report: Report;
   /** Threads that the estimate assumes. */
   readonly workers: number;
+  /** Adds to a failure of reading the base who reads it with which token. */
+  readonly explain: (failure: unknown) => unknown;
 }
 
 /**
@@ -69,7 +71,10 @@ export async function lookAtSeries(inputs: Inputs, request: LookRequest): Promis
   const { overwrite, gates, floors, policy } = inputs;
   checkNames(inputs);
   const hub = connect();
-  const base = await openBase(inputs.baseModel, () => hub, { allowHeaderOnly: true });
+  const opening = openBase(inputs.baseModel, () => hub, { allowHeaderOnly: true });
+  const base = await opening.catch((failure: unknown) => {
+    throw request.explain(failure);
+  });
   try {
     for (const warning of base.warnings) report.warn(warning);
     if (policy === "measured" || inputs.method === "tuned") requireWeights(base);

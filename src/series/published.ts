@@ -50,7 +50,7 @@ export async function inspectAll(
   const states = new Map<TierDraft, TierState>();
   for (const draft of drafts) {
     const { repository } = draft.recipe;
-    const state = await inspect(hub, repository);
+    const state = await inspectVisible(hub, repository);
     const work = findForeignWork(state, baseFiles);
     if (!overwrite) refuseForeign(draft, state, work);
     // Without sums, nothing tells the files of others from ours: told to overwrite, all go.
@@ -80,10 +80,10 @@ async function readMainNotes(repository: string, { card, receipt }: RemoteState)
 }
 
 /**
- * Without a token the Hub answers the same for a missing and for a private repository. A dry run
- * then takes it as missing.
+ * The state of a repository. Without a token the Hub answers the same for a missing and for a
+ * private one: it is taken as missing then.
  */
-async function inspect(hub: Hub, repository: string): Promise<RemoteState> {
+export async function inspectVisible(hub: Hub, repository: string): Promise<RemoteState> {
   try {
     return await hub.inspect(repository);
   } catch (error) {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Base, describeConfigChanges, readBase } from "../base/base.ts";
 import { describeModel } from "../base/model-facts.ts";
 import { inheritFrom } from "../card/inherit.ts";
+import { readUsage } from "../card/usage.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { verifyFiles } from "../checkpoint/verified-files.ts";
@@ -51,7 +52,10 @@ export interface DraftTarget {
 
 /** The inputs that recipes record. */
 export type RecipeInputs = PlanInputs &
-  Pick<Inputs, "method" | "propagation" | "repair" | "rounding" | "domainWeights">;
+  Pick<
+    Inputs,
+    "method" | "propagation" | "repair" | "rounding" | "domainWeights" | "engineRepository"
+  >;
 
 /** Opens a base at one fixed state and checks it against its role table. */
 export async function openBase(
@@ -101,9 +105,13 @@ async function sharedRecipe(
   const isTuned = inputs.method === "tuned";
   return {
     format: 1,
-    engine: { ...engine, kernelSha256: target.kernelSha256 },
+    engine: {
+      ...{ ...engine, kernelSha256: target.kernelSha256 },
+      repository: inputs.engineRepository,
+    },
     base: { id, name, revision, inherited: await inheritFrom(repository) },
     model,
+    usage: await readUsage(repository),
     options: {
       method: inputs.method,
       propagation: isTuned ? inputs.propagation : null,

@@ -27,7 +27,7 @@ const end = {
 
 test("a result reads back, without places on this machine", async () => {
   const result = resultOf(run, end);
-  const path = await writeResult(folder, result);
+  const path = await writeResult(folder, result, []);
   expect(path).toBe(join(folder, "oqe-result-nano.json"));
   expect(await readResults(folder)).toEqual({ results: [result], unreadable: [] });
   expect(await readFile(path, "utf8")).not.toContain("/tmp");
@@ -69,5 +69,5 @@ test("results of several jobs are found; unknown fields are ignored, others told
 
 test.each(["../x", "", ".x", "a/b", "a b"])("a series named %j gets no file", async (series) => {
   const result: SeriesResult = { ...resultOf(run, end), series };
-  await expect(writeResult(folder, result)).rejects.toMatchObject({ code: "BAD_INPUT" });
+  await expect(writeResult(folder, result, [])).rejects.toMatchObject({ code: "BAD_INPUT" });
 });

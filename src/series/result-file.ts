@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as v from "valibot";
 import { asKnown, OqeError } from "../ground/errors.ts";
@@ -12,17 +12,18 @@ import {
   parse,
   readJson,
 } from "../ground/schema.ts";
+import { withoutSecrets } from "../ground/secrets.ts";
 import type { TierComparison } from "./kept-better.ts";
 import type { PublishedTier } from "./publish.ts";
 
 /** Text of several lines. It may come from the Hub, so who shows it must escape it. */
 const text = v.string("text");
 
-/** What a job did with one series, for the jobs that report it. Unknown fields are ignored. */
+/** What a job did with a series, for the jobs that report it. Unknown fields are ignored. */
 const resultSchema = object({
   format: oneOf([1]),
-  /** Name of the series in the series file. */
-  series: line,
+  /** Name of the series in the series file; null: the command as a whole, for all of them. */
+  series: v.nullable(line),
   /** The command that wrote this: `measure`, `tune`, `seal`, `publish`, `cards`. */
   command: line,
   /** False: the run stopped in time, and the next one goes on. */
@@ -55,9 +56,14 @@ export interface RunEnd {
   readonly failure: unknown;
 }
 
+/** The end of a command that gives nothing but its failure, or null. */
+export function bareEnd(failure: unknown): RunEnd {
+  return { plan: null, tiers: [], comparisons: [], stopped: null, failure };
+}
+
 /** The result of a run. `isHub`: the base is on the Hub. */
 export function resultOf(
-  { series, command, isHub }: { series: string; command: string; isHub: boolean },
+  { series, command, isHub }: { series: string | null; command: string; isHub: boolean },
   { plan, tiers, comparisons, stopped, failure }: RunEnd,
 ): SeriesResult {
   return {
@@ -81,12 +87,24 @@ function failureOf(failure: unknown): SeriesResult["failure"] {
   return { code, message, hint };
 }
 
-/** Writes `oqe-result-<series>.json` into a folder that exists; gives its path. */
-export async function writeResult(folder: string, result: SeriesResult): Promise<string> {
-  if (!/^\w[\w.-]{0,95}$/.test(result.series))
-    throw new OqeError("BAD_INPUT", `"${result.series}" cannot be part of a file's name`);
-  const path = join(folder, `oqe-result-${result.series}.json`);
-  await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
+/** In the place of a series' name: no series can have it. */
+const allSeries = "@all";
+
+/**
+ * Writes `oqe-result-<series>.json` into a folder, which it makes; gives its path. Issues show what
+ * the file has, so `secrets` are left out.
+ */
+export async function writeResult(
+  folder: string,
+  result: SeriesResult,
+  secrets: readonly string[],
+): Promise<string> {
+  const { series } = result;
+  if (series !== null && !/^\w[\w.-]{0,95}$/.test(series))
+    throw new OqeError("BAD_INPUT", `"${series}" cannot be part of a file's name`);
+  await mkdir(folder, { recursive: true });
+  const path = join(folder, `oqe-result-${series ?? allSeries}.json`);
+  await writeFile(path, withoutSecrets(`${JSON.stringify(result, null, 2)}\n`, secrets));
   return path;
 }
 

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
+import type { Rows } from "../calibration/rows.ts";
 import { mostHeldOutside } from "../checkpoint/held-runs.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun, type RunEstimate } from "../estimate/run-estimate.ts";
@@ -8,13 +9,16 @@ import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
 import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
-import { probeRowsOf } from "../sensitivity/probe-rows.ts";
+import { probeRowsOf, sampleOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
 import { keptBytes } from "./kept-room.ts";
 import type { TierRun } from "./recipes.ts";
 import { type Calibration, everyOf } from "./rows.ts";
 import { measuringNeed, probeSizeOf } from "./sensitivity.ts";
 import type { Outside, Sources } from "./sources.ts";
+
+/** The stock quant is rounded and evaluated once for all tiers. */
+const stockRuns = 1;
 
 /** What a run needs of the machine, found before any work. */
 export interface RunNeeds {
@@ -58,6 +62,27 @@ export function foreseeSeries(request: SeriesRequest, workers: number): RunEstim
   return estimateRun(workOf(request, workers));
 }
 
+/** What a measurement would need on any machine, from shapes and rows. */
+export function foreseeMeasuring(
+  { base, rows, sources }: { readonly base: Base; readonly rows: Rows; readonly sources: Sources },
+  workers: number,
+): RunEstimate {
+  return estimateRun(measuringWork(base, rows, sources, workers));
+}
+
+function measuringWork(base: Base, rows: Rows, sources: Sources, workers: number): RunWork {
+  const shape = shapeOf(base);
+  return {
+    shape,
+    plans: [],
+    measuring: measuringOf(base, shape.bytes, rows, sources),
+    tuning: null,
+    evaluation: null,
+    ...{ makes: false, staged: false },
+    workers,
+  };
+}
+
 /** The same for a measurement alone. Nothing is planned without rows: the measurement refuses. */
 export async function estimateMeasuring(
   { base, rows, sources }: Pick<SeriesRequest, "base" | "rows" | "sources">,
@@ -65,16 +90,7 @@ export async function estimateMeasuring(
   outside: Outside,
 ): Promise<Pick<RunNeeds, "mostWaiting">> {
   if (rows.tuning === null) return { mostWaiting: 0 };
-  const shape = shapeOf(base);
-  const work: RunWork = {
-    shape,
-    plans: [],
-    measuring: measuringOf(base, shape.bytes, rows.tuning.rows, sources),
-    tuning: null,
-    evaluation: null,
-    ...{ makes: false, staged: false },
-    workers: outside.kernel.workers,
-  };
+  const work = measuringWork(base, rows.tuning.rows, sources, outside.kernel.workers);
   const saved = measuringNeed(base, folder);
   return estimateWork(work, { folder, memoryLimit, saved }, outside);
 }
@@ -94,7 +110,7 @@ export async function estimateEvaluation(
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 },
+    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -167,7 +183,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
       sparse: sparseTokens(base, evaluation.rows.tokens),
-      rounded: runs.filter((run) => isRounded(base, run)).length,
+      rounded: runs.filter((run) => isRounded(base, run)).length + stockRuns,
     },
     ...{ makes: true, staged: staging !== null && tuning !== null },
     workers,
@@ -182,10 +198,11 @@ function sparseTokens(base: Base, tokens: number): number {
 function measuringOf(
   base: Base,
   bytes: number,
-  rows: Parameters<typeof probeRowsOf>[0],
+  rows: Rows,
   { proxy }: Sources,
 ): RunWork["measuring"] {
-  const { others, ids, more, compared } = probeRowsOf(rows, probeSizeOf(base), {});
+  const size = probeSizeOf(base);
+  const { others, ids, more, compared } = probeRowsOf(rows, size, {});
   const sizes = proxy === null ? [] : [...proxy.files];
   const ofProxy = sizes.reduce(
     (sum, [name, size]) => sum + (name.endsWith(".safetensors") ? size : 0),
@@ -195,5 +212,6 @@ function measuringOf(
     bytes: proxy === null ? bytes : ofProxy,
     ...{ others: others.length, probe: ids.length, more: more.length },
     positions: compared.length,
+    sample: sampleOf(size),
   };
 }

@@ -43,8 +43,14 @@ const moreSamples = 18;
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** Parameters up to which a measurement takes less. */
 const fewToProbe = 1e8;
-/** Most rows that Hessians are made of: costs need fewer than tuning. Of a large model fewer. */
-const [usualOthers, othersOfLarge] = [64, 48];
+/**
+ * Most rows that Hessians are made of, probed blocks of a kind, and tuned experts of a layer: costs
+ * need less than tuning. Of a large model less than of others (docs/decisions/0017).
+ */
+const [usual, ofLarge] = [
+  { others: 64, blocks: 5, experts: 16 },
+  { others: 48, blocks: 3, experts: 8 },
+];
 
 /** The rows that a base's probes run on. */
 export function probeSizeOf({
@@ -54,8 +60,8 @@ export function probeSizeOf({
 }: Pick<Base, "parameters" | "architecture" | "config">): Required<ProbeSize> {
   const longest = parameters > fewToProbe ? tokensOfLarge : usualTokens;
   const more = architecture.experts(config) === null ? 0 : moreSamples;
-  const others = parameters > fewParameters ? othersOfLarge : usualOthers;
-  return { samples: probeSamples, longest, more, others };
+  const most = parameters > fewParameters ? ofLarge : usual;
+  return { samples: probeSamples, longest, more, ...most };
 }
 /** Largest file that is read, in bytes. The largest models have some megabytes. */
 const largestFile = 2 ** 28;
@@ -89,7 +95,7 @@ export async function readGiven(
 }
 
 /** The engine and the base that a sensitivity must belong to. */
-function originOf({ checkpoint: { repository } }: Base, kernelSha256: string): Origin {
+export function originOf({ checkpoint: { repository } }: Base, kernelSha256: string): Origin {
   const { id, name, revision } = repository;
   return { engine: { ...engine, kernelSha256 }, base: { id, name, revision } };
 }
@@ -207,8 +213,13 @@ export function measuringNeed({ tensors }: Pick<Base, "tensors">, workDir: strin
 const mostOfName = 64;
 
 /** Path of the saved result; its name has a hash of everything that the result follows from. */
-function placeOf(
-  { base, rows, domainWeights, workDir }: MeasuringRequest,
+export function placeOf(
+  {
+    base,
+    rows,
+    domainWeights,
+    workDir,
+  }: Pick<MeasuringRequest, "base" | "rows" | "domainWeights" | "workDir">,
   identity: Origin,
 ): string {
   const { sha256, samples, length } = rows;
@@ -244,7 +255,7 @@ async function withModel<T>(
 }
 
 /** null if there is no such text, or one that cannot be used: the run then measures again. */
-function readKnown(text: string | null, place: string, origin: Origin): Sensitivity | null {
+export function readKnown(text: string | null, place: string, origin: Origin): Sensitivity | null {
   if (text === null) return null;
   try {
     const sensitivity = parseSensitivity(text, place);

@@ -36,7 +36,7 @@ beforeEach(async () => {
   local = world.local;
 });
 
-const open = (more: { recipe?: string; draft?: string } = {}) =>
+const open = (more: { recipe?: string; draft?: string; readsOnly?: boolean } = {}) =>
   StagedMeasurement.open({
     ...{ hub: world.hub, repository, private: false, recipe: "tiny-1", draft: "0123" },
     ...more,
@@ -75,6 +75,24 @@ async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const source = await content.open(path);
   return Uint8Array.from(await source.read(0, source.size));
 }
+
+test("a job that may not write goes on with what is there, and tries no commit", async () => {
+  await save(1);
+  const head = local.head(repository, stagingBranch);
+  // A run with other inputs is at work: reading disturbs it in nothing.
+  const reading = await open({ readsOnly: true, draft: "4567" });
+  const log = await onEmptyDisk(reading);
+  expect((await log.load())?.layer).toBe(1);
+  world.requests.length = 0;
+  await log.save(behind(2));
+  await reading.settle();
+  await reading.release();
+  await reading.finish("{}");
+  await reading.discard();
+  expect(world.requests.filter(({ method }) => method !== "GET")).toEqual([]);
+  expect(local.head(repository, stagingBranch)).toBe(head);
+  expect([warnings, infos]).toEqual([[], []]);
+});
 
 test("a machine with an empty disk goes on behind the last block that was sent", async () => {
   await save(1);

@@ -68,7 +68,7 @@ export class StagedMeasurement {
   #found: Manifest | null;
   /** What this run put there last. */
   #made: Manifest | null = null;
-  #isUsable = true;
+  #isUsable: boolean;
   #newest: WalkFiles | null = null;
   /** The walk that is being sent. It never rejects. */
   #sending: { readonly layer: number; readonly done: Promise<void> } | null = null;
@@ -83,14 +83,15 @@ export class StagedMeasurement {
     this.#commit = branch?.commit ?? null;
     this.#found = found;
     this.#claim = new StagingClaim(request.draft);
+    this.#isUsable = request.readsOnly !== true;
   }
 
-  /** Throws CONFLICT if a run with other inputs works on the branch. */
+  /** Throws CONFLICT if it is to be written, and a run with other inputs works on the branch. */
   static async open(request: StagedMeasurementRequest): Promise<StagedMeasurement> {
     const { hub, repository, recipe } = request;
     const branch = await readStaging(hub, repository);
     if (branch === null) return new StagedMeasurement(request, null, null);
-    await refuseLiveClaim(request, branch);
+    if (request.readsOnly !== true) await refuseLiveClaim(request, branch);
     const found = await readManifest(branch);
     return new StagedMeasurement(request, branch, found?.recipe === recipe ? found : null);
   }

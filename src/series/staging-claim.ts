@@ -38,7 +38,7 @@ const claimSchema = object({
 });
 type Claim = v.InferOutput<typeof claimSchema>;
 
-/** A branch that a run may write to. */
+/** A branch that a run may write to, or only read. */
 export interface StagingPlace {
   readonly hub: Hub;
   readonly repository: string;
@@ -46,6 +46,8 @@ export interface StagingPlace {
   readonly private: boolean;
   /** Names what the tier follows from, before anything is measured. */
   readonly draft: string;
+  /** A job that only measures goes on with what is there, and writes nothing. Default: false. */
+  readonly readsOnly?: boolean;
 }
 
 /** A tier, whether it is planned yet or not. */
@@ -55,7 +57,7 @@ interface Tier {
 
 /** The staging branch of a tier. */
 export function stagingPlace(
-  staging: Pick<StagingPlace, "hub" | "private">,
+  staging: Pick<StagingPlace, "hub" | "private" | "readsOnly">,
   { recipe }: Tier,
 ): StagingPlace {
   return { ...staging, repository: recipe.repository, draft: draftDigestOf(recipe) };

@@ -3,7 +3,7 @@ import { TimeLimit } from "./time-limit.ts";
 
 test("the time is up when another block as long as the longest would end too late", () => {
   let now = 5;
-  const limit = new TimeLimit(100, () => now);
+  const limit = new TimeLimit(100, undefined, () => now);
   const after = (seconds: number) => {
     now += seconds;
     return limit.isUp();
@@ -12,5 +12,5 @@ test("the time is up when another block as long as the longest would end too lat
 });
 
 test("without a limit it is never up", () => {
-  expect(new TimeLimit(null, () => 1e9).isUp()).toBe(false);
+  expect(new TimeLimit(null, undefined, () => 1e9).isUp()).toBe(false);
 });

@@ -2,8 +2,12 @@ import { OqeError } from "../ground/errors.ts";
 
 /** Thrown behind a block when the time is up. What was finished is saved. */
 export class TimeIsUp extends OqeError {
+  /** `behind block 3 of 8` */
+  readonly where: string;
+
   constructor(where: string) {
     super("TIME", `the run stopped ${where}, because time-limit leaves no time for another`);
+    this.where = where;
   }
 }
 
@@ -19,8 +23,18 @@ export class TimeLimit {
   #last: number;
   #longest = 0;
 
-  /** `seconds`: since the start of the process; null: no limit. */
-  constructor(seconds: number | null, clock: Clock = sinceStart) {
+  readonly #isStopped: () => boolean;
+
+  /**
+   * `seconds`: since the start of the process; null: no limit. `isStopped`: whether the user asked
+   * the run to stop meanwhile.
+   */
+  constructor(
+    seconds: number | null,
+    isStopped: () => boolean = () => false,
+    clock: Clock = sinceStart,
+  ) {
+    this.#isStopped = isStopped;
     this.#end = seconds ?? Number.POSITIVE_INFINITY;
     this.#clock = clock;
     this.#last = clock();
@@ -31,6 +45,6 @@ export class TimeLimit {
     const now = this.#clock();
     this.#longest = Math.max(this.#longest, now - this.#last);
     this.#last = now;
-    return now + this.#longest > this.#end;
+    return this.#isStopped() || now + this.#longest > this.#end;
   }
 }

@@ -38,6 +38,8 @@ export interface Verified {
   readonly target: { readonly name: string; readonly revision: string };
   /** null: the target has no receipt. */
   readonly receipt: Receipt | null;
+  /** Whether the target is as its receipt says, in one line. */
+  readonly conclusion: string;
   /** Failed gates, and figures that differ from the receipt's; null: there are none. */
   readonly failure: OqeError | null;
 }
@@ -45,9 +47,12 @@ export interface Verified {
 /** The inputs that `oqe verify` reads. */
 export type VerifyInputs = Pick<
   Inputs,
-  | ("baseModel" | "calibration" | "evaluation" | "evaluationSamples" | "evaluationLength")
+  | ("calibration" | "evaluation" | "evaluationSamples" | "evaluationLength")
   | ("gates" | "workDir" | "memoryLimit")
->;
+> & {
+  /** null: the base of the target's receipt. */
+  readonly baseModel: ModelReference | null;
+};
 
 /**
  * Evaluates a finished repository, ours or of `mlx_lm.convert -q`, against its base. The rows are
@@ -62,7 +67,8 @@ export async function verify(
 ): Promise<Verified> {
   const target = await report.stage("Open the target", () => openRepository(model, connect));
   const receipt = await readOwnReceipt(target);
-  const open = () => openBase(inputs.baseModel, connect, { allowHeaderOnly: false });
+  const reference = inputs.baseModel ?? baseOf(target, receipt);
+  const open = () => openBase(reference, connect, { allowHeaderOnly: false });
   const base = await report.stage("Open the base model", open);
   try {
     if (receipt !== null) {
@@ -81,6 +87,21 @@ export async function verify(
   } finally {
     await Promise.all([base.checkpoint.close(), target.close?.()]);
   }
+}
+
+/** The base as the receipt has it. Throws BAD_INPUT if it names none that can be opened. */
+function baseOf(target: Repository, receipt: Receipt | null): ModelReference {
+  const { id = null, revision = "" } = receipt?.base ?? {};
+  if (id !== null) return { kind: "hub", id, revision };
+  const why =
+    receipt === null
+      ? `it has no ${receiptPath}`
+      : `it was made from the folder ${receipt.base.name}, which is not on the Hub`;
+  throw new OqeError(
+    "BAD_INPUT",
+    `${nameOf(target)} does not say where its base is: ${why}`,
+    "Name the model that it was made from: --base <folder>, or --base org/name[@revision].",
+  );
 }
 
 interface EvaluationRequest {
@@ -129,6 +150,7 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
       evaluation: evaluation!,
       target: { name: nameOf(target), revision: target.revision },
       receipt,
+      conclusion: conclude(receipt, evaluation!),
       failure: judge(target, receipt, evaluation!),
     };
   } finally {
@@ -221,6 +243,20 @@ function judge(
     `${nameOf(target)}: ${failures.join("; ")}`,
     "The figures are printed above. To set another limit: --max-kl 0.3.",
   );
+}
+
+/** The last line: what matches the receipt, and what does not. The files were checked before. */
+function conclude(receipt: Receipt | null, evaluation: Evaluation): string {
+  if (receipt === null)
+    return `There is no ${receiptPath}: nothing says what the figures should be.`;
+  const published = receipt.evaluation;
+  if (published === null) return "Every file matches the receipt. It has no figures.";
+  if (published.rows.sha256 !== evaluation.rows.sha256)
+    return "Every file matches the receipt. Its figures are of other rows.";
+  const differences = compareEvaluations(receipt, evaluation);
+  return differences.length === 0
+    ? "Every file and every figure matches the receipt."
+    : `Every file matches the receipt, but not every figure: ${differences.join("; ")}.`;
 }
 
 function nameOf({ id, name }: Repository): string {

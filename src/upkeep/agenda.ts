@@ -22,11 +22,20 @@ export interface Agenda {
 
 /**
  * What the event asks for. `paths`: the files that it changed; null: not known, so any may have
- * changed. Throws BAD_INPUT for a model that is not in the file, CONFLICT for a tag that was moved.
+ * changed. `callers`: the workflows that call series.yml. Throws BAD_INPUT for a model that is not
+ * in the file, CONFLICT for a tag that was moved.
  */
 export function agendaOf(
   event: GitHubEvent,
-  { file, paths }: { readonly file: SeriesFile; readonly paths: readonly string[] | null },
+  {
+    file,
+    paths,
+    callers = [],
+  }: {
+    readonly file: SeriesFile;
+    readonly paths: readonly string[] | null;
+    readonly callers?: readonly string[];
+  },
   report: Pick<Report, "info" | "warn">,
 ): Agenda {
   const all = { models: file.models, changedCards: [] };
@@ -50,7 +59,9 @@ export function agendaOf(
     case "pull_request": {
       const changedCards = cardsIn(paths, file, report);
       if (changes) return { task: "comment", models: file.models, changedCards };
-      return changedCards.length > 0 ? { ...nothing, task: "comment", changedCards } : nothing;
+      const isCaller = callers.some((path) => paths?.includes(path));
+      const tells = changedCards.length > 0 || isCaller;
+      return tells ? { ...nothing, task: "comment", changedCards } : nothing;
     }
     case "other":
       report.info(`nothing is done for the event ${event.name}`);

@@ -4,7 +4,8 @@ import { type CardFigures, figuresOf, readFigures } from "../card/machine-facts.
 import { code, inline, link, webAddress } from "../card/markdown.ts";
 import { noNotes } from "../card/notes.ts";
 import type { GitHub } from "../github/client.ts";
-import { type BranchFiles, baseHead, headOfPeople } from "../github/commit.ts";
+import { baseHead, filesDigest, headsOf } from "../github/commit.ts";
+import type { Proposal } from "../github/pull-request.ts";
 import { marker } from "../github/sealed-text.ts";
 import { TreeReader } from "../github/tree-reader.ts";
 import { renderNamed } from "../template/template.ts";
@@ -13,11 +14,7 @@ import { decodeCard } from "./checked-out.ts";
 import { cardInRepository, cardsFolder, filesInRepository, type TierCards } from "./tier-cards.ts";
 
 /** A pull request with the cards of one series, for `proposeFiles`. */
-export interface CardProposal extends BranchFiles {
-  readonly marker: string;
-  readonly title: string;
-  readonly body: string;
-  readonly labels: readonly string[];
+export interface CardProposal extends Proposal {
   /** Tiers whose card or pictures differ from the base branch. */
   readonly changed: readonly string[];
 }
@@ -43,39 +40,49 @@ export async function draftProposal(
   github: GitHub,
   request: ProposalRequest,
 ): Promise<CardProposal> {
-  const { series, tiers } = request;
+  const { series, tiers, pages } = request;
   const branch = cardsBranch(series);
   const verb = { what: `read the cards of ${series}`, permission: "contents: read" } as const;
   return github.settle(verb, async () => {
     const { data } = await github.rest.repos.get(github.at);
     const { tree } = await baseHead(github, data.default_branch);
-    const people = await headOfPeople(github, { branch, base: data.default_branch });
+    const { head, people } = await headsOf(github, { branch, base: data.default_branch });
     const reader: CardReader = { trees: new TreeReader(github), base: tree, people };
     const files = new Map<string, string | null>();
+    const plain = new Map<string, string | null>();
     const changes: TierChange[] = [];
     for (const tier of tiers) {
       const before = await readCard(reader, tree, tier.path);
-      const card = await makeCard(github, reader, { tier, branch, before });
+      const made = await cardInRepository(tier);
+      const card = await keepNotes(github, reader, { tier, branch, before, made });
       const own = filesInRepository(tier, card);
       const differing = await reader.trees.differences(tree, own);
       for (const [path, content] of own) files.set(path, content);
+      for (const [path, content] of filesInRepository(tier, made)) plain.set(path, content);
       if (differing.size === 0) continue;
       const figures = before === null ? null : readFigures(before);
       changes.push({ tier, before: figures, isNew: before === null });
     }
+    const site = `${pages.github ?? "https://github.com"}/${github.repository}`;
+    const template = "pull-request.md.jinja";
     return {
       ...{ branch, base: data.default_branch, files, labels: ["oqe"] },
+      seen: head?.commit ?? null,
+      // Notes are people's own: other notes do not make another proposal.
+      content: filesDigest(plain),
       message: `Cards of ${series}\n\nMade from the receipts on the Hub.`,
       marker: marker("cards", series),
       title: `Model cards of ${series}`,
-      body: await renderNamed(
-        "pull-request.md.jinja",
-        bodyFacts(github, { ...request, branch }, changes),
-      ),
+      // By commit: pictures stay when the branch is deleted after the merge.
+      body: (commit) => renderNamed(template, bodyFacts(request, changes, `${site}/raw/${commit}`)),
+      byHand: `${site}/compare/${[data.default_branch, branch].map(inPath).join("...")}?expand=1`,
       changed: changes.map((change) => change.tier.tier),
     };
   });
 }
+
+/** The name of a branch as part of an address. */
+const inPath = (branch: string) => branch.split("/").map(encodeURIComponent).join("/");
 
 /** Where cards are read. `people`: the branch of the pull request, if people committed to it. */
 interface CardReader {
@@ -89,16 +96,24 @@ async function readCard({ trees }: CardReader, tree: string, path: string): Prom
   return bytes === null ? null : decodeCard(bytes, path);
 }
 
+interface MadeCard {
+  readonly tier: TierCards;
+  readonly branch: string;
+  /** The card on the base branch; null if there is none. */
+  readonly before: string | null;
+  /** The card from the receipt, without notes. */
+  readonly made: string;
+}
+
 /** The card with the notes of people. Warns of their other changes on the branch. */
-async function makeCard(
+async function keepNotes(
   { report }: GitHub,
   reader: CardReader,
-  { tier, branch, before }: { tier: TierCards; branch: string; before: string | null },
+  { tier, branch, before, made }: MadeCard,
 ): Promise<string> {
   const { path, hubNotes } = tier;
   const theirs = reader.people && (await readCard(reader, reader.people.tree, path));
   const text = theirs ?? before;
-  const made = await cardInRepository(tier);
   if (text === null) return cardInRepository(tier, hubNotes ?? noNotes);
   const found = { where: theirs === null ? path : `${path} on ${branch}`, text };
   const edits = theirs === null || theirs === before ? "" : findEdits(found, made);
@@ -114,13 +129,8 @@ interface TierChange {
   readonly isNew: boolean;
 }
 
-/** The facts of `templates/pull-request.md.jinja`. */
-function bodyFacts(
-  { repository }: GitHub,
-  { tiers, pages, branch }: ProposalRequest & { readonly branch: string },
-  changes: readonly TierChange[],
-) {
-  const raw = `${pages.github ?? "https://github.com"}/${repository}/raw/refs/heads/${branch}`;
+/** The facts of `templates/pull-request.md.jinja`. `raw`: address of the files of a commit. */
+function bodyFacts({ tiers, pages }: ProposalRequest, changes: readonly TierChange[], raw: string) {
   const imagesOf = ({ path, pictures }: TierCards) =>
     pictures.flatMap((picture) => {
       const address = webAddress(`${raw}/${path.replace(/\.md$/, "")}/${picture.path}`);

@@ -6,6 +6,8 @@ import { evaluatedReceipt } from "../../test/support/receipts.ts";
 import { inRepository } from "../card/facts.ts";
 import { drawPictures } from "../card/pictures.ts";
 import { renderCard } from "../card/render.ts";
+import { silentReport } from "../ground/report.ts";
+import { connectHub } from "../hub/client.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
 import { refreshCards } from "./cards.ts";
 import type { UpkeepRequest } from "./upkeep-types.ts";
@@ -30,17 +32,18 @@ beforeAll(async () => {
 });
 beforeEach(() => scene.forget());
 
+const textOf = (name: string, more: object = {}) => {
+  const model = { "base-model": "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", name, ...more };
+  const own = { ...model, namespace: "acme", tiers: ["oQ8e", "oQ6e", "oQ4e"] };
+  return `\nmodels:\n  - ${JSON.stringify(own)}\n`;
+};
+
 /** Each test is a series of its own in the GitHub repository: the branch is named after it. */
 function refresh(name: string, changes: object = {}) {
   const asked = { githubToken: tokens.job, ...changes };
   const environment = { GITHUB_SERVER_URL: "https://github.com" };
-  const text = `
-models:
-  - { base-model: nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16, name: ${name}, namespace: acme,
-      tiers: [oQ8e, oQ6e, oQ4e] }
-`;
   const open = ({ report }: UpkeepRequest) => github.connect({ report });
-  return refreshCards(scene.request(asked, environment, text), open);
+  return refreshCards(scene.request(asked, environment, textOf(name)), open);
 }
 const pulls = (name: string, state = "open") =>
   github.server.person<Pull[]>("GET", `/pulls?head=acme:oqe/cards/${name}&state=${state}`);
@@ -67,13 +70,14 @@ test("cards and pictures are proposed in one pull request, and a second run writ
   for (const { path, svg } of pictures) {
     expect(await onBranch("first", `oQ8e/${path}`)).toBe(svg);
     expect(card).toContain(`](oQ8e/${path})`);
-    const raw = "https://github.com/acme/series/raw/refs/heads/oqe/cards/first/cards/first";
+    const head = await github.server.ref("heads/oqe/cards/first");
+    const raw = `https://github.com/acme/series/raw/${head}/cards/first`;
     expect(pull!.body).toContain(`](${raw}/oQ8e/${path})`);
   }
   expect(await onBranch("first", "oQ4e.md")).toContain("<!-- oqe:notes -->\n<!-- /oqe:notes -->");
   expect(await onBranch("first", "oQ6e.md")).toBeNull(); // not published
   expect(pull!.body).toContain("The card is new.");
-  expect(pull!.body).toMatch(/\| Mean KL \| – \| 0\.\d+ ± 0\.\d+ \|/);
+  expect(pull!.body).toMatch(/\| {2}\| After \|[\s\S]*\| Mean KL \| 0\.\d+ ± 0\.\d+ \|/);
   expect(scene.writes).toEqual([]);
 
   github.forget();
@@ -170,8 +174,61 @@ test("one that a person closed stays closed until the cards change", async () =>
   const [pull] = await pulls("closed");
   await github.server.person("PATCH", `/pulls/${pull!.number}`, { state: "closed" });
   github.forget();
-  expect((await refresh("closed")).summary).toContain("with these very cards, so it stays closed");
+  const staysClosed = "with these very cards, so it stays closed";
+  expect((await refresh("closed")).summary).toContain(staysClosed);
   expect(github.server.writes).toEqual([]);
+  // Notes of people are no other cards.
+  const path = "cards/closed/oQ4e.md";
+  const card = (await onBranch("closed", "oQ4e.md"))!;
+  const noted = card.replace("<!-- oqe:notes -->", "<!-- oqe:notes -->\nMine.");
+  await github.server.personCommits("main", path, noted);
+  github.forget();
+  expect((await refresh("closed")).summary).toContain(staysClosed);
+  expect(github.server.writes).toEqual([]);
+
+  await scene.publish(moved);
+  expect((await refresh("closed")).summary).toContain("opened");
+  const [next, ...more] = await pulls("closed");
+  expect(more).toEqual([]);
+  expect(next!.number).not.toBe(pull!.number);
+  expect(await pulls("closed", "all")).toHaveLength(2);
+  expect(await onBranch("closed", "oQ4e.md")).toContain("\nMine.");
+  await scene.publish(receipts.oQ4e);
+});
+
+test("without a token a missing tier looks private: only a series that is private fails", async () => {
+  const connect = () => connectHub({ endpoint: scene.hub.url, token: null, report: silentReport });
+  const asked = { githubToken: tokens.job };
+  const open = ({ report }: UpkeepRequest) => github.connect({ report });
+  const refreshAs = (isPrivate: boolean) => {
+    const request = scene.request(asked, {}, textOf("anonymous", { private: isPrivate }));
+    return refreshCards({ ...request, connect }, open);
+  };
+  expect((await refreshAs(true)).failure).toMatchObject({ code: "UNAUTHORIZED" });
+  expect((await refreshAs(false)).failure).toBeNull();
+  expect(await onBranch("anonymous", "oQ8e.md")).not.toBeNull();
+  expect(await onBranch("anonymous", "oQ6e.md")).toBeNull(); // not published
+});
+
+test("where Actions may not open it, failure and summary link the page where a person can", async () => {
+  const page = "https://github.com/acme/series/compare/main...oqe/cards/barred?expand=1";
+  const barred = async () => {
+    github.forget();
+    github.server.mayOpenPullRequests = false;
+    const { failure, summary } = await refresh("barred");
+    github.server.mayOpenPullRequests = true;
+    expect(failure).toMatchObject({ code: "FORBIDDEN", message: expect.stringContaining(page) });
+    expect(summary).toContain(page);
+  };
+  await barred();
+  const head = await github.server.ref("heads/oqe/cards/barred");
+  expect(head).not.toBeNull();
+  await barred();
+  expect(github.server.writes).toEqual(["POST /repos/acme/series/pulls"]); // refused again
+  expect(await github.server.ref("heads/oqe/cards/barred")).toBe(head);
+  const from = { head: "oqe/cards/barred", base: "main", title: "By hand" };
+  await github.server.person("POST", "/pulls", from);
+  expect((await refresh("barred")).summary).toContain("its text is left as it is");
 });
 
 test("words that differ from the receipt's are proposed, without a new tier", async () => {
@@ -192,7 +249,7 @@ test("names from the Hub's receipts cannot break the text of the pull request", 
   await scene.publish(odd);
   expect((await refresh("odd")).failure).toBeNull();
   const [pull] = await pulls("odd");
-  expect(pull!.body).toContain("| Base commit | – | x \\| y\\](javascript:a) &lt;script&gt;");
+  expect(pull!.body).toContain("| Base commit | x \\| y\\](javascript:a) &lt;script&gt;");
   expect(pull!.body).not.toMatch(/<script|(?<!\\)\]\(javascript|@maintainer/);
   await scene.publish(receipts.oQ4e);
 });

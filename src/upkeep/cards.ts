@@ -1,6 +1,9 @@
 import { link } from "../card/markdown.ts";
+import { patience } from "../github/client.ts";
 import { removeMerged } from "../github/merged-branch.ts";
 import { type PullRequestResult, proposeFiles } from "../github/pull-request.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { Inputs } from "../inputs/inputs.ts";
 import { cardsBranch, draftProposal } from "./card-proposal.ts";
 import { forEachModel } from "./each-model.ts";
 import { openRepository } from "./report.ts";
@@ -19,22 +22,34 @@ export async function refreshCards(
   const { asked, environment, report } = request;
   const hub = request.connect();
   const github = await open(request);
-  return forEachModel(request, "Cards in this repository", async ({ name: series }, inputs) => {
+  const refresh = async (series: string, inputs: Inputs): Promise<string> => {
     const tiers: TierCards[] = [];
     for (const place of tierPlaces(series, inputs)) {
-      const tier = await readTier(hub, place);
+      const tier = await readTier(hub, place, inputs.private);
       if (tier === null) report.info(`${place.repository} is not published yet`);
       else tiers.push(tier);
       for (const { failure } of tier?.pictures ?? [])
         if (failure !== null)
           report.warn(`${place.repository}: a picture was not drawn: ${failure}`);
     }
-    if (tiers.length === 0) return ["no tier is published yet"];
+    if (tiers.length === 0) return "no tier is published yet";
     const pages = { hub: hub.endpoint, github: environment.GITHUB_SERVER_URL };
     if (!asked.dryRun) await removeMerged(github, cardsBranch(series));
     const { changed, ...proposal } = await draftProposal(github, { series, tiers, pages });
-    if (asked.dryRun) return [`dry run; ${changed.length} cards differ from ${proposal.base}`];
-    return [resultWords(await proposeFiles(github, proposal))];
+    if (asked.dryRun) return `dry run; ${changed.length} cards differ from ${proposal.base}`;
+    return resultWords(await proposeFiles(github, proposal));
+  };
+  return forEachModel(request, "Cards in this repository", async ({ name }, inputs) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return [await refresh(name, inputs)];
+      } catch (error) {
+        // Somebody committed to the branch meanwhile: notes and receipts are read again.
+        const isMoved = error instanceof OqeError && error.code === "CONFLICT";
+        if (!isMoved || attempt === patience.attempts) throw error;
+        report.info(`${name}: ${error.message}; it is read again`);
+      }
+    }
   });
 }
 

@@ -1,15 +1,15 @@
-import { mkdir } from "node:fs/promises";
 import { inRepository } from "../card/facts.ts";
 import { cutCard, isBroken } from "../card/notes.ts";
 import { renderCard } from "../card/render.ts";
 import { asKnown, type OqeError } from "../ground/errors.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { lookAtSeries, type SeriesLook } from "../series/look.ts";
-import { resultOf, writeResult } from "../series/result-file.ts";
+import { bareEnd, resultOf, writeResult } from "../series/result-file.ts";
 import type { SeriesModel } from "../series-file/series-types.ts";
+import { namingSecret } from "./base-readers.ts";
 import { readCheckedOut } from "./checked-out.ts";
 import { cardsFolder } from "./tier-cards.ts";
-import type { UpkeepRequest } from "./upkeep-types.ts";
+import { tokensOf, type UpkeepRequest } from "./upkeep-types.ts";
 
 /** A model as the check found it. */
 export interface Checked {
@@ -35,7 +35,8 @@ export async function checkModels(
   if (models.length === 0) return [];
   const { connect, inputsOf, report } = request;
   const kernel = await request.openKernel();
-  const looking = { connect, kernel, report, workers: assumedThreads };
+  const explain = (failure: unknown) => namingSecret(failure, "check", connect().access);
+  const looking = { connect, kernel, report, workers: assumedThreads, explain };
   const checked: Checked[] = [];
   try {
     for (const model of models) {
@@ -72,10 +73,8 @@ async function keepResult(
   failure: OqeError | null,
   { asked }: UpkeepRequest,
 ): Promise<void> {
-  const end = { plan: null, tiers: [], comparisons: [], stopped: null, failure };
-  await mkdir(asked.workDir, { recursive: true });
-  const result = resultOf({ series: name, command: "check", isHub: true }, end);
-  await writeResult(asked.workDir, result);
+  const result = resultOf({ series: name, command: "check", isHub: true }, bareEnd(failure));
+  await writeResult(asked.workDir, result, tokensOf(asked));
 }
 
 async function cardsOf({ name }: SeriesModel, { tiers }: SeriesLook, request: UpkeepRequest) {

@@ -1,5 +1,5 @@
 import { code, inline, link, prose } from "../card/markdown.ts";
-import { secondsOf } from "../estimate/run-estimate.ts";
+import { type RunEstimate, secondsOf } from "../estimate/run-estimate.ts";
 import { byteSize, duration } from "../ground/digits.ts";
 import { sum, total } from "../ground/sum.ts";
 import type { SeriesLook, TierLook } from "../series/look.ts";
@@ -57,32 +57,47 @@ function tableOf(checked: readonly Checked[], shows: (tier: TierLook) => boolean
 }
 
 function cellsOf(look: TierLook): string[] {
-  const { tier, repository, plan, pending, proposedAt, isStaged, isHeldBack, isCardStale } = look;
+  const { tier, repository, plan, proposedAt } = look;
+  const { state, why } = stateOf(look);
   const name = `${inline(tier)}<br>${code(repository)}`;
-  const why = pending.map((reason) => prose(reason)).join("<br>");
-  const size = [name, byteSize(plan.bytes), plan.bpw.toFixed(2)];
-  if (isHeldBack) return [...size, "held back: worse than the published one", why];
-  if (pending.length > 0) return [...size, isStaged ? "to be finished" : "to be made", why];
-  if (isCardStale) return [...size, "card only", "the card's template or pictures changed"];
-  if (proposedAt !== null) return [...size, link("proposed", proposedAt), "waits to be merged"];
-  return [...size, "current", ""];
+  const told = state === "proposed" && proposedAt !== null ? link(state, proposedAt) : state;
+  return [name, byteSize(plan.bytes), plan.bpw.toFixed(2), told, why.map(prose).join("<br>")];
+}
+
+/** What a run would do with a tier, and why. Plain text. */
+export function stateOf({ pending, isHeldBack, isStaged, isCardStale, proposedAt }: TierLook): {
+  readonly state: string;
+  readonly why: readonly string[];
+} {
+  if (isHeldBack) return { state: "held back: worse than the published one", why: pending };
+  if (pending.length > 0)
+    return { state: isStaged ? "to be finished" : "to be made", why: pending };
+  if (isCardStale) return { state: "card only", why: ["the card's template or pictures changed"] };
+  if (proposedAt !== null) return { state: "proposed", why: ["waits to be merged"] };
+  return { state: "current", why: [] };
 }
 
 /** What making the pending tiers of a model needs. */
 function needsLine(
   name: string,
   { base, tiers }: SeriesLook,
-  { reads, writes, onDisk, stages }: NonNullable<SeriesLook["needs"]>,
+  needs: NonNullable<SeriesLook["needs"]>,
 ): string {
   const pending = tiers.filter((tier) => tier.pending.length > 0).length;
-  const seconds = sum(stages, (stage) => secondsOf(stage, assumedThreads * assumedSpeed));
-  const read = byteSize(sum(reads, ({ bytes }) => bytes));
   const page = link(inline(base.id), `https://huggingface.co/${base.id}`);
   return (
     `- **${inline(name)}**: ${page} at ${code(base.revision.slice(0, 12))}, ` +
-    `${count(pending, "tier")} of ${tiers.length}. Reads ${read}, writes ${byteSize(writes)}, ` +
-    `${byteSize(total(onDisk))} on the disk at once, about ${duration(seconds)} of arithmetic on ` +
-    `${assumedThreads} threads`
+    `${count(pending, "tier")} of ${tiers.length}. ${needsWords(needs)}`
+  );
+}
+
+/** What a run needs: reading, writing, disk, and time on the machine that hours are given for. */
+export function needsWords({ reads, writes, onDisk, stages }: RunEstimate): string {
+  const seconds = sum(stages, (stage) => secondsOf(stage, assumedThreads * assumedSpeed));
+  const read = byteSize(sum(reads, ({ bytes }) => bytes));
+  return (
+    `Reads ${read}, writes ${byteSize(writes)}, ${byteSize(total(onDisk))} on the disk at once, ` +
+    `about ${duration(seconds)} of arithmetic on ${assumedThreads} threads`
   );
 }
 

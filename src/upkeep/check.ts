@@ -6,6 +6,7 @@ import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import type { SeriesLook } from "../series/look.ts";
 import { type Agenda, agendaOf } from "./agenda.ts";
+import { callerText, checkCallers, tellCallers } from "./check-callers.ts";
 import { checkCards } from "./check-cards.ts";
 import { type Checked, checkModels } from "./check-models.ts";
 import { stateTable } from "./check-tables.ts";
@@ -23,7 +24,8 @@ export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult>
   const { file, report, environment } = request;
   const event = await readEvent(environment);
   const paths = await changesOf(event, request);
-  const asked = agendaOf(event, { file, paths }, report);
+  const callers = await checkCallers(request);
+  const asked = agendaOf(event, { file, paths, callers: callers.map(({ path }) => path) }, report);
   // A run that goes on with the release of a tag is started by hand, at the tag.
   const isTag = environment.GITHUB_REF?.startsWith("refs/tags/") === true;
   const agenda: Agenda = asked.task === "make" && isTag ? { ...asked, task: "release" } : asked;
@@ -31,12 +33,17 @@ export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult>
   const unattended = isUnattended(environment);
   const earlier = await earlierRuns(checked, unattended, request);
   const outputs = outputsOf(agenda, checked, { isUnattended: unattended, earlier });
-  const cards = agenda.task === "comment" ? await checkCards(agenda.changedCards, request) : null;
-  if (event.kind === "pull_request" && agenda.task === "comment")
-    await commentPlan(event, { file, checked, cards: cards?.summary ?? "" }, request);
-  const found = [stateTable(checked), cards?.summary ?? ""].filter((text) => text !== "");
+  const isPull = agenda.task === "comment";
+  const cards = isPull ? await checkCards(agenda.changedCards, request) : null;
+  const calling = callerText(callers, isPull && callers.some(({ path }) => paths?.includes(path)));
+  const others = [cards?.summary ?? "", calling];
+  if (event.kind === "pull_request" && isPull)
+    await commentPlan(event, { file, checked, others }, request);
+  const found = [stateTable(checked), ...others].filter((text) => text !== "");
   const summary = `## Check of ${code(file.name)}\n\n${found.join("\n") || nothing}`;
-  return { outputs, summary, failure: failureOf(agenda, checked) ?? cards?.failure ?? null };
+  const refused = tellCallers(callers, isPull, request);
+  const failure = failureOf(agenda, checked) ?? cards?.failure ?? refused;
+  return { outputs, summary, failure };
 }
 
 const nothing = "This event asks for nothing.\n";

@@ -12,9 +12,13 @@ const largest = 4 << 20;
  * BAD_INPUT for a link (it could lead to any file of the runner), for a large file, and for one
  * that is not UTF-8.
  */
-export async function readCheckedOut(root: string, path: string): Promise<string | null> {
+export async function readCheckedOut(
+  root: string,
+  path: string,
+  kind = "a card",
+): Promise<string | null> {
   const refuse = (what: string) =>
-    new OqeError("BAD_INPUT", `${printable(path)} is not a card: ${what}`, "Restore the file.");
+    new OqeError("BAD_INPUT", `${printable(path)} is not ${kind}: ${what}`, "Restore the file.");
   let at = root;
   const names = path.split("/");
   for (const [i, name] of names.entries()) {

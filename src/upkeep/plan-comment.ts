@@ -14,8 +14,8 @@ interface Plan {
   readonly file: SeriesFile;
   /** Empty if the pull request leaves the series file as it is. */
   readonly checked: readonly Checked[];
-  /** What was found about changed cards, in Markdown; empty if none changed. */
-  readonly cards: string;
+  /** What was found about changed cards and the calling workflow, in Markdown; may be empty. */
+  readonly others: readonly string[];
 }
 
 /**
@@ -24,7 +24,7 @@ interface Plan {
  */
 export async function commentPlan(
   { number, isFork }: PullRequest,
-  { file: { name }, checked, cards }: Plan,
+  { file: { name }, checked, others }: Plan,
   request: UpkeepRequest,
 ): Promise<void> {
   if (isFork) {
@@ -32,7 +32,7 @@ export async function commentPlan(
     return;
   }
   const github = await openRepository(request);
-  const parts = [checked.length === 0 ? "" : planText(name, checked), cards];
+  const parts = [checked.length === 0 ? "" : planText(name, checked), ...others];
   const body = parts.filter((part) => part !== "").join("\n");
   const { outcome, url } = await upsertComment(github, number, marker("plan", name), body);
   request.report.info(`the comment with the plan: ${outcome}, ${url}`);

@@ -1,7 +1,7 @@
 import { rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
-import { cardScene } from "../../test/support/card-scene.ts";
+import { cardScene, hubToken } from "../../test/support/card-scene.ts";
 import { addFile, call } from "../../test/support/local-hub.ts";
 import { evaluatedReceipt } from "../../test/support/receipts.ts";
 import { inRepository } from "../card/facts.ts";
@@ -9,6 +9,7 @@ import { renderCard } from "../card/render.ts";
 import { parseSums, writeSums } from "../hub/sums.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
+import { readResults } from "../series/result-file.ts";
 import { pushCards } from "./push-cards.ts";
 
 const scene = cardScene();
@@ -52,6 +53,25 @@ test("a card, its pictures and SHA256SUMS are sent in one commit each, and nothi
   const again = await pushCards(scene.request());
   expect(again).toMatchObject({ failure: null, summary: expect.stringContaining("unchanged") });
   expect(scene.writes).toEqual([]);
+});
+
+test("each model leaves a result for the report, with the failure and without a token", async () => {
+  const asked = { command: "push-cards" } as const;
+  const resultOf = async () => (await readResults(scene.workDir)).results;
+  await pushCards(scene.request(asked));
+  const good = { series: "nano", command: "push-cards", complete: true, failure: null };
+  expect(await resultOf()).toMatchObject([good]);
+  await scene.write("cards/nano/oQ4e.md", `<!-- oqe:notes --> ${hubToken}`);
+  const { failure } = await pushCards(scene.request(asked));
+  expect(failure).toMatchObject({ code: "BAD_INPUT" });
+  const [bad] = await resultOf();
+  expect(bad).toMatchObject({ ...good, complete: false, failure: { code: "BAD_INPUT" } });
+  expect(bad!.failure!.message).toContain("cards/nano/oQ4e.md");
+  expect(JSON.stringify(bad)).not.toContain(hubToken);
+  // The entry leaves that of a run for one model.
+  await rm(scene.workDir, { recursive: true });
+  await pushCards(scene.request({ ...asked, series: "nano" }));
+  expect(await resultOf()).toEqual([]);
 });
 
 test("a dry run and a run for other models write nothing", async () => {

@@ -9,8 +9,10 @@ import { sha256Of } from "../hub/sums.ts";
 import { checkTagName } from "../hub/tag.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
+import { inspectVisible } from "../series/published.ts";
 import { readResults, type SeriesResult } from "../series/result-file.ts";
 import { checkTierName, tierName } from "../series/tier-names.ts";
+import { notePrepared, requirePrepared } from "./prepared-release.ts";
 import {
   listWeights,
   type ReleasedModel,
@@ -23,6 +25,7 @@ import {
 import { openRepository, resultsFolder } from "./report.ts";
 import { signerOf } from "./signer.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
+import { isMaker, verdictsOf } from "./verdicts.ts";
 
 /** Folder of the attached files, below the work folder. The workflow attests some of them. */
 const releaseFolder = "release";
@@ -30,17 +33,20 @@ const releaseFolder = "release";
 /**
  * The GitHub release of the tag that started the run: matrix, receipts, pictures and the list of
  * all weights, as the Hub has them now. A release that is published is never changed. None is made
- * while a model is unfinished, or waits on the Hub for a person. Throws BAD_INPUT without a tag,
- * NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved.
+ * while a model was not made, or waits on the Hub for a person. A dry run leaves the files in the
+ * work folder: they are attested before the release has them. Throws BAD_INPUT without a tag,
+ * NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved, or for tiers that are
+ * not those of the dry run before.
  */
 export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, environment, file, inputsOf } = request;
   const tag = tagOf(environment.GITHUB_REF);
   const { results } = await readResults(join(asked.workDir, resultsFolder));
-  const waits = results.flatMap(waitsFor);
+  const waits = waitsFor(request, results);
   if (waits.length > 0) {
-    const summary = `No release ${inline(tag)} yet.\n\n${waits.join("")}`;
-    return { outputs: { changed: "false" }, summary, failure: null };
+    const lines = waits.map((line) => `- ${line}\n`);
+    const summary = `No release ${inline(tag)} yet.\n\n${lines.join("")}`;
+    return { outputs: { changed: "false" }, summary, failure: null, waits: true };
   }
   const hub = request.connect();
   const models: ReleasedModel[] = [];
@@ -49,28 +55,44 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
   const github = await openRepository(request);
   const files = releaseFiles(models);
   await keepFiles(join(asked.workDir, releaseFolder), files);
+  const holdTo = asked.dryRun ? notePrepared : requirePrepared;
+  await holdTo(asked.workDir, { tag, files });
   const weights = sha256Of(listWeights(models));
   const last = await lastRelease(github, tag);
-  const { outcome, url } = await publishRelease(github, {
-    ...{ tag, title: tag, assets: files.map(assetOf) },
-    body: releaseNotes({
-      ...{ models, mark: { weights }, repository: github.repository },
-      signer: await signerOf(github.repository, environment),
-      unchangedSince: last?.weights === weights ? last.tag : null,
-    }),
+  const body = releaseNotes({
+    ...{ models, mark: { weights }, repository: github.repository },
+    signer: await signerOf(github.repository, environment),
+    unchangedSince: last?.weights === weights ? last.tag : null,
   });
-  const summary = `Release ${link(inline(tag), url)}: ${outcome}\n`;
+  const text = { tag, title: tag, body, assets: files.map(assetOf) };
+  const { outcome, url } = await publishRelease(github, text, asked);
+  const isPlan = asked.dryRun && outcome !== "unchanged";
+  const name = url === null ? inline(tag) : link(inline(tag), url);
+  const summary = `Release ${name}: ${isPlan ? `dry run; would be ${outcome}` : outcome}\n`;
   return { outputs: { changed: String(outcome !== "unchanged") }, summary, failure: null };
 }
 
-/** Why a model is not ready to be released, as lines of a list. */
-function waitsFor({ series, complete, tiers }: SeriesResult): readonly string[] {
-  if (!complete) return [`- ${inline(series)} is not finished: the next run goes on.\n`];
+/** Why the models are not ready to be released, in Markdown. */
+function waitsFor(
+  { asked, file }: UpkeepRequest,
+  results: readonly SeriesResult[],
+): readonly string[] {
+  const models = file.models.map(({ name }) => name);
+  // If it is not known what had to be made, only results tell.
+  const made = results.flatMap(({ series, command }) => (isMaker(command) ? (series ?? []) : []));
+  const verdicts = verdictsOf({ models, expected: asked.models ?? made, results });
+  const unfinished = verdicts.flatMap(({ name, state }) => {
+    if (state === "green") return [];
+    const why = state === "stopped" ? "is not finished: the next run goes on" : "was not made";
+    return [`${inline(name)} ${why}.`];
+  });
+  const tiers = results.flatMap((result) => result.tiers);
   const proposed = tiers.filter(({ outcome }) => outcome === "proposed");
-  return proposed.map(
+  const merges = proposed.map(
     ({ repository, url }) =>
-      `- ${link(inline(repository), url)} waits for a person to merge it. Then run the tag again.\n`,
+      `${link(inline(repository), url)} waits for a person to merge it. Then run the tag again.`,
   );
+  return [...unfinished, ...merges];
 }
 
 function tagOf(ref: string | undefined): string {
@@ -92,12 +114,13 @@ async function publishedTiers(
   const found: ReleasedTier[] = [];
   for (const { name } of tiers) {
     const repository = checkTierName(tierName(model, name), namespace);
-    const { receipt, sums } = await hub.inspect(repository);
+    const { receipt, sums } = await inspectVisible(hub, repository);
     if (receipt === null || sums === null) {
       throw new OqeError(
         receipt === null ? "NOT_FOUND" : "CONFLICT",
         `${repository} cannot be released: it has no ${receipt === null ? "receipt" : "SHA256SUMS of ours"} on main`,
-        "Run the jobs of this model again. They publish what is missing.",
+        "Run the jobs of this model again. They publish what is missing. A private tier needs the " +
+          "secret hub-read-token.",
       );
     }
     found.push({

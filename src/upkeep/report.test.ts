@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { GitHubServer, tokens } from "../../test/support/github-server.ts";
 import { removeFolder, scratchFolder } from "../../test/support/models.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { SeriesResult } from "../series/result-file.ts";
 import { reportResults, resultsFolder } from "./report.ts";
 import type { UpkeepRequest } from "./upkeep-types.ts";
@@ -23,34 +24,44 @@ const result = (series: string, changes: Partial<SeriesResult> = {}): SeriesResu
   ...{ format: 1, series, command: "seal", complete: true, tables: [], failure: null },
   ...{ base: { id: "org/Nano", revision: "c".repeat(40) }, tiers: [], ...changes },
 });
+const whole = (command: string, changes: Partial<SeriesResult> = {}) =>
+  result("", { command, series: null, base: null, ...changes });
 const sha = "d".repeat(40);
 
+type More = Pick<UpkeepRequest, "unreadable"> & Partial<Pick<UpkeepRequest["asked"], "jobs">>;
+
 /** Reports a run of the models `nano` and `mini`, of which those in `models` had to be made. */
-async function report(models: readonly string[] | null, jobs: readonly SeriesResult[]) {
+async function report(
+  models: readonly string[] | null,
+  jobs: readonly SeriesResult[],
+  { unreadable = null, ...more }: More = {},
+) {
   const checked = ["nano", "mini"].map((name) => result(name, { command: "check" }));
-  const results = models === null ? [] : [...jobs, ...checked];
+  const results = models === null ? jobs : [...jobs, ...checked];
   const place = join(folder, resultsFolder);
   await removeFolder(place);
   await mkdir(place, { recursive: true });
   for (const one of results) {
-    const artifact = join(place, `oqe-result-${one.series}-${one.command}`);
+    const name = one.series ?? "@all";
+    const artifact = join(place, `oqe-result-${name}-${one.command}`);
     await mkdir(artifact);
-    await writeFile(join(artifact, `oqe-result-${one.series}.json`), JSON.stringify(one));
+    await writeFile(join(artifact, `oqe-result-${name}.json`), JSON.stringify(one));
   }
   github.writes = [];
-  const asked = { workDir: folder, models, githubToken: tokens.job };
+  const asked = { workDir: folder, models, jobs: null, githubToken: tokens.job, ...more };
   const environment = {
     ...{ GITHUB_API_URL: github.url, GITHUB_REPOSITORY: github.repository },
     ...{ GITHUB_REF: "refs/heads/main", GITHUB_SHA: sha },
     GITHUB_WORKFLOW_REF: "acme/series/.github/workflows/oqe.yml@refs/heads/main",
   };
-  const file = { models: [{ name: "nano" }, { name: "mini" }] };
+  const names = unreadable === null ? ["nano", "mini"] : [];
+  const file = { name: "series.yml", models: names.map((name) => ({ name })) };
   const lines: string[] = [];
   const log = {
     info: (line: string) => lines.push(line),
     warn: (line: string) => lines.push(line),
   };
-  const request = { asked, environment, file, report: log } as unknown as UpkeepRequest;
+  const request = { asked, environment, file, unreadable, report: log } as unknown as UpkeepRequest;
   return { ...(await reportResults(request)), writes: github.writes, lines };
 }
 
@@ -107,10 +118,89 @@ describe("report", () => {
   });
 
   test("a check that failed has its own issue", { timeout: 60_000 }, async () => {
-    expect((await report(null, [])).writes).toEqual(["POST /repos/acme/series/issues"]);
-    expect((await issues("open"))[0]!.title).toBe("oQe series: the check failed");
-    expect((await report(null, [])).writes).toEqual([]);
+    const moved = { code: "CONFLICT", message: "the tag v1 was moved", hint: "Push a new tag." };
+    const check = whole("check", { failure: moved });
+    expect((await report(null, [check])).writes).toEqual(["POST /repos/acme/series/issues"]);
+    const [issue] = await issues("open");
+    expect(issue!.title).toBe("oQe series: the check failed");
+    expect(issue!.body).toContain("the tag v1 was moved [`CONFLICT`]\n\nPush a new tag.");
+    expect((await report(null, [check])).writes).toEqual([]);
     await report([], []);
+    expect(await issues("open")).toEqual([]);
+    await report(null, []);
+    expect((await issues("open"))[0]!.body).toContain("ended without a result");
+  });
+
+  test("a series file that cannot be read has one issue, closed when it can be", {
+    timeout: 60_000,
+  }, async () => {
+    const message = "series.yml:7: models[0].teirs: is not a key here";
+    const unreadable = new OqeError("BAD_INPUT", message, "Did you mean tiers?");
+    const check = whole("check", { failure: { code: "BAD_INPUT", message, hint: "" } });
+    const first = await report(null, [check], { unreadable });
+    expect(first.writes).toEqual(["POST /repos/acme/series/issues"]);
+    const [issue] = await issues("open");
+    expect(issue!.title).toBe("oQe series: series.yml cannot be read");
+    expect(issue!.body).toContain("series.yml:7: models\\[0\\].teirs: is not a key here");
+    expect(issue!.body).toContain("Did you mean tiers?");
+    expect((await report(null, [check], { unreadable })).writes).toEqual([]);
+    const other = new OqeError("BAD_INPUT", "series.yml:9: models[1]: namespace is missing", "");
+    const patch = `PATCH /repos/acme/series/issues/${issue!.number}`;
+    expect((await report(null, [], { unreadable: other })).writes).toEqual([patch]);
+    expect((await report([], [])).writes).toEqual([patch]);
+    expect(await issues("open")).toEqual([]);
+    expect((await report([], [])).writes).toEqual([]);
+  });
+
+  test.each([
+    ["cards", "oQe series nano: the card pull request failed", "The next run tries again."],
+    ["push-cards", "oQe series nano: merged cards were not sent to the Hub", "Run the failed jobs"],
+  ])(
+    "%s of one model that failed have one issue, closed when they go well",
+    {
+      timeout: 60_000,
+    },
+    async (command, title, advice) => {
+      const done = result("mini", { command });
+      const broken = [result("nano", { command, failure: failed }), done];
+      const jobs = { check: "success", series: "skipped", [command]: "failure" };
+      const red = [...broken, whole(command, { failure: failed })];
+      const first = await report([], red, { jobs });
+      expect(first.writes).toEqual(["POST /repos/acme/series/issues"]);
+      const [issue] = await issues("open");
+      expect(issue!.title).toBe(title);
+      expect(issue!.body).toContain("the Hub answers 503 [`NETWORK`]\n\nTry again later.");
+      expect(issue!.body).toContain(advice);
+      expect((await report([], red, { jobs })).writes).toEqual([]);
+      const green = { ...jobs, [command]: "success" };
+      const good = [result("nano", { command }), done, whole(command)];
+      const patch = `PATCH /repos/acme/series/issues/${issue!.number}`;
+      expect((await report([], good, { jobs: green })).writes).toEqual([patch]);
+      expect(await issues("open")).toEqual([]);
+      expect((await report([], good, { jobs: green })).writes).toEqual([]);
+    },
+  );
+
+  test("a job that failed as a whole, or was lost, has one issue", {
+    timeout: 60_000,
+  }, async () => {
+    const jobs = { check: "success", cards: "skipped", release: "failure" };
+    const red = [whole("release", { failure: failed })];
+    expect((await report([], red, { jobs })).writes).toEqual(["POST /repos/acme/series/issues"]);
+    const [issue] = await issues("open");
+    expect(issue!.title).toBe('oQe series: the job "Release" failed');
+    expect(issue!.body).toContain("Run the failed jobs of that tag again");
+    expect((await report([], red, { jobs })).writes).toEqual([]);
+    const patch = `PATCH /repos/acme/series/issues/${issue!.number}`;
+    // An attestation behind a command that went well.
+    expect((await report([], [whole("release")], { jobs })).writes).toEqual([patch]);
+    expect((await issues("open"))[0]!.body).toContain("another step failed");
+    expect((await report([], [], { jobs })).writes).toEqual([patch]);
+    expect((await issues("open"))[0]!.body).toContain("ended without a result");
+    // A run without a release says nothing of it.
+    expect((await report([], [], { jobs: { release: "skipped" } })).writes).toEqual([]);
+    const good = { jobs: { release: "success" } };
+    expect((await report([], [whole("release")], good)).writes).toEqual([patch]);
     expect(await issues("open")).toEqual([]);
   });
 

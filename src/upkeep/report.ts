@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { inline, link } from "../card/markdown.ts";
 import { type GitHub, openGitHub } from "../github/client.ts";
 import { closeIssue, upsertIssue } from "../github/issue.ts";
-import { marker } from "../github/sealed-text.ts";
 import { mostStarts, startAgain, workflowFile } from "../github/start-again.ts";
 import { readResults } from "../series/result-file.ts";
+import { checkTopic, jobTopics, modelTopic, type Topic } from "./topics.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 import { type Verdict, verdictsOf } from "./verdicts.ts";
 
@@ -13,16 +13,21 @@ const label = "oqe";
 export const resultsFolder = "results";
 
 /**
- * One issue per model: opened or updated if the run failed for it, closed if it went well. Then the
- * workflow is started again for models that stopped at their time limit. `asked.models` are those
- * that had to be made; without them the check failed, and one issue says so.
+ * One issue per model: opened or updated if the run failed for it, closed if it went well. The same
+ * for its cards, and for what concerns all models: the series file, and each job behind them. Then
+ * the workflow is started again for models that stopped at their time limit. `asked.models` are
+ * those that had to be made; without them the check failed, and one issue says so.
  */
 export async function reportResults(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, file, environment, report } = request;
   const { results, unreadable } = await readResults(join(asked.workDir, resultsFolder));
   for (const line of unreadable) report.warn(line);
   const models = file.models.map(({ name }) => name);
-  const verdicts = verdictsOf({ models, expected: asked.models, results });
+  const run = {
+    ...{ file: file.name, models, results, expected: asked.models, jobs: asked.jobs },
+    unreadable: request.unreadable ?? null,
+  };
+  const verdicts = verdictsOf(run);
   const github = await openRepository(request);
   const place = placeOf(environment);
   const open = await openMarks(github);
@@ -32,11 +37,11 @@ export async function reportResults(request: UpkeepRequest): Promise<UpkeepResul
   };
   const stopped = verdicts.filter(({ state }) => state === "stopped");
   const others = verdicts.filter(({ state }) => state !== "stopped");
-  await settle([checkTopic(asked.models !== null), ...others.map(topicOf)]);
+  await settle([checkTopic(run), ...others.map(modelTopic), ...jobTopics(run)]);
   // Last: if no run can be started, the issues of the others are written all the same.
   const { started, failure } =
     stopped.length === 0 ? nothingStopped : await goOn(github, environment);
-  if (failure === null) await settle((started ? stopped : stopped.map(exhausted)).map(topicOf));
+  if (failure === null) await settle((started ? stopped : stopped.map(exhausted)).map(modelTopic));
   else lines.push(...stopped.map(({ name }) => `${inline(name)}: stopped, no new run goes on`));
   const summary = lines.map((line) => `- ${line}\n`).join("");
   return { outputs: {}, summary, failure };
@@ -83,30 +88,6 @@ function exhausted(verdict: Verdict): Verdict {
     "days, so no further one was started. Raise `time-limit` or `timeout-minutes`, take a faster " +
     "runner or fewer rows, or run the workflow by hand.";
   return { ...verdict, state: "red", report };
-}
-
-/** What one issue is about. */
-interface Topic {
-  readonly name: string;
-  readonly marker: string;
-  readonly title: string;
-  readonly state: Verdict["state"];
-  readonly report: string;
-}
-
-function topicOf({ name, state, report }: Verdict): Topic {
-  const title = `oQe series ${name} was not published`;
-  return { name, marker: marker("failure", name), title, state, report };
-}
-
-/** A check that failed: nothing is known of any model after it. */
-function checkTopic(isKnown: boolean): Topic {
-  return {
-    ...{ name: "check", marker: marker("check", "series-file") },
-    title: "oQe series: the check failed",
-    state: isKnown ? "green" : "red",
-    report: "The check of the series file failed, so nothing was made. Its log says why.",
-  };
 }
 
 /** The first lines of our open issues. One list for all models: rate limits are per hour. */

@@ -39,6 +39,12 @@ test("a model is green if its last job says so, and red if it failed or says not
   expect(stateOf([result("a", { failure, command: "access" })])).toEqual(["red"]);
 });
 
+test("what became of its cards does not tell whether a model was made", () => {
+  const cards = result("a", { command: "cards", failure, complete: false });
+  expect(stateOf([cards, result("a"), checked("a")])).toEqual(["green"]);
+  expect(stateOf([cards, checked("a")], [])).toEqual(["green"]);
+});
+
 test("a model that stopped at its time limit is neither", () => {
   expect(stateOf([result("a", { complete: false })])).toEqual(["stopped"]);
 });

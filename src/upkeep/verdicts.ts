@@ -1,4 +1,5 @@
 import { code, inline, link, prose } from "../card/markdown.ts";
+import { seriesCommands } from "../inputs/command-inputs.ts";
 import type { SeriesResult } from "../series/result-file.ts";
 
 /** How a run went for one model. */
@@ -9,6 +10,11 @@ export interface Verdict {
   readonly state: "green" | "red" | "stopped";
   /** What went wrong, in Markdown; empty if nothing did. */
   readonly report: string;
+}
+
+/** Whether this is the command of a job that makes one model. */
+export function isMaker(command: string): boolean {
+  return ["access", ...seriesCommands].includes(command);
 }
 
 export interface Run {
@@ -28,7 +34,7 @@ export function verdictsOf({ models, expected, results }: Run): readonly Verdict
   return models.flatMap((name): readonly Verdict[] => {
     const own = results.filter(({ series }) => series === name);
     const check = own.find(({ command }) => command === "check");
-    const last = own.find((result) => result !== check);
+    const last = own.find(({ command }) => isMaker(command));
     const isExpected = expected.includes(name);
     if (check === undefined && !isExpected) return [];
     return [{ name, ...judge(isExpected ? last : check) }];
@@ -44,11 +50,15 @@ function judge(result: SeriesResult | undefined): Omit<Verdict, "name"> {
   return { state: result.complete ? "green" : "stopped", report: "" };
 }
 
-const lost =
-  "A job of this model ended without a result: it was cancelled, ran into its timeout, or lost its " +
-  "runner. The log of the run has more. What was finished is kept, and the next run goes on.";
+/** A job of which nothing is known. */
+export const lostJob =
+  "A job ended without a result: it was cancelled, ran into its timeout, or lost its runner. The " +
+  "log of the run has more.";
 
-function describe({ failure, tables, tiers, base }: SeriesResult): string {
+const lost = `${lostJob} What was finished is kept, and the next run goes on.`;
+
+/** A failure in words, and what the run left, in Markdown. */
+export function describe({ failure, tables, tiers, base }: SeriesResult): string {
   const why =
     failure === null
       ? []

@@ -6,7 +6,8 @@ import { root } from "./checkout.ts";
  * For each action of others that the shipped workflows use: `owner/name@commit=folder`, the
  * stand-in in `stand-ins/`. A stand-in needs no network, but the variables ACTION (the folder of
  * the Action), REPOSITORY (that of the calling repository), ARTIFACTS and ATTESTED (for what is
- * handed on and attested) and LOST (the tier whose job fails at its start, or none).
+ * handed on and attested), ATTEST (`fails`, or anything else) and LOST (the tier whose job fails at
+ * its start, `measure`, or none).
  */
 export async function standIns(): Promise<string[]> {
   const files = ["series.yml", "model.yml"].map((name) => `${root}.github/workflows/${name}`);

@@ -79,7 +79,7 @@ const result: Target = {
   codes: ["BAD_INPUT"],
   read: async (document) => {
     const { series, tiers } = parseResult(textOf(document), "oqe-result-nano.json");
-    for (const text of [series, ...tiers.map(({ repository }) => repository)])
+    for (const text of [series ?? "", ...tiers.map(({ repository }) => repository)])
       assert.doesNotMatch(text, /[\r\n]/);
     return true;
   },

@@ -43,6 +43,11 @@ export class CardScene {
     return join(this.folder, "workspace");
   }
 
+  /** Where a command leaves its results. */
+  get workDir(): string {
+    return join(this.folder, "work");
+  }
+
   async open(): Promise<void> {
     this.folder = await mkdtemp(join(tmpdir(), "cards-"));
     this.#hub = await startLocalHub({
@@ -119,7 +124,10 @@ export class CardScene {
     text = series,
   ): UpkeepRequest {
     const report = { ...silentReport, warn: (line: string) => void this.warnings.push(line) };
-    const asked = { models: null, dryRun: false, githubToken: null, ...changes };
+    const asked = {
+      ...{ command: "cards", series: null, models: null, dryRun: false, hubToken },
+      ...{ githubToken: null, workDir: this.workDir, ...changes },
+    };
     return {
       report,
       asked: asked as UpkeepRequest["asked"],

@@ -48,16 +48,16 @@ const style = readFileSync(
 
 /**
  * A page that shows the texts below each other, in GitHub's colours, each as wide as its place.
- * `pictures`: end of an address → SVG. A machine without network shows those.
+ * `pictureAt`: the SVG at an address, which a machine without network shows; null: there is none.
  */
 export function githubPage(
   texts: readonly Shown[],
-  pictures: ReadonlyMap<string, string> = new Map(),
+  pictureAt: (address: string) => string | null,
 ): string {
   const local = (html: string) =>
     html.replace(/(?<=<img[^>]* src=")https:[^"]*/g, (address) => {
-      const [, svg] = [...pictures].find(([end]) => address.endsWith(end)) ?? [];
-      if (svg === undefined) return address;
+      const svg = pictureAt(address);
+      if (svg === null) return address;
       return `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
     });
   const boxes = texts.map(

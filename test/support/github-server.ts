@@ -14,6 +14,7 @@ import {
   refuseByRights,
   validation,
 } from "./github-refusals.ts";
+import { namedDraft, refusePublishing, withTags } from "./github-releases.ts";
 
 /** The token of a job (`secrets.GITHUB_TOKEN`), and that of a person with all rights. */
 export const tokens = { job: "ghs_tokenOfThisJobOnly", person: "ghp_tokenOfAPerson" } as const;
@@ -167,9 +168,18 @@ export class GitHubServer {
     const path = request.url ?? "/";
     const body = isJson && text !== "" ? JSON.parse(text) : {};
     const token = (request.headers.authorization ?? "").replace(/^(token|bearer) /i, "");
+    const call = { method, path, body };
+    const releases = async () => this.person<Parameters<typeof namedDraft>[1]>("GET", "/releases");
+    const isRelease = isWrite(call) && /\/releases(\/\d+)?$/.test(path);
     const answer =
-      (await this.#refuse({ method, path, body }, token)) ??
-      (await this.#ask(method, path, raw, token, request.headers["content-type"]));
+      (await this.#refuse(call, token)) ??
+      (isRelease ? refusePublishing(call, await releases()) : null) ??
+      (await this.#ask(
+        method,
+        path,
+        (isRelease && namedDraft(call, await releases())) || raw,
+        ...[token, request.headers["content-type"]],
+      ));
     const payload = answer.status === 204 ? "" : JSON.stringify(answer.body);
     response
       .writeHead(answer.status, { "content-type": "application/json", ...answer.headers })
@@ -243,7 +253,7 @@ export class GitHubServer {
       headers: { authorization: `token ${token}`, "content-type": type ?? "application/json" },
       ...(body !== undefined && isWrite({ method }) && { body }),
     });
-    const text = (await answer.text()).replaceAll(this.#emulator.url, this.url);
+    const text = withTags((await answer.text()).replaceAll(this.#emulator.url, this.url));
     const isBot = (key: string, value: unknown) =>
       key !== "" && /\[bot\]"/.test(JSON.stringify((value as { login?: unknown })?.login) ?? "")
         ? { ...(value as object), type: "Bot" }

@@ -1,9 +1,11 @@
 import { drawPictures } from "../../src/card/pictures.ts";
 import { renderSummary } from "../../src/card/render.ts";
+import { OqeError } from "../../src/ground/errors.ts";
 import { newTraffic } from "../../src/hub/traffic.ts";
 import { writeReceipt } from "../../src/receipt/receipt-file.ts";
 import type { SeriesResult } from "../../src/series/result-file.ts";
 import { releaseNotes } from "../../src/upkeep/release-notes.ts";
+import { checkTopic, jobTopics } from "../../src/upkeep/topics.ts";
 import { verdictsOf } from "../../src/upkeep/verdicts.ts";
 import { cardBodies } from "./card-bodies.ts";
 import type { Place } from "./github-page.ts";
@@ -59,20 +61,41 @@ const issue = (more: Partial<SeriesResult>) =>
 const hostileMessage =
   "it has `a|b` | <img src=x onerror=alert(1)> **bold** [link](javascript:x) @everyone <!-- -->";
 
-/** Pictures by the end of their address. */
-export const pictures: ReadonlyMap<string, string> = new Map(
-  drawPictures(measuredSeries.at(-1)!).map(({ path, svg }) => [`/${path}`, svg]),
-);
+const known = { file: "series.yml", models: ["nano"], expected: [], jobs: null, results: [] };
+const brokenFile = checkTopic({
+  ...known,
+  unreadable: new OqeError("BAD_INPUT", `series.yml:7: models[0].tiers: ${hostileMessage}`, ""),
+}).report;
 
-export async function githubTexts(): Promise<readonly GitHubText[]> {
+/** What the issue of a failed job says, of one model or as a whole. */
+function topic(command: string, series: string | null): string {
+  const failure = { code: "NETWORK", message: "no answer of the Hub", hint: "Run again later." };
+  const results = [result({ command, series, base: null, failure, complete: false })];
+  const topics = jobTopics({ ...known, unreadable: null, results });
+  return topics.find(({ state }) => state === "red")!.report;
+}
+
+export interface GitHubTexts {
+  readonly texts: readonly GitHubText[];
+  /** The picture at an address of GitHub or the Hub; null: there is none. */
+  readonly pictureAt: (address: string) => string | null;
+}
+
+const onHub = drawPictures(measuredSeries.at(-1)!);
+
+export async function githubTexts(): Promise<GitHubTexts> {
   const conversation = (name: string, markdown: string, tables: number) => ({
     ...{ name, place: "conversation" as const, markdown, tables },
   });
-  const { fresh, moved } = await cardBodies();
+  const { fresh, moved, pictures } = await cardBodies();
+  const pictureAt = (address: string) => {
+    if (address.startsWith("https://github.com/")) return pictures.get(address) ?? null;
+    return onHub.find(({ path }) => address.endsWith(`/${path}`))?.svg ?? null;
+  };
   const { plan, nothing, states } = planBodies(hostileMessage);
   const places = { repository: "acme/series", signer: "maker/oqe-publisher" };
   const notes = { models, mark: { weights: sha256("w") }, ...places };
-  return [
+  const texts: readonly GitHubText[] = [
     { name: "summary", place: "summary", markdown: await summary({}), tables: 4 },
     {
       ...{ name: "summary with warnings", place: "summary", tables: 3 },
@@ -98,5 +121,9 @@ export async function githubTexts(): Promise<readonly GitHubText[]> {
       ),
       literal: hostileMessage,
     },
+    conversation("cards that failed", topic("cards", "nano"), 0),
+    conversation("release that failed", topic("release", null), 0),
+    { ...conversation("broken series file", brokenFile, 0), literal: hostileMessage },
   ];
+  return { texts, pictureAt };
 }

@@ -26,7 +26,10 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
   const plan = plans.find((candidate) => candidate.tier === tier)!;
   return {
     format: 1,
-    engine: { name: "oqe-publisher", version: "0.1.0", recipe: 1, kernelSha256: sha256("kernel") },
+    engine: {
+      ...{ name: "oqe-publisher", version: "0.1.0", recipe: 1, kernelSha256: sha256("kernel") },
+      repository: "acme/oqe-publisher",
+    },
     base: {
       id: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
       name: "NVIDIA-Nemotron-3-Nano-30B-A3B",
@@ -58,6 +61,11 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
       vocabularySize: 131_072,
       contextLength: 262_144,
       tiedHead: false,
+      cache: { perToken: 6144, fixed: 55_000_000 },
+    },
+    usage: {
+      sampling: { temperature: 1, top_p: 1 },
+      prompt: ["<|im_start|>user", "{prompt}<|im_end|>", "<|im_start|>assistant"],
     },
     options: {
       method: "rounded",
@@ -135,7 +143,10 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
       domains: { code: 20, en: 30, ja: 14 },
     },
     tuning: {
-      experts: { experts: 2944, min: 0, median: 1511.5, unseen: 3, belowColumns: 0.6231 },
+      experts: {
+        ...{ experts: 2944, min: 0, median: 1511.5, unseen: 3, belowColumns: 0.6231 },
+        tokens: [{ layer: 1, tokens: [0, 1511, 1512] }],
+      },
       droppedRows: 0,
       repair: {
         routerAware: 104,
@@ -152,6 +163,14 @@ export function tunedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): Rec
     ...changes,
   };
 }
+
+/** Of the same base for every tier; made up. */
+const stockFigures: NonNullable<Receipt["evaluation"]>["stock"] = {
+  ...{ bytes: 17_770_000_000, fileBpw: 4.5, positions: 16_384 },
+  ...{ meanKl: 0.0512, meanKlError: 0.0017, sameTop: 0.9123 },
+  ...{ perplexity: 28.2, basePerplexity: 26.8, perplexityRatio: 1.0522 },
+  ...{ perplexityRatioError: 0.0031, routerAgreement: 0.902, exactRoutes: 0.71 },
+};
 
 const domainsOfEvaluation = {
   en: 15,
@@ -203,6 +222,7 @@ export function evaluatedReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}):
       })),
       predicted: { forcedKl: 0.6 * kl, kl: 1.1 * kl },
       rounded: { ...figures(64, 2), ...routers(2) },
+      stock: stockFigures,
       gates: [
         { gate: "max-kl", limit: 0.3, value: kl, passed: true },
         { gate: "min-same-top", limit: 0.75, value: sixDigits(1 - 6 * kl), passed: true },

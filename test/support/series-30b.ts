@@ -9,7 +9,10 @@ const base = shapedBase(nemotron30b);
 export const shape = shapeOf(base);
 export const plans = tiers.map((tier) => planTier(tier, base));
 
-const probed = { probe: 9 * 64, more: 18 * 64, positions: 9 * 16 };
+const probed = {
+  ...{ probe: 9 * 64, more: 18 * 64, positions: 9 * 16 },
+  sample: { blocks: 3, experts: 8 },
+};
 
 /** The series by default on three cores: 128 rows of 256 tokens, 64 of 128 to evaluate. */
 export const series: RunWork = {

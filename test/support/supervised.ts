@@ -1,4 +1,4 @@
-import { isWorker, supervise } from "../../src/entry/supervise.ts";
+import { isWorker, supervise, whenStopped } from "../../src/entry/supervise.ts";
 
 /** A supervised process that ends as its argument says, for src/entry/supervise.test.ts. */
 const ends: Readonly<Record<string, () => void>> = {
@@ -19,6 +19,20 @@ const ends: Readonly<Record<string, () => void>> = {
     setTimeout(() => process.stdout.write("done\n"), 600);
   },
   allocating: () => process.stdout.write(process.env.MALLOC_MMAP_THRESHOLD_ ?? "default"),
+  asking: () => {
+    whenStopped(() => process.stdout.write("asked\n"));
+    process.stdout.write("waiting\n");
+    setInterval(() => {}, 1000);
+  },
+  obeying: () => {
+    const timer = setInterval(() => {}, 1000);
+    const unwatch = whenStopped(() => {
+      clearInterval(timer);
+      unwatch();
+      process.exitCode = 130;
+    });
+    process.stdout.write("waiting\n");
+  },
   waiting: () => {
     process.stdout.write("waiting\n");
     setInterval(() => {}, 1000);
@@ -26,4 +40,7 @@ const ends: Readonly<Record<string, () => void>> = {
 };
 
 if (isWorker()) ends[process.argv[2]!]!();
-else supervise(({ message, hint }) => process.stderr.write(`error: ${message}\n  ${hint}\n`));
+else
+  supervise(({ message, hint }) => process.stderr.write(`error: ${message}\n  ${hint}\n`), {
+    asks: /^(asking|obeying)$/.test(process.argv[2]!),
+  });

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
 import { inRepository } from "../../src/card/facts.ts";
 import { renderCard } from "../../src/card/render.ts";
-import { openDependencies } from "../../src/entry/commands.ts";
+import { openDependencies } from "../../src/entry/dependencies.ts";
 import { type Report, silentReport } from "../../src/ground/report.ts";
 import { connectHub } from "../../src/hub/client.ts";
 import { parseSums, sha256Of, writeSums } from "../../src/hub/sums.ts";
@@ -39,6 +39,8 @@ export class UpkeepScene {
   folder = "";
   lines: string[] = [];
   seen: SeenRequest[] = [];
+  /** Gated repositories, and who may read their files. A test may change it. */
+  readonly gated: Record<string, string[]> = {};
   #hub: LocalHub | undefined;
 
   get hub(): LocalHub {
@@ -55,6 +57,7 @@ export class UpkeepScene {
     this.folder = await scratchFolder();
     this.#hub = await startLocalHub({
       folder: join(this.folder, "hub"),
+      gated: this.gated,
       onRequest: (request) => this.seen.push(request),
       users: {
         [token]: { name: "robot", organizations: ["acme"], role: "write" },

@@ -9,7 +9,8 @@ import { ActionScene, token } from "./action-scene.ts";
 import { GitHubServer, tokens } from "./github-server.ts";
 
 export const act = findTool("act");
-const zeros = "0".repeat(40);
+/** The workflow that the caller names. */
+const place = { repository: "maker/oqe-publisher", ref: "1".repeat(40) };
 /** The workflows that other repositories call. */
 const shipped = ["series.yml", "model.yml"].map((name) => `.github/workflows/${name}`);
 
@@ -63,7 +64,7 @@ export const events = {
 };
 
 export interface Told extends Run {
-  /** Requests that change something, on the Hub and on GitHub. */
+  /** Requests that change something, on the Hub and on GitHub; and attested files. */
   readonly writes: readonly string[];
 }
 
@@ -72,7 +73,7 @@ export interface Told extends Run {
  * and act. Before act runs them, what it does not know is taken out of the shipped workflows:
  * `queue: max` of concurrency groups. And act looks for a workflow that a called one calls in the
  * caller's repository (its issue 1875), so a copy is there. The jobs Tune tell the stand-in of the
- * checkout which tier is theirs, so that one of them can fail.
+ * checkout which tier is theirs, so that one of them can fail; the job Measure says `measure`.
  */
 export class WorkflowScene extends ActionScene {
   #github: GitHubServer | undefined;
@@ -103,13 +104,13 @@ export class WorkflowScene extends ActionScene {
       const text = await readFile(`${root}${path}`, "utf8");
       const without = text
         .replace(/^ +queue: max\n/gm, "")
-        .replace(/^ {2}tune:\n/m, `  tune:\n    env:\n      TIER: \${{ matrix.tier }}\n`);
+        .replace(/^ {2}tune:\n/m, `  tune:\n    env:\n      TIER: \${{ matrix.tier }}\n`)
+        .replace(/^ {2}measure:\n/m, "  measure:\n    env:\n      TIER: measure\n");
       await mkdir(`${this.action}/.github/workflows`, { recursive: true });
       await writeFile(`${this.action}/${path}`, without);
     }
     await mkdir(this.artifacts);
     await mkdir(this.attested);
-    const place = { repository: "OWNER/oqe-publisher", ref: zeros };
     for (const [path, text] of await firstFiles(place)) await this.write(path, text);
     await makeRepository(this.repository, [`${this.action}/${shipped[1]}`], "v1.0.0");
   }
@@ -128,9 +129,10 @@ export class WorkflowScene extends ActionScene {
   /** Brings a folder of a branch on GitHub into the caller's repository. */
   async checkOut(branch: string, folder: string): Promise<void> {
     await rm(`${this.repository}/${folder}`, { recursive: true, force: true });
+    const commit = await this.github.ref(`heads/${branch}`); // the emulator finds no name with /
     const { tree } = await this.github.person<{ tree: { path: string; type: string }[] }>(
       "GET",
-      `/git/trees/${branch}?recursive=1`,
+      `/git/trees/${commit}?recursive=1`,
     );
     for (const { path, type } of tree)
       if (type === "blob" && path.startsWith(`${folder}/`))
@@ -166,6 +168,7 @@ export class WorkflowScene extends ActionScene {
     if (act === null) throw new Error("act is not installed: run .ci/toolchain actions");
     this.writes = [];
     this.github.writes = [];
+    for (const name of await readdir(this.attested)) await rm(`${this.attested}/${name}`);
     const { environment, secrets, ...others } = more;
     const run = await runAct(act, this.scratch, {
       repository: this.repository,
@@ -175,9 +178,10 @@ export class WorkflowScene extends ActionScene {
       variables: {},
       token,
       secrets: { GITHUB_TOKEN: tokens.job, ...secrets },
-      local: [`OWNER/oqe-publisher@${zeros}=${action}`, ...(await standIns())],
+      local: [`${place.repository}@${place.ref}=${action}`, ...(await standIns())],
       environment: {
-        ...{ HF_ENDPOINT: this.hub.url, GITHUB_API_URL: this.github.url, LOST: "none" },
+        ...{ HF_ENDPOINT: this.hub.url, GITHUB_API_URL: this.github.url },
+        ...{ LOST: "none", ATTEST: "works" },
         GITHUB_WORKFLOW_REF: "acme/series/.github/workflows/oqe.yml@refs/heads/main",
         ...{ ACTION: this.action, REPOSITORY: this.repository },
         ...{ ARTIFACTS: this.artifacts, ATTESTED: this.attested },
@@ -185,7 +189,8 @@ export class WorkflowScene extends ActionScene {
       },
       ...others,
     });
-    return { ...run, writes: [...this.writes, ...this.github.writes] };
+    const attested = (await readdir(this.attested)).map((name) => `attest ${name}`);
+    return { ...run, writes: [...this.writes, ...this.github.writes, ...attested] };
   }
 }
 

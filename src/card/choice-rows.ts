@@ -1,0 +1,122 @@
+import type { Receipt, SeriesRow, TierFigures } from "../receipt/receipt.ts";
+import { table } from "../template/template-shapes.ts";
+import { byteCount, gigabytes, grouped } from "./figures.ts";
+import { allowance, fitMac, leastContext } from "./mac-fit.ts";
+import { inline, link } from "./markdown.ts";
+import { nats, share } from "./measured-figures.ts";
+import { knownFigures } from "./series-rows.ts";
+import { verdictOf, verdictWords } from "./verdict.ts";
+
+const columns = ["tier", "gb", "mac", "context", "meanKl", "sameTop", "verdict"] as const;
+type Cells = Readonly<Record<(typeof columns)[number], string>>;
+
+/** What the table "Choose a tier" shows, and the words below it. */
+export function choiceFacts(receipt: Receipt) {
+  const { evaluation, model } = receipt;
+  const stock = evaluation?.stock ?? null;
+  const rows = choiceRows(receipt);
+  return {
+    choice: table(columns, rows),
+    hasContext: model.cache !== null,
+    cacheWords: cacheWords(model),
+    leastContext: thousands(Math.min(leastContext, model.contextLength ?? leastContext)),
+    allowance: `${gigabytes(allowance).replace(".00", "")} GB`,
+    verdictWords: verdictWords(),
+    hasStock: stock !== null,
+    stockPositions: stock === null ? "" : grouped(stock.positions),
+    stockIsSparse: stock !== null && stock.positions < (evaluation?.positions ?? 0),
+    hasHeldBack: rows.some(({ verdict }) => verdict === heldBack),
+    hasPredicted: evaluation !== null && choiceIsPredicted(receipt),
+  };
+}
+
+/** Tiers from the largest to the smallest, and the stock quant at its end. */
+function choiceRows(receipt: Receipt): readonly Cells[] {
+  const figures = knownFigures([receipt]);
+  const tiers = [...receipt.series].sort((a, b) => b.bytes - a.bytes);
+  return [
+    ...tiers.map((row) => {
+      const found = figures.find(({ tier }) => tier === row.tier);
+      return { ...sizeCells(row.bytes, receipt), ...tierCells(receipt, row, found) };
+    }),
+    ...stockRows(receipt),
+  ];
+}
+
+function stockRows(receipt: Receipt): readonly Cells[] {
+  const stock = receipt.evaluation?.stock ?? null;
+  if (stock === null) return [];
+  const { bytes, meanKl, sameTop } = stock;
+  return [
+    {
+      ...sizeCells(bytes, receipt),
+      tier: "stock 4-bit",
+      meanKl: nats(meanKl),
+      sameTop: unbroken(share(sameTop)),
+      verdict: verdictOf(stock),
+    },
+  ];
+}
+
+function sizeCells(bytes: number, { model }: Receipt) {
+  const fit = fitMac(bytes, model);
+  return {
+    gb: gigabytes(bytes),
+    mac: fit === null ? "–" : unbroken(`${fit.gibibytes} GB`),
+    context: fit?.context == null ? "–" : thousands(fit.context),
+  };
+}
+
+function tierCells(receipt: Receipt, row: SeriesRow, found: TierFigures | undefined) {
+  const own = row.tier === receipt.plan.tier;
+  const held = own ? isHeldBack(receipt) : found?.heldBack === true;
+  const address = own || found !== undefined ? addressOf(receipt, row.tier) : null;
+  const name = inline(row.tier);
+  const label = held || address === null ? name : link(name, address);
+  const tier = own ? `**${label}**` : label;
+  if (found === undefined) {
+    const meanKl = row.predicted === null ? "–" : `~${nats(row.predicted.kl)}`;
+    return { tier, meanKl, sameTop: "–", verdict: "not measured" };
+  }
+  const { meanKl, sameTop } = found;
+  const verdict = held ? heldBack : verdictOf(found);
+  return { tier, meanKl: nats(meanKl), sameTop: unbroken(share(sameTop)), verdict };
+}
+
+const heldBack = "held back";
+
+function isHeldBack({ evaluation }: Receipt): boolean {
+  return evaluation?.gates.some(({ passed }) => !passed) === true;
+}
+
+/** Where another tier of the series is published; null for a series that is only in folders. */
+function addressOf({ repository, plan }: Receipt, tier: string): string | null {
+  const end = `-${plan.tier}`;
+  if (!/^[\w.-]+\/[\w.-]+$/.test(repository) || !repository.endsWith(end)) return null;
+  return `https://huggingface.co/${repository.slice(0, -end.length)}-${encodeURIComponent(tier)}`;
+}
+
+function choiceIsPredicted(receipt: Receipt): boolean {
+  const known = knownFigures([receipt]).map(({ tier }) => tier);
+  return receipt.series.some(({ tier, predicted }) => predicted !== null && !known.includes(tier));
+}
+
+/** For example "6.1 kB for each token of context and 55.0 MB of state". */
+function cacheWords({ cache }: Receipt["model"]): string {
+  if (cache === null) return "";
+  const parts = [
+    ...(cache.perToken > 0 ? [`${byteCount(cache.perToken)} for each token of context`] : []),
+    ...(cache.fixed > 0 ? [`${byteCount(cache.fixed)} of state`] : []),
+  ];
+  return parts.join(" and ");
+}
+
+/** `256k`, in units of 1,024; `512` below one. */
+function thousands(tokens: number): string {
+  return tokens < 1024 ? String(tokens) : `${grouped(Math.floor(tokens / 1024))}k`;
+}
+
+/** Cells of figures stay on one line. */
+export function unbroken(text: string): string {
+  return text.replaceAll(" ", "\u00a0");
+}
