@@ -115,14 +115,11 @@ interface TaskPlaces {
 const mostRefitted = 6;
 
 /**
- * Memory of a worker for the rows of a job, in bytes. The factor's block and the second derivatives
- * (`columns`² float32) come on top.
+ * Memory of a worker for the rows of a job, in bytes. It never shrinks. The factor's block and the
+ * second derivatives (`columns`² float32) come on top.
  */
 const memoryForRows = 120e6;
-/**
- * A worker holds no more rows at once than this, or than twice the columns. Its memory never
- * shrinks, and the rows of a table would fill it. With so many, what a job does once hardly counts.
- */
+/** Rows, or twice the columns: with so many at once, what is done once for them hardly counts. */
 const enoughRows = 512;
 
 /** How many rows of these tasks a worker can hold at once: a multiple of 16. */
