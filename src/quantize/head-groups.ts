@@ -32,7 +32,7 @@ export interface GroupOptions {
   /** Overwritten: memory for the logits of `positionsAtOnce` positions, or of all. */
   readonly logits: Matrix;
   /** Positions that rows are grouped by, at most. */
-  readonly positions?: number;
+  readonly positions?: number | undefined;
 }
 
 /**

@@ -104,8 +104,7 @@ export async function openHeadInputs(
 ): Promise<HeadInputs> {
   const count = Math.max(1, Math.min(settings.headGroups, Math.floor(head.rows / rowsPerGroup)));
   const logits = newMatrix(Math.min(positionsAtOnce, x.rows), head.rows);
-  const positions = contexts && { positions: contexts };
-  const groups = await groupRows(ops, head, x, { count, logits, ...positions });
+  const groups = await groupRows(ops, head, x, { count, logits, positions: contexts });
   const fisher = await fisherWeights(ops, head, x, { groups, logits });
   const all = newGram(hessianBuffers, x.columns);
   const workspace = newMatrix(Math.min(weighedRows, x.rows), x.columns);
