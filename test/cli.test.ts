@@ -191,7 +191,6 @@ describe("oqe", () => {
         "bpw",
         "budgetBpw",
         "boosts",
-        "budgetBpw",
         "bytes",
         "fileBpw",
         "floorCosts",
