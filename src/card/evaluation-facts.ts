@@ -114,6 +114,12 @@ function routingFacts(evaluation: Evaluation | null) {
   };
 }
 
+/** Which rows have so many of all positions: "every second row". */
+function rowsOf(positions: number, all: number): string {
+  const every = positions > 0 ? Math.round(all / positions) : 1;
+  return `every ${["", "", "second", "third", "fourth"][every] ?? `${every}th`} row`;
+}
+
 /** Whether some figures are of fewer rows than the others, and of how many positions. */
 function sparseFacts(evaluation: Evaluation | null) {
   const [all, forced, rounded] = [
@@ -123,8 +129,10 @@ function sparseFacts(evaluation: Evaluation | null) {
   ];
   return {
     forcedIsSparse: forced < all,
+    forcedRows: rowsOf(forced, all),
     forcedPositions: grouped(forced),
     roundedIsSparse: rounded > 0 && rounded < all,
+    roundedRows: rowsOf(rounded, all),
     roundedPositions: grouped(rounded),
   };
 }
