@@ -23,7 +23,7 @@ const wanted = {
   /** Its 2,688 columns are too many for the rows of a repair (tuning-settings.ts). */
   repair: 0,
   evaluation: 8_192,
-  /** With forced routes, and of plain rounding: of the smallest tier's plan, and the stock quant. */
+  /** With forced routes, and of plain rounding: the smallest tier, and the stock quant. */
   sparse: 2_048,
 };
 /**
