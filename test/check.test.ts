@@ -54,16 +54,16 @@ describe("a scheduled check", () => {
       ],
     });
     expect(summary).toMatch(
-      /\| tiny \| oQ8e<br>`acme\/tiny-oQ8e` \| [\d.]+ kB \| 8\.\d\d \| to be made \| not published yet \|/,
+      /\| tiny \| oQ8e \| [\d.]+&nbsp;kB \| 8\.\d\d \| to&nbsp;be&nbsp;made \| not published yet \|/,
     );
     expect(summary).toMatch(
-      /- \*\*tiny\*\*: \[base\/tiny\]\(.*\) at `[0-9a-f]{12}`, 2 tiers of 2\./,
+      /- \*\*tiny\*\*: `acme\/tiny-\*`, from \[base\/tiny\]\(.*\) at `[0-9a-f]{12}`\. To make: 2 of 2\. /,
     );
     await settle();
     const second = await check(tiny);
     const told = await readFile(join(second.workDir, "oqe-result-tiny.json"), "utf8");
     expect(JSON.parse(told)).toMatchObject({ command: "check", complete: true, failure: null });
-    expect(second.summary).toMatch(/`acme\/tiny-oQ4e` \| .* \| current \| {2}\|/);
+    expect(second.summary).toMatch(/tiny \| oQ4e \| .* \| current \| {2}\|/);
   });
 
   test("reads no weights", async () => {
@@ -117,7 +117,7 @@ describe("a scheduled check", () => {
     await stage(meanKl + 4 * meanKlError);
     const found = await check(tiny);
     expect(found).toMatchObject({ mode: "requantize", models: [{ pending: ["oQ8e"] }] });
-    expect(found.summary).toMatch(/oQ4e<br>.* \| held back: worse than the published one \| base/);
+    expect(found.summary).toMatch(/oQ4e \| .* \| held back: worse than the published one \| base/);
     const asked = await check(tiny, { name: "workflow_dispatch", payload: { inputs: {} } });
     expect(asked).toMatchObject({ models: [{ pending: ["oQ8e", "oQ4e"] }] });
     await scene.stage(second, { "oqe-work/receipt.json": "{" });
@@ -144,7 +144,7 @@ describe("a scheduled check", () => {
     await scene.put(repository!, { "README.md": card.replace("# tiny-oQ8e", "# An old title") });
     const found = await check(tiny);
     expect(found).toMatchObject({ mode: "cards", models: [], cards: ["tiny"] });
-    expect(found.summary).toMatch(/`acme\/tiny-oQ8e` \| .* \| card only \|/);
+    expect(found.summary).toMatch(/ oQ8e \| .* \| card&nbsp;only \|/);
     // What people wrote between the markers is no reason.
     const noted = card.replace("<!-- oqe:notes -->\n", "<!-- oqe:notes -->\nOurs.\n");
     expect(noted).not.toBe(card);
@@ -185,7 +185,7 @@ describe("a scheduled check", () => {
     await scene.publish(tuned, { command: "tune" });
     const found = await check(tuned);
     expect(found).toMatchObject({ models: [{ pending: ["oQ6e"] }] });
-    expect(found.summary).toMatch(/`acme\/tiny-oQ6e` \| .* \| to be finished \| not published yet/);
+    expect(found.summary).toMatch(/ oQ6e \| .* \| to&nbsp;be&nbsp;finished \| not published yet/);
     await settle(tuned, ["acme/tiny-oQ6e"]);
   });
 
@@ -197,7 +197,7 @@ describe("a scheduled check", () => {
     const found = await check(proposed);
     expect(found).toMatchObject(nothing);
     expect(found.summary).toMatch(
-      /tiny-oQ5e` .* \| \[proposed\]\(http.*\) \| waits to be merged \|/,
+      /tiny \| oQ5e .* \| \[proposed\]\(http.*\) \| waits to be merged \|/,
     );
   });
 

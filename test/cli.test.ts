@@ -189,8 +189,8 @@ describe("oqe", () => {
       ]);
       const keys = [
         "bpw",
-        "boosts",
         "budgetBpw",
+        "boosts",
         "bytes",
         "fileBpw",
         "floorCosts",

@@ -60,12 +60,14 @@ The folders that were uploaded:
 async function gains(): Promise<string> {
   const read = async (tier: string) => {
     const path = `${demo}/hub/demo/nemotron-nano-tiny-${tier}/oqe-receipt.json`;
-    return parseReceipt(await readFile(path, "utf8"), path).tuning!.kinds;
+    return parseReceipt(await readFile(path, "utf8"), path);
   };
-  const columns = await Promise.all(tiers.map(({ name }) => read(name)));
+  const receipts = await Promise.all(tiers.map(({ name }) => read(name)));
+  const columns = receipts.map(({ tuning }) => tuning!.kinds);
+  const words = kindWords(receipts[0]!);
   const rows = tensorKinds.flatMap((kind) => {
     const cells = columns.map((kinds) => kinds[kind]?.ratio.toFixed(3).padStart(7));
-    return cells.includes(undefined) ? [] : [kindWords[kind].padEnd(42) + cells.join("")];
+    return cells.includes(undefined) ? [] : [words[kind].padEnd(42) + cells.join("")];
   });
   const head =
     "calibration loss left (plain rounding = 1)".padEnd(42) +

@@ -77,10 +77,10 @@ describe("a pull request that changes the series file", () => {
     const [body] = first.bodies;
     expect(body).toContain("### What `series.yml` would make\n\n| Model | Tier |");
     expect(body).toMatch(
-      /\| tiny \| oQ4e<br>`acme\/tiny-oQ4e` \| [\d.]+ kB \| 4\.\d\d \| to be made \| not published yet \|/,
+      /\| tiny \| oQ4e \| [\d.]+&nbsp;kB \| 4\.\d\d \| to&nbsp;be&nbsp;made \| not published yet \|/,
     );
     expect(body).toMatch(
-      /2 tiers of 2\. Reads .*, writes .* on the disk at once, about \d+ s of arithmetic on 3 threads/,
+      /To make: 2 of 2\. Reads .*, writes .* on the disk at once, about \d+ s of arithmetic on 3 threads/,
     );
     const second = await check(series("oQ8e,oQ4e"));
     expect(second).toMatchObject({ failure: null, writes: [], bodies: first.bodies });

@@ -6,6 +6,7 @@ import { inline, link } from "./markdown.ts";
 import { nats, share } from "./measured-figures.ts";
 import { knownFigures } from "./series-rows.ts";
 import { verdictOf, verdictWords } from "./verdict.ts";
+import { someRows } from "./wording.ts";
 
 const columns = ["tier", "gb", "mac", "context", "meanKl", "sameTop", "verdict"] as const;
 type Cells = Readonly<Record<(typeof columns)[number], string>>;
@@ -14,8 +15,9 @@ type Cells = Readonly<Record<(typeof columns)[number], string>>;
 export function choiceFacts(receipt: Receipt) {
   const { evaluation, model } = receipt;
   const stock = evaluation?.stock ?? null;
+  const rows = choiceRows(receipt);
   return {
-    choice: table(columns, choiceRows(receipt)),
+    choice: table(columns, rows),
     hasContext: model.cache !== null,
     cacheWords: cacheWords(model),
     leastContext: thousands(Math.min(leastContext, model.contextLength ?? leastContext)),
@@ -23,7 +25,9 @@ export function choiceFacts(receipt: Receipt) {
     verdictWords: verdictWords(),
     hasStock: stock !== null,
     stockPositions: stock === null ? "" : grouped(stock.positions),
+    stockRows: someRows(stock?.positions ?? 0, evaluation?.positions ?? 0),
     stockIsSparse: stock !== null && stock.positions < (evaluation?.positions ?? 0),
+    hasHeldBack: rows.some(({ verdict }) => verdict === heldBack),
     hasPredicted: evaluation !== null && choiceIsPredicted(receipt),
   };
 }
@@ -48,10 +52,10 @@ function stockRows(receipt: Receipt): readonly Cells[] {
   return [
     {
       ...sizeCells(bytes, receipt),
-      tier: "`mlx_lm.convert -q`",
+      tier: "stock 4-bit",
       meanKl: nats(meanKl),
       sameTop: unbroken(share(sameTop)),
-      verdict: unbroken(verdictOf(stock)),
+      verdict: verdictOf(stock),
     },
   ];
 }
@@ -74,12 +78,14 @@ function tierCells(receipt: Receipt, row: SeriesRow, found: TierFigures | undefi
   const tier = own ? `**${label}**` : label;
   if (found === undefined) {
     const meanKl = row.predicted === null ? "–" : `~${nats(row.predicted.kl)}`;
-    return { tier, meanKl, sameTop: "–", verdict: unbroken("not measured") };
+    return { tier, meanKl, sameTop: "–", verdict: "not measured" };
   }
   const { meanKl, sameTop } = found;
-  const verdict = unbroken(held ? "held back: failed a gate" : verdictOf(found));
+  const verdict = held ? heldBack : verdictOf(found);
   return { tier, meanKl: nats(meanKl), sameTop: unbroken(share(sameTop)), verdict };
 }
+
+const heldBack = "held back";
 
 function isHeldBack({ evaluation }: Receipt): boolean {
   return evaluation?.gates.some(({ passed }) => !passed) === true;

@@ -26,6 +26,10 @@ export function domainName(domain: string): string {
       : domain;
 }
 
+export function isLanguage(domain: string): boolean {
+  return Object.hasOwn(languages, domain);
+}
+
 /** Order in which domains are shown: languages first, then the others, each by name. */
 export function domainOrder(domains: readonly string[]): readonly number[] {
   const key = (domain: string) =>

@@ -1,10 +1,14 @@
 import type { Evaluation, Figures } from "../evaluation/evaluation-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
+import { unbroken } from "./choice-rows.ts";
 import { domainName, domainOrder } from "./domains.ts";
 import { grouped, percentage, plural } from "./figures.ts";
-import { code, inline, shellWord } from "./markdown.ts";
+import { languageWords } from "./highlight-words.ts";
+import { inline, shellWord } from "./markdown.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
+import { callOf } from "./reproduce.ts";
+import { someRows } from "./wording.ts";
 
 const gateWords: Readonly<Record<Evaluation["gates"][number]["gate"], string>> = {
   "max-kl": "mean KL, at most",
@@ -24,7 +28,8 @@ export function evaluationFacts(receipt: Receipt) {
       evaluation === null
         ? ""
         : `${plural(evaluation.rows.samples, "row")} of ${plural(evaluation.rows.length, "token")}`,
-    sha256: code(evaluation?.rows.sha256 ?? ""),
+    scored: grouped(scoredPositions(evaluation)),
+    languageWords: languageWords(receipt),
     figures: figureRows(evaluation),
     ...routingFacts(evaluation),
     ...sparseFacts(evaluation),
@@ -33,39 +38,56 @@ export function evaluationFacts(receipt: Receipt) {
     predictions: predictionRows(evaluation),
     hasPredictions: evaluation !== null && evaluation.predicted !== null,
     gates: gateRows(evaluation),
+    passed: evaluation?.gates.every(({ passed }) => passed) !== false,
     command: verifyCommand(receipt),
   };
 }
 
+/** Positions with a next token: the last one of a row has none. */
+function scoredPositions(evaluation: Evaluation | null): number {
+  if (evaluation === null) return 0;
+  const { positions, rows } = evaluation;
+  return positions - positions / rows.length;
+}
+
 /** The command that evaluates the repository again. */
-function verifyCommand({ repository, base, evaluationRows }: Receipt): string {
+function verifyCommand(receipt: Receipt): string {
+  const { repository, base, evaluationRows } = receipt;
   const tier = repository.includes("/") ? repository : `./${repository}`;
-  const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
+  // The receipt names a base on the Hub.
+  const model = base.id === null ? ` --base ${shellWord(`./${base.name}`)}` : "";
   const source = evaluationRows?.source ?? "bundled";
   // `oqe verify` finds a text that is bundled or on the Hub by the receipt.
   const isFile = source !== "bundled" && !source.includes("/");
   const text = isFile ? ` --evaluation ${shellWord(`./${source}`)}` : "";
-  return `oqe verify ${shellWord(tier)} --base ${shellWord(model)}${text}`;
+  return `${callOf(receipt)} verify ${shellWord(tier)}${model}${text}`;
 }
 
 type Rounded = NonNullable<Evaluation["rounded"]>;
 
+type Stock = NonNullable<Evaluation["stock"]>;
+
 function figureRows(evaluation: Evaluation | null) {
-  const columns = ["label", "own", "rounded"] as const;
+  const columns = ["label", "own", "rounded", "stock"] as const;
   if (evaluation === null) return table(columns, []);
-  const { rounded } = evaluation;
-  const row = (label: string, own: string, plain: (of: Rounded) => string | null) => ({
-    label,
-    own,
-    rounded: rounded === null ? "–" : (plain(rounded) ?? "–"),
-  });
-  const quantiles = [evaluation.medianKl, evaluation.p99Kl, evaluation.p999Kl, evaluation.maxKl];
+  const row = (label: string, own: string, plain: (of: Rounded | Stock) => string | null) => {
+    const beside = (of: Rounded | null) => unbroken(of === null ? "–" : (plain(of) ?? "–"));
+    return {
+      label,
+      own: unbroken(own),
+      rounded: beside(evaluation.rounded),
+      stock: beside(evaluation.stock),
+    };
+  };
+  const quantile = (label: string, value: number) => row(label, nats(value), () => null);
   return table(columns, [
     row("Mean KL", estimate(evaluation.meanKl, evaluation.meanKlError), (of) =>
       estimate(of.meanKl, of.meanKlError),
     ),
-    row("KL: median, 99 %, 99.9 %, maximum", quantiles.map(nats).join(", "), () => null),
-    row("Same most likely token", share(evaluation.sameTop), (of) => share(of.sameTop)),
+    quantile("KL, median", evaluation.medianKl),
+    quantile("KL, 99 % are below", evaluation.p99Kl),
+    quantile("KL, maximum", evaluation.maxKl),
+    row("Same top token", share(evaluation.sameTop), (of) => share(of.sameTop)),
     row(
       `Perplexity (base: ${evaluation.basePerplexity.toFixed(3)})`,
       evaluation.perplexity.toFixed(3),
@@ -123,8 +145,10 @@ function sparseFacts(evaluation: Evaluation | null) {
   ];
   return {
     forcedIsSparse: forced < all,
+    forcedRows: someRows(forced, all),
     forcedPositions: grouped(forced),
     roundedIsSparse: rounded > 0 && rounded < all,
+    roundedRows: someRows(rounded, all),
     roundedPositions: grouped(rounded),
   };
 }

@@ -1,5 +1,6 @@
 import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
+import { choiceFacts } from "./choice-rows.ts";
 import { evaluationFacts } from "./evaluation-facts.ts";
 import {
   bitsPerWeight,
@@ -7,20 +8,22 @@ import {
   gigabytes,
   grouped,
   parameterCount,
+  plural,
   squaredError,
 } from "./figures.ts";
+import { modelWords, strategyWords } from "./highlight-words.ts";
 import { highlightRows } from "./highlights.ts";
 import { licenceMetadata } from "./licence.ts";
 import { machineFacts } from "./machine-facts.ts";
-import { code, commentJson, inline, link, prose, pythonString, shellWord } from "./markdown.ts";
+import { code, commentJson, inline, link, prose } from "./markdown.ts";
 import type { PictureName, PicturePath } from "./pictures.ts";
 import { reproduceFacts } from "./reproduce.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
 import { knownFigures, tierRows } from "./series-rows.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
+import { useFacts } from "./use-facts.ts";
 import { unquantizedRows, widthRows } from "./widths.ts";
 import {
-  baseBits,
   enhancementWords,
   groupSizes,
   isMeasured,
@@ -59,12 +62,16 @@ export function inRepository({ repository, plan }: Receipt): CardPlace {
  */
 export function cardFacts(receipt: Receipt, pictures: readonly PictureName[], place: CardPlace) {
   return {
-    name: inline(receipt.name),
+    title: titleOf(receipt),
     tier: inline(receipt.plan.tier),
     base: baseFacts(receipt, place),
     ...modelFacts(receipt),
     ...planFacts(receipt),
     ...optionFacts(receipt),
+    ...choiceFacts(receipt),
+    strategy: strategyWords(receipt),
+    modelWords: modelWords(receipt),
+    rowHashes: rowHashes(receipt),
     evaluated: receipt.evaluation !== null,
     evaluation: evaluationFacts(receipt),
     sensitivity: sensitivityFacts(receipt),
@@ -98,11 +105,10 @@ function planFacts(receipt: Receipt) {
   const { plan, series } = receipt;
   return {
     gb: gigabytes(plan.bytes),
-    gib: gibibytes(plan.bytes),
+    tensorBytes: `${grouped(plan.bytes)} bytes (${gibibytes(plan.bytes)} GiB)`,
     bpw: bitsPerWeight(plan.bpw),
     fileBpw: bitsPerWeight(plan.fileBpw),
     quantizedModules: grouped(Object.keys(plan.modules).length),
-    baseBits: String(baseBits(receipt)),
     groupSizes: groupSizes(receipt),
     tierRows: tierRows(series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
     tierWords: tierWords(receipt),
@@ -122,8 +128,16 @@ function optionFacts(receipt: Receipt) {
     enhancement: enhancementWords(receipt),
     policy: code(options.policy),
     storage: code(options.storage),
-    engine: { version: inline(engine.version), kernel: code(engine.kernelSha256) },
+    engine: {
+      version: inline(engine.version),
+      kernel: code(engine.kernelSha256),
+      source: engine.repository === null ? "" : sourceLink(engine.repository),
+    },
   };
+}
+
+function sourceLink(repository: string): string {
+  return link(inline(repository), `https://github.com/${repository}`);
 }
 
 function baseFacts(receipt: Receipt, place: CardPlace) {
@@ -131,7 +145,6 @@ function baseFacts(receipt: Receipt, place: CardPlace) {
   const web = `https://huggingface.co/${id}`;
   const commit = /^[0-9a-f]{40}$/.test(revision);
   return {
-    name: inline(name),
     fromHub: id !== null,
     fingerprinted: revision.startsWith("sha256:"),
     verified: receipt.verifiedBase !== null,
@@ -172,7 +185,7 @@ function licence(receipt: Receipt, { files }: CardPlace): string {
 
 /** The tier's name; bold if it is this one. */
 function tierLabel(receipt: Receipt, row: SeriesRow): string {
-  return row.tier === receipt.plan.tier ? `**${inline(row.tier)}** (this one)` : inline(row.tier);
+  return row.tier === receipt.plan.tier ? `**${inline(row.tier)}**` : inline(row.tier);
 }
 
 /**
@@ -218,14 +231,32 @@ function fileRows(receipt: Receipt) {
 }
 
 function filesSize(receipt: Receipt): string {
-  const bytes = Object.values(receipt.files).reduce((sum, file) => sum + file.bytes, 0);
-  return `${grouped(bytes)} bytes (${gigabytes(bytes)} GB, ${gibibytes(bytes)} GiB)`;
+  const files = Object.values(receipt.files);
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  return `${plural(files.length, "file")} of ${grouped(bytes)} bytes (${gigabytes(bytes)} GB)`;
 }
 
-function useFacts(receipt: Receipt) {
-  return {
-    word: shellWord(receipt.repository),
-    literal: pythonString(receipt.repository),
-    published: receipt.repository.includes("/"),
+/** The hash of each set of rows, once. */
+function rowHashes({ calibration, evaluationRows, sensitivity }: Receipt) {
+  const sets = new Map<string, string[]>();
+  const add = (what: string, hash: string | undefined) => {
+    if (hash !== undefined) sets.set(hash, [...(sets.get(hash) ?? []), what]);
   };
+  add("calibration", calibration?.sha256);
+  add("sensitivity", sensitivity?.calibration.sha256);
+  add("evaluation", evaluationRows?.sha256);
+  return table(
+    ["what", "sha256"],
+    [...sets].map(([hash, uses]) => ({
+      what: `Rows for ${uses.join(" and ")}`,
+      sha256: code(hash),
+    })),
+  );
+}
+
+/** `NVIDIA-Nemotron-3-Nano-30B-A3B — oQe series, oQ4e` */
+function titleOf({ name, plan }: Receipt): string {
+  const end = `-${plan.tier}`;
+  const model = name.endsWith(end) ? name.slice(0, -end.length) : name;
+  return `${inline(model)} — oQe series, ${inline(plan.tier)}`;
 }

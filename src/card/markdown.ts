@@ -35,11 +35,11 @@ function escaped(text: string): string {
 }
 
 /**
- * A sentence of ours with text of others inside. `Names` in backticks stay code if they are plain;
- * the rest is escaped.
+ * A sentence of ours with text of others inside. `Names` and markers of notes in backticks stay
+ * code if they are plain; the rest is escaped.
  */
 export function prose(text: string): string {
-  const parts = oneLine(text).split(/`([\w.-]+)`/);
+  const parts = oneLine(text).split(/`([\w.-]+|<!-- \/?oqe:notes -->)`/);
   return parts.map((part, index) => (index % 2 === 1 ? `\`${part}\`` : escaped(part))).join("");
 }
 

@@ -1,12 +1,11 @@
+import { decimal, threeDigits } from "../ground/digits.ts";
+
 /** How cards write measured figures. */
 
 const least = 1e-6;
 
 /** Nats: three significant digits, `0.0144`. */
-export function nats(value: number): string {
-  if (value === 0) return "0";
-  return Math.abs(value) < least ? value.toExponential(1) : String(decimal(value, 3));
-}
+export const nats = threeDigits;
 
 /**
  * `0.0144 ± 0.0005`: the mean has three significant digits. The error has as many decimals, or as
@@ -34,10 +33,4 @@ export function share(part: number): string {
 /** A small share to two significant digits, `0.021 %`. */
 export function smallShare(part: number): string {
   return `${part === 0 ? "0" : decimal(100 * part, 2)} %`;
-}
-
-/** A number of significant digits, never as a power of ten, for values from 1e-6 on. */
-function decimal(value: number, digits: number): string {
-  const places = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
-  return value.toFixed(Math.min(12, places));
 }

@@ -45,16 +45,16 @@ test.each(Object.entries(byArchitecture))(
 test("the picture of the series has each tier of the receipt", () => {
   const whole = texts(picture("oqe-kl.svg")!.svg);
   for (const label of [
-    "oQ8e · 0.0006",
-    "oQ6e · 0.0029",
-    "oQ5e · 0.0069",
+    "oQ8e · 0.000600",
+    "oQ6e · 0.00290",
+    "oQ5e · 0.00690",
     "oQ4e · 0.0144",
     "0.0288",
   ])
     expect(whole).toContain(label);
   const alone = texts(picture("oqe-kl.svg", { ...receipt, otherTiers: [] })!.svg);
   expect(alone).toContain("predicted, not measured");
-  expect(alone).not.toContain("oQ8e · 0.0006");
+  expect(alone).not.toContain("oQ8e · 0.000600");
   expect(alone.filter((text) => /^oQ\de · /.test(text!))).toHaveLength(4);
 });
 

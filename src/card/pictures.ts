@@ -8,6 +8,7 @@ import type { Receipt } from "../receipt/receipt.ts";
 import { namedExperts } from "../receipt/sensitivity-record.ts";
 import { tierFigures } from "../receipt/series-figures.ts";
 import { domainName, domainOrder } from "./domains.ts";
+import { nats } from "./measured-figures.ts";
 import { roleWidths } from "./role-widths.ts";
 
 /** The pictures that a card can have, as files beside it. */
@@ -104,7 +105,9 @@ function divergence({ series, plan, evaluation, otherTiers }: Receipt): Drawing 
       predicted: predicted?.kl ?? null,
     };
   });
-  return divergenceDrawing(points, evaluation.positions);
+  const { stock } = evaluation;
+  const beside = stock && { bytes: stock.bytes, mean: stock.meanKl, error: stock.meanKlError };
+  return divergenceDrawing(points, evaluation.positions, beside);
 }
 
 function divergenceWords({ series, plan, evaluation, otherTiers }: Receipt): string {
@@ -112,9 +115,11 @@ function divergenceWords({ series, plan, evaluation, otherTiers }: Receipt): str
   const figures = [tierFigures(plan.tier, evaluation), ...otherTiers];
   const inOrder = series.flatMap((row) => figures.filter(({ tier }) => tier === row.tier));
   const told = inOrder.map(({ tier, meanKl, rounded }) => {
-    const beside = rounded === null ? "" : ` (plain rounding ${short(rounded.meanKl)})`;
-    return `${tier} ${short(meanKl)}${beside}`;
+    const beside = rounded === null ? "" : ` (plain rounding ${nats(rounded.meanKl)})`;
+    return `${tier} ${nats(meanKl)}${beside}`;
   });
+  const { stock } = evaluation;
+  if (stock !== null) told.push(`mlx_lm.convert -q ${nats(stock.meanKl)}`);
   return `Mean KL divergence from the base against size: ${told.join(", ")}`;
 }
 
@@ -178,8 +183,4 @@ function languageWords({ evaluation }: Receipt): string {
   });
   const all = evaluation.perplexityRatio.toFixed(3);
   return `Perplexity divided by that of the base: all ${all}, ${told.join(", ")}`;
-}
-
-function short(value: number): string {
-  return String(Number(value.toPrecision(3)));
 }

@@ -22,7 +22,19 @@ export function reproduceFacts(receipt: Receipt) {
     ...(evaluationRows === null ? { verify: "false" } : evaluationFlags(evaluationRows)),
   };
   const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
-  return { command: `oqe quantize ${shellWord(model)} --out . ${chosen.join(" ")}` };
+  return {
+    command: `${callOf(receipt)} quantize ${shellWord(model)} --out . ${chosen.join(" ")}`,
+    isReal: receipt.engine.repository !== null,
+  };
+}
+
+/**
+ * How a stranger starts this version of the engine. The receipt of a run that was no Action does
+ * not know where its source is.
+ */
+export function callOf({ engine }: Pick<Receipt, "engine">): string {
+  const { repository, version } = engine;
+  return repository === null ? "oqe" : `npx --yes ${shellWord(`github:${repository}#v${version}`)}`;
 }
 
 /**

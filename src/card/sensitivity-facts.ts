@@ -18,7 +18,7 @@ export function sensitivityFacts({ sensitivity }: Receipt) {
     hasExperts: (sensitivity?.experts.length ?? 0) > 0,
     source: sourceWords(sensitivity),
     rows: rowWords(sensitivity?.calibration),
-    sha256: code(sensitivity?.calibration.sha256 ?? ""),
+    proxy: proxyWords(sensitivity),
     probe: rowWords(sensitivity?.probe),
     bits: String(sensitivity?.probe.bits ?? 0),
     domains: (sensitivity?.domains ?? []).map((domain) => inline(domainName(domain))).join(", "),
@@ -38,6 +38,14 @@ function sourceWords(sensitivity: SensitivityRecord | null): string {
   return proxy === null
     ? "the base model itself"
     : `a proxy: the quantized ${code(proxy)}, read instead of the base`;
+}
+
+/** What was measured, under the name that cards of such series give it. */
+function proxyWords(sensitivity: SensitivityRecord | null): string {
+  const proxy = sensitivity?.proxy ?? null;
+  return proxy === null
+    ? "none, the base itself was measured"
+    : `${code(proxy)}, measured instead of the base`;
 }
 
 function rowWords(rows: { readonly samples: number; readonly length: number } | undefined): string {
@@ -75,7 +83,7 @@ function checkWords(sensitivity: SensitivityRecord | null): string {
   if (ratios.length === 0) return "";
   ratios.sort((a, b) => a - b);
   const middle = (ratios[(ratios.length - 1) >> 1]! + ratios[ratios.length >> 1]!) / 2;
-  const ends = `${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)}`;
+  const ends = `range ${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)}`;
   return `${middle.toFixed(2)} as the median of ${plural(ratios.length, "sample")} (${ends})`;
 }
 

@@ -4,15 +4,18 @@ import { table } from "../template/template-shapes.ts";
 import { bitsPerWeight, gibibytes, gigabytes, grouped } from "./figures.ts";
 import { code } from "./markdown.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
+import { baseBits } from "./wording.ts";
 
 const planned = [
   "tier",
   "target",
+  "budget",
   "bpw",
   "fileBpw",
   "bytes",
   "gb",
   "gib",
+  "base",
   "boosts",
   "plan",
 ] as const;
@@ -35,11 +38,13 @@ export function tierRows(
     series.map((row) => ({
       tier: label(row),
       target: bitsPerWeight(row.targetBpw),
+      budget: row.budgetBpw === null ? "–" : bitsPerWeight(row.budgetBpw),
       bpw: bitsPerWeight(row.bpw),
       fileBpw: bitsPerWeight(row.fileBpw),
       bytes: grouped(row.bytes),
       gb: gigabytes(row.bytes),
       gib: gibibytes(row.bytes),
+      base: `${baseBits({ plan: row })}-bit`,
       boosts: grouped(row.boosts),
       plan: code(row.plan),
       ...evaluatedCells(

@@ -36,7 +36,7 @@ export function tuningFacts(receipt: Receipt) {
   return {
     modules: grouped(modules.length - lookedUp.length),
     lookedUp: listed(lookedUp),
-    kinds: kindRows(tuning),
+    kinds: kindRows(tuning, receipt),
     propagation: code(receipt.options.propagation ?? ""),
     propagationWords: propagationWords(receipt),
     roundedRows:
@@ -74,14 +74,15 @@ export function kindRatios({ kinds }: TuningRecord): string {
     .join(", ");
 }
 
-function kindRows({ kinds }: TuningRecord) {
+function kindRows({ kinds }: TuningRecord, receipt: Receipt) {
+  const words = kindWords(receipt);
   return table(
     ["kind", "modules", "ratio"],
     tensorKinds.flatMap((kind) => {
       const record = kinds[kind];
       if (record === undefined) return [];
       return [
-        { kind: kindWords[kind], modules: grouped(record.tensors), ratio: lossRatio(record.ratio) },
+        { kind: words[kind], modules: grouped(record.tensors), ratio: lossRatio(record.ratio) },
       ];
     }),
   );
@@ -111,9 +112,11 @@ function expertFacts({ experts }: TuningRecord) {
     median: middle,
     unseen,
     belowColumns,
+    tokens,
   } = experts ?? { ...blankExperts };
   return {
     hasExperts: experts !== null,
+    hasTokens: tokens.length > 0,
     fewTokens: belowColumns > 0,
     experts: grouped(count),
     minTokens: grouped(min),
@@ -122,7 +125,7 @@ function expertFacts({ experts }: TuningRecord) {
     belowColumns: percentage(belowColumns, 1),
   };
 }
-const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowColumns: 0 };
+const blankExperts = { experts: 0, min: 0, median: 0, unseen: 0, belowColumns: 0, tokens: [] };
 
 /** Facts about repaired routers. */
 function routerFacts({ repair }: TuningRecord) {
@@ -142,7 +145,7 @@ function routerFacts({ repair }: TuningRecord) {
 }
 
 function rowFacts(record: CalibrationRecord | null) {
-  const { source, sha256, samples, length, tokens, domains } = record ?? noRows;
+  const { source, samples, length, tokens, domains } = record ?? noRows;
   const names = Object.keys(domains).sort((a, b) => domains[b]! - domains[a]! || (a < b ? -1 : 1));
   return {
     given: record !== null,
@@ -151,7 +154,6 @@ function rowFacts(record: CalibrationRecord | null) {
     rows: `${plural(samples, "row")} of ${plural(length, "token")}`,
     tokens: grouped(tokens),
     domains: names.map((name) => `${inline(name)} ${grouped(domains[name]!)}`).join(", "),
-    sha256: code(sha256),
   };
 }
 

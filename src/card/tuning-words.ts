@@ -1,9 +1,19 @@
+import { roleOfModule } from "../models/module-role.ts";
 import type { TensorKind } from "../quantize/tuning-record.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 
-/** Names of the kinds of matrices in the card's tables. */
-export const kindWords: Readonly<Record<TensorKind, string>> = {
+/** Names of the kinds of matrices in the card's tables. Only some experts have a gate. */
+export function kindWords({ model, plan }: Receipt): Readonly<Record<TensorKind, string>> {
+  const isGate = (path: string) => {
+    const role = roleOfModule(model.modelType, path);
+    return role?.part === "experts" && role.projection === "gate";
+  };
+  const gate = Object.keys(plan.modules).some(isGate) ? " and gate" : "";
+  return { ...kinds, "experts (up)": `routed experts, up projection${gate}` };
+}
+
+const kinds: Readonly<Record<Exclude<TensorKind, "experts (up)">, string>> = {
   embeddings: "embeddings",
   head: "output head",
   attention: "attention",
@@ -11,7 +21,6 @@ export const kindWords: Readonly<Record<TensorKind, string>> = {
   mlp: "MLP",
   "shared experts": "shared experts",
   "latent projections": "latent projections",
-  "experts (up)": "routed experts, up projection (and gate)",
   "experts (down)": "routed experts, down projection",
 };
 

@@ -1,39 +1,47 @@
 import type { Receipt } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
-import { code, inline, shellWord } from "./markdown.ts";
+import { code, inline, link, shellWord } from "./markdown.ts";
 
 /** The release of mlx-lm that every tier is tested with (test/python/requirements.txt). */
 export const testedMlxLm = "0.32.2";
 
-/** Flags of `mlx_lm.generate` for keys of generation_config.json. */
+/** Flags of `mlx_lm.generate` and `.server` for keys of generation_config.json. */
 const samplingFlags: Readonly<Record<string, string>> = {
   temperature: "--temp",
   top_p: "--top-p",
   top_k: "--top-k",
   min_p: "--min-p",
 };
+/** Those that `mlx_lm.chat` has too. */
+const flagsOfChat = ["--temp", "--top-p"];
 
 /** How to run the tier. */
 export function useFacts({ repository, usage }: Receipt) {
   const sampling = Object.entries(usage?.sampling ?? {}).filter(([key]) =>
     Object.hasOwn(samplingFlags, key),
   );
-  const flags = sampling.map(([key, value]) => ` ${samplingFlags[key]} ${value}`).join("");
+  const flags = sampling.map(([key, value]) => [samplingFlags[key]!, String(value)] as const);
+  const spelled = (some: typeof flags) => some.map((flag) => ` ${flag.join(" ")}`).join("");
+  // A comment would end the card's notes, or begin others.
+  const prompt = (usage?.prompt ?? []).some((line) => line.includes("<!--"))
+    ? []
+    : (usage?.prompt ?? []);
   return {
     word: shellWord(repository),
-    name: code(repository),
-    // A Swift string: every name that is published is plain.
-    literal: /^[\w./-]+$/.test(repository) ? repository : "",
-    published: repository.includes("/"),
+    address: link(code(repository), `https://huggingface.co/${repository}`),
+    web: `https://huggingface.co/${repository}`,
+    // Also a string of Swift. Empty: it was not published.
+    literal: /^[\w.-]+\/[\w.-]+$/.test(repository) ? repository : "",
     tested: testedMlxLm,
-    flags,
+    flags: spelled(flags),
+    chatFlags: spelled(flags.filter(([flag]) => flagsOfChat.includes(flag))),
     sampling: sampling.map(([key, value]) => `${inline(key)} ${value}`).join(", "),
     prompt: table(
       ["line"],
-      (usage?.prompt ?? []).map((line) => ({ line: fenced(line) })),
+      prompt.map((line) => ({ line: fenced(line) })),
     ),
     known: usage !== null,
-    hasTemplate: usage?.prompt !== null,
+    hasTemplate: usage !== null && usage.prompt !== null,
   };
 }
 

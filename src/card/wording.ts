@@ -2,7 +2,7 @@ import type { Part } from "../models/architecture.ts";
 import { roleOfModule } from "../models/module-role.ts";
 import { costlyFloors, type FloorName } from "../plan/floors.ts";
 import type { PredictedLoss } from "../plan/plan-types.ts";
-import type { Receipt } from "../receipt/receipt.ts";
+import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { percentage } from "./figures.ts";
 import { code } from "./markdown.ts";
 import { nats } from "./measured-figures.ts";
@@ -127,7 +127,7 @@ function raisesOthers(receipt: Receipt): boolean {
  * Base width of the tier: the widest whose uniform plan fits the target. Scale and bias take half a
  * bit.
  */
-export function baseBits({ plan }: Pick<Receipt, "plan">): number {
+export function baseBits({ plan }: { readonly plan: Pick<SeriesRow, "targetBpw"> }): number {
   return [2, 3, 4, 5, 6, 8].findLast((bits) => bits + 0.5 <= plan.targetBpw + 1e-9) ?? 2;
 }
 
@@ -145,4 +145,10 @@ export function keepsRouter({ model, plan }: Receipt): boolean {
       (path) => roleOfModule(model.modelType, path)?.kind === "router",
     )
   );
+}
+
+/** Which rows have so many of all positions: "every second row". */
+export function someRows(positions: number, all: number): string {
+  const every = positions > 0 ? Math.round(all / positions) : 1;
+  return `every ${["", "", "second", "third", "fourth"][every] ?? `${every}th`} row`;
 }

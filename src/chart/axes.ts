@@ -1,7 +1,8 @@
+import { letter } from "./labels.ts";
 import { colors } from "./palette.ts";
 import type { Scale } from "./scales.ts";
 
-const words = { color: colors.muted.light, fontSize: 12, fontFamily: "sans-serif" };
+const words = { color: colors.muted.light, fontSize: letter, fontFamily: "sans-serif" };
 
 /** Settings of all axes. */
 export const plainAxis = {

@@ -18,31 +18,33 @@ const stepOfBits: ReadonlyMap<number, number> = new Map(
   [2, 3, 4, 5, 6, 8].map((bits, step) => [bits, bits === 8 ? 6 : step]),
 );
 const rowHeight = 22;
-const left = 142;
-const right = 20;
-const outsideWidth = 30;
+const left = 122;
+const right = 14;
+const outsideWidth = 24;
 
 /** Bits by layer and role, one strip a role. null: nothing is quantized. */
 export function bitsDrawing(roles: readonly RoleWidths[], layers: number): Drawing | null {
   if (roles.length === 0 || layers === 0) return null;
   const { inLayers, outside, height } = placesOf(roles);
   const cellWidth = inLayers.width / layers;
-  const names = roles.map(({ role }) => labelText(role, 124));
-  const shared = { gap: 2, fontSize: cellWidth >= 11 ? 11 : 9 };
+  const names = roles.map(({ role }) => labelText(role, left - 14));
+  const shared = { gap: 2, fontSize: cellWidth >= 12 ? 12 : 9 };
   return {
     height,
     title: "Bits of each quantized module, by layer and role",
     option: {
       grid: [{ ...inLayers, right }, outside],
-      graphic: { elements: [...words, ...strips(roles.length, inLayers), ...legend(roles)] },
+      graphic: {
+        elements: [...words.elements, ...strips(roles.length, inLayers), ...legend(roles)],
+      },
       xAxis: [layerAxis(layers), nameAxis([""], { gridIndex: 1 })],
       yAxis: [
         nameAxis(names, { gridIndex: 0, inverse: true, axisLabel: { show: false } }),
         nameAxis(names, { gridIndex: 1, inverse: true }),
       ],
       series: [
-        cellSeries(layerCells(roles, cellWidth >= 8), blues, { grid: 0, ...shared }),
-        cellSeries(outsideCells(roles), blues, { grid: 1, ...shared, fontSize: 11 }),
+        cellSeries(layerCells(roles, cellWidth >= 9), blues, { grid: 0, ...shared }),
+        cellSeries(outsideCells(roles), blues, { grid: 1, ...shared, fontSize: 12 }),
       ],
     },
   };
@@ -51,8 +53,8 @@ export function bitsDrawing(roles: readonly RoleWidths[], layers: number): Drawi
 /** Pixels of the map of layers, of the column of other modules, and of the whole picture. */
 function placesOf(roles: readonly RoleWidths[]) {
   const hasOutside = roles.some(({ outside }) => outside !== null);
-  const indent = hasOutside ? outsideWidth + 12 : 0;
-  const rows = { top: 90, height: roles.length * rowHeight };
+  const indent = hasOutside ? outsideWidth + 8 : 0;
+  const rows = { top: words.bottom + 34, height: roles.length * rowHeight };
   return {
     inLayers: { ...rows, left: left + indent, width: pictureWidth - left - right - indent },
     outside: { ...rows, left, width: outsideWidth },
@@ -62,7 +64,7 @@ function placesOf(roles: readonly RoleWidths[]) {
 
 const words = heading(
   "Bits by layer and role",
-  "Bits of a weight's code. Without a cell, the layer has no such matrix, or an unquantized one.",
+  "Bits of a weight's code. Without a cell, the layer has no such matrix, or keeps it unquantized.",
 );
 
 /** The background of each row. */
@@ -82,13 +84,13 @@ function legend(roles: readonly RoleWidths[]) {
   );
   const steps = widths.map((bits): Step => blues[stepOfBits.get(bits)!]!);
   const labels = widths.map((bits) => `${bits} bits`);
-  return scaleLegend(steps, labels, 20, 68);
+  return scaleLegend(steps, labels, words.bottom + 14);
 }
 
 function layerAxis(layers: number) {
   const numbers = Array.from({ length: layers }, (_, layer) => layer);
   const name = { name: "Layer", nameLocation: "middle", nameGap: 28 } as const;
-  return numberAxis(numbers, 30, { gridIndex: 0, ...name });
+  return numberAxis(numbers, 12, { gridIndex: 0, ...name });
 }
 
 function layerCells(roles: readonly RoleWidths[], labelled: boolean): Cell[] {

@@ -1,12 +1,12 @@
 import type { CustomSeriesRenderItem } from "echarts";
-import { grouped } from "../ground/digits.ts";
+import { grouped, threeDigits } from "../ground/digits.ts";
 import { scaleAxis } from "./axes.ts";
 import { type Drawing, pictureWidth } from "./drawing.ts";
 import { type Element, heading, marks, segment, text } from "./elements.ts";
-import { placeLabels } from "./label-places.ts";
+import { type Frame, placeLabels } from "./label-places.ts";
 import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
-import { linearScale, logScale, plain, type Scale } from "./scales.ts";
+import { linearScale, logScale, type Scale } from "./scales.ts";
 
 export interface TierPoint {
   readonly tier: string;
@@ -21,24 +21,23 @@ export interface TierPoint {
   /** Prediction of the plan, shown if nothing was measured. */
   readonly predicted: number | null;
 }
+/** The quant that stock tools make by default. */
+export interface StockPoint extends Estimate {
+  readonly bytes: number;
+}
+
 export interface Estimate {
   readonly mean: number;
   /** null: not known. */
   readonly error: number | null;
 }
 
-const height = 420;
-const plot = { left: 76, right: 30, top: 96, bottom: 58 };
-const frame = {
-  left: plot.left,
-  right: pictureWidth - plot.right,
-  top: plot.top,
-  bottom: height - plot.bottom,
-};
+/** Pixels of the plot and of what is around it. */
+const plot = { left: 66, right: 26, height: 290, below: 54 };
 
 /** A point of the picture. */
 interface Spot extends Estimate {
-  readonly kind: "own" | "other" | "predicted" | "rounded";
+  readonly kind: "own" | "other" | "predicted" | "rounded" | "stock";
   readonly bytes: number;
   readonly label: string;
 }
@@ -47,24 +46,37 @@ interface Spot extends Estimate {
  * KL divergence against size, on a logarithmic scale. Points at 0 have no place on it and are left
  * out. null: no point is left.
  */
-export function divergenceDrawing(points: readonly TierPoint[], positions: number): Drawing | null {
-  const spots = points.flatMap(spotsOf).filter(({ mean }) => Number.isFinite(mean) && mean > 0);
+export function divergenceDrawing(
+  points: readonly TierPoint[],
+  positions: number,
+  stock: StockPoint | null = null,
+): Drawing | null {
+  const spots = [...points.flatMap(spotsOf), ...stockSpots(stock)].filter(
+    ({ mean }) => Number.isFinite(mean) && mean > 0,
+  );
   if (spots.length === 0) return null;
   const unit = unitOf(spots);
   const sizes = linearScale(spots.map(({ bytes }) => bytes / unit.size));
   const means = logScale(spots.map(({ mean }) => mean));
   const at: PlaceOf = ({ bytes, mean }) => [sizes.place(bytes / unit.size), means.place(mean)];
+  const own = words(positions);
+  const signs = legend(spots, own.bottom + 12);
+  const top = signs.bottom + 14;
+  const frame = {
+    ...{ left: plot.left, right: pictureWidth - plot.right },
+    ...{ top, bottom: top + plot.height },
+  };
   const of = (...some: readonly Spot["kind"][]) => spots.filter(({ kind }) => some.includes(kind));
   return {
-    height,
+    height: frame.bottom + plot.below,
     title: "KL divergence from the base model against size, for the tiers and for plain rounding",
     option: {
-      grid: plot,
+      grid: { left: plot.left, right: plot.right, top, height: plot.height },
       graphic: {
         elements: [
-          ...words(positions),
-          ...legend(spots),
-          ...labels(of("own", "other", "predicted", "rounded"), at),
+          ...own.elements,
+          ...signs.elements,
+          ...labels(of("own", "other", "predicted", "stock", "rounded"), at, frame),
         ],
       },
       xAxis: scaleAxis(sizes, {
@@ -76,7 +88,7 @@ export function divergenceDrawing(points: readonly TierPoint[], positions: numbe
       series: [
         path(of("rounded").map(at), colors.rounded.light),
         path(of("own", "other").map(at), colors.other.light),
-        bars(of("rounded", "other", "own"), at, means),
+        bars(of("rounded", "stock", "other", "own"), at, means),
         ...kinds.map(({ kind }) => scatter(kind, of(kind).map(at))),
       ],
     },
@@ -100,13 +112,13 @@ function words(positions: number) {
 }
 
 /** The kinds of spots that the picture has. */
-function legend(spots: readonly Spot[]) {
+function legend(spots: readonly Spot[], y: number) {
   const used = [...kinds].reverse().filter(({ kind }) => spots.some((spot) => spot.kind === kind));
   const rows = used.map(({ kind, label }) => ({ mark: legendMark(kind), label }));
-  return marks(rows, 20, 70);
+  return marks(rows, y);
 }
 
-function labels(spots: readonly Spot[], at: PlaceOf) {
+function labels(spots: readonly Spot[], at: PlaceOf, frame: Frame) {
   const wanted = spots.map((spot) => {
     const [x, y] = at(spot);
     return {
@@ -131,7 +143,8 @@ function scatter(kind: Spot["kind"], data: readonly (readonly [number, number])[
 
 function spotsOf({ tier, bytes, own, measured, rounded, predicted }: TierPoint): Spot[] {
   const spot = (kind: Spot["kind"], { mean, error }: Estimate): Spot => {
-    const words = kind === "rounded" ? decimal(mean) : `${labelText(tier)} · ${decimal(mean)}`;
+    const words =
+      kind === "rounded" ? threeDigits(mean) : `${labelText(tier)} · ${threeDigits(mean)}`;
     return { kind, bytes, mean, error, label: words };
   };
   return [
@@ -143,9 +156,15 @@ function spotsOf({ tier, bytes, own, measured, rounded, predicted }: TierPoint):
   ];
 }
 
+function stockSpots(stock: StockPoint | null): Spot[] {
+  if (stock === null) return [];
+  return [{ kind: "stock", label: threeDigits(stock.mean), ...stock }];
+}
+
 /** In drawing order, the last on top. */
 const kinds = [
   { kind: "rounded", label: "plain rounding, same plan" },
+  { kind: "stock", label: "mlx_lm.convert -q" },
   { kind: "predicted", label: "predicted, not measured" },
   { kind: "other", label: "other tiers of the run" },
   { kind: "own", label: "this tier" },
@@ -155,12 +174,16 @@ function colorOf({ kind }: Pick<Spot, "kind">): string {
   return kind === "predicted" ? colors.other.light : colors[kind].light;
 }
 
+function isFull(kind: Spot["kind"]): boolean {
+  return kind === "own" || kind === "other" || kind === "stock";
+}
+
 function look(kind: Spot["kind"]) {
   const color = colorOf({ kind });
-  const full = kind === "own" || kind === "other";
+  const full = isFull(kind);
   return {
-    symbol: kind === "predicted" ? "diamond" : "circle",
-    symbolSize: { own: 13, other: 10, predicted: 11, rounded: 9 }[kind],
+    symbol: kind === "predicted" ? "diamond" : kind === "stock" ? "rect" : "circle",
+    symbolSize: { own: 13, other: 10, predicted: 11, rounded: 9, stock: 10 }[kind],
     itemStyle: full
       ? { color, opacity: 1 }
       : { color: colors.panel.light, borderColor: color, borderWidth: 2, opacity: 1 },
@@ -169,7 +192,7 @@ function look(kind: Spot["kind"]) {
 
 function legendMark(kind: Spot["kind"]): Element {
   const color = colorOf({ kind });
-  const fill = kind === "own" || kind === "other" ? color : colors.panel.light;
+  const fill = isFull(kind) ? color : colors.panel.light;
   const style = { fill, stroke: color, lineWidth: 2 };
   const points = [
     [0, -6],
@@ -177,6 +200,10 @@ function legendMark(kind: Spot["kind"]): Element {
     [0, 6],
     [-6, 0],
   ];
+  if (kind === "stock") {
+    const shape = { x: -4.5, y: -4.5, width: 9, height: 9 };
+    return { type: "rect", silent: true, shape, style };
+  }
   return kind === "predicted"
     ? { type: "polygon", silent: true, shape: { points }, style }
     : { type: "circle", silent: true, shape: { r: 4.5 }, style };
@@ -216,8 +243,4 @@ function bars(spots: readonly Spot[], at: PlaceOf, means: Scale) {
     renderItem,
     data: spots.map(at),
   };
-}
-
-function decimal(value: number): string {
-  return plain(value, 3);
 }

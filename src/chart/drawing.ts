@@ -2,12 +2,13 @@ import { CustomChart, ScatterChart } from "echarts/charts";
 import { GraphicComponent, GridComponent } from "echarts/components";
 import { type EChartsCoreOption, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
+import { letter } from "./labels.ts";
 import { colors, darkStyle } from "./palette.ts";
 
 use([CustomChart, ScatterChart, GraphicComponent, GridComponent, SVGRenderer]);
 
-/** Pixels: about the column of text on a model's page. */
-export const pictureWidth = 800;
+/** Pixels. On a phone a picture shrinks to some 330, so its letters must be large beside it. */
+export const pictureWidth = 440;
 
 export interface Drawing {
   /** Pixels; the width is `pictureWidth`. */
@@ -34,7 +35,7 @@ export function drawSvg({ height, title, option }: Drawing): string {
 
 /** The placeholder of a picture that cannot be drawn. It does not use the chart library. */
 export function drawPlaceholder(title: string): string {
-  const look = `font-size="12" style="font-family:sans-serif" fill="${colors.muted.light}"`;
+  const look = `font-size="${letter}" style="font-family:sans-serif" fill="${colors.muted.light}"`;
   const words = `<text x="20" y="45" ${look}>${escapeXml(title)}</text>`;
   return frame(`<svg>${words}</svg>`, 80, title);
 }

@@ -1,20 +1,34 @@
-import { widthOf } from "./labels.ts";
+import { pictureWidth } from "./drawing.ts";
+import { letter, linesOf, widthOf } from "./labels.ts";
 import { colors, type Step } from "./palette.ts";
 
 /** Graphic elements of the chart library that several pictures use. Places are in pixels. */
 
-const margin = 20;
+/** Pixels between the picture's edge and its words. */
+export const margin = 14;
+/** Height of a line of words. */
+export const lineHeight = 18;
+
 export interface Element {
   readonly type: string;
   readonly [key: string]: unknown;
 }
 
-/** The picture's title, and a line on how to read it. */
-export function heading(title: string, subtitle: string): Element[] {
-  return [
-    text(title, margin, 22, { size: 15, bold: true }),
-    text(subtitle, margin, 43, { color: colors.muted.light }),
-  ];
+/** A title with lines on how to read what is below it. `bottom`: where they end. */
+export function heading(
+  title: string,
+  words: string,
+  top = 0,
+): { readonly elements: readonly Element[]; readonly bottom: number } {
+  const lines = linesOf(words, pictureWidth - 2 * margin);
+  const y = (line: number) => top + 44 + line * lineHeight;
+  return {
+    elements: [
+      text(title, margin, top + 22, { size: 15, bold: true }),
+      ...lines.map((line, at) => text(line, margin, y(at), { color: colors.muted.light })),
+    ],
+    bottom: y(lines.length - 1) + lineHeight / 2,
+  };
 }
 
 export function text(
@@ -39,7 +53,7 @@ export function text(
     style: {
       text: content,
       fill: style.color ?? colors.ink.light,
-      fontSize: style.size ?? 12,
+      fontSize: style.size ?? letter,
       fontWeight: style.bold ? "bold" : "normal",
       fontFamily: "sans-serif",
       align: style.align ?? "left",
@@ -61,44 +75,45 @@ export function box(shape: Box, fill: string): Element {
   return { type: "rect", silent: true, shape: { ...shape }, style: { fill } };
 }
 
-const swatch = 52;
-/** Width in pixels of a legend of seven steps. */
-export const legendWidth = 7 * swatch;
+const swatch = (pictureWidth - 2 * margin) / 7;
 
 /** The steps of a colour scale from the left, each with its lower limit. */
 export function scaleLegend(
   steps: readonly Step[],
   labels: readonly string[],
-  x: number,
   y: number,
 ): Element[] {
   const width = swatch;
   return steps.flatMap(({ cell, text: ink }, step) => [
-    box({ x: x + step * width, y: y - 8, width, height: 16 }, cell.light),
-    text(labels[step] ?? "", x + (step + 0.5) * width, y, {
-      size: 11,
+    box({ x: margin + step * width, y: y - 9, width, height: 18 }, cell.light),
+    text(labels[step] ?? "", margin + (step + 0.5) * width, y, {
+      size: 12,
       color: ink.light,
       align: "center",
     }),
   ]);
 }
 
-/** A legend of marks, side by side from `x` on. */
+/** A legend of marks, as many side by side as fit. `y`: of its first row. `bottom`: its end. */
 export function marks(
   items: readonly { readonly mark: Element; readonly label: string }[],
-  x: number,
   y: number,
-): Element[] {
-  const placed: Element[] = [];
-  let left = x;
+): { readonly elements: readonly Element[]; readonly bottom: number } {
+  const elements: Element[] = [];
+  let [left, row] = [margin, y];
   for (const { mark, label } of items) {
-    placed.push(
-      { ...mark, x: left + 6, y },
-      text(label, left + 18, y, { color: colors.muted.light }),
+    const width = 18 + widthOf(label);
+    if (left > margin && left + width > pictureWidth - margin) {
+      left = margin;
+      row += lineHeight + 2;
+    }
+    elements.push(
+      { ...mark, x: left + 6, y: row },
+      text(label, left + 18, row, { color: colors.muted.light }),
     );
-    left += 18 + widthOf(label) + 18;
+    left += width + 14;
   }
-  return placed;
+  return { elements, bottom: row + lineHeight / 2 };
 }
 
 type Place = readonly [number, number];

@@ -1,7 +1,7 @@
 import { nameAxis, numberAxis } from "./axes.ts";
 import { cellSeries } from "./cells.ts";
 import { type Drawing, pictureWidth } from "./drawing.ts";
-import { heading, legendWidth, marks, scaleLegend, text } from "./elements.ts";
+import { heading, marks, scaleLegend } from "./elements.ts";
 import { damageCells, type LayerLoad, loadCells } from "./expert-cells.ts";
 import { labelText } from "./labels.ts";
 import { blues, colors, oranges } from "./palette.ts";
@@ -13,7 +13,7 @@ export interface CriticalExpert {
 }
 
 const left = 112;
-const right = 24;
+const right = 16;
 const width = pictureWidth - left - right;
 
 /**
@@ -29,10 +29,11 @@ export function expertsDrawing(
 ): Drawing | null {
   const experts = Math.max(0, ...layers.map(({ share }) => share.length));
   if (experts === 0 || domains.length === 0) return null;
-  const { loadMap, damageMap, height } = placesOf(layers.length, domains.length);
+  const numbered = width / layers.length >= 22;
+  const { loadMap, damageMap, below, height } = placesOf(layers.length, domains.length, numbered);
   const numbers = layers.map(({ layer }) => layer);
   const load = loadCells(layers);
-  const damage = damageCells(layers, domains.length, width / layers.length >= 22);
+  const damage = damageCells(layers, domains.length, numbered);
   const radius = clamp(Math.min(width / experts, loadMap.height / layers.length) * 0.8, 4, 9);
   const points = critical
     .map(({ layer, expert }) => [expert, numbers.indexOf(layer)] as const)
@@ -42,8 +43,8 @@ export function expertsDrawing(
     title: "Routed experts by layer: how often each is chosen, and the damage from quantizing them",
     option: {
       grid: [loadMap, damageMap],
-      graphic: { elements: [...loadWords(load), ...damageWords(damage, bits, damageMap.top)] },
-      xAxis: [axis(range(experts), 16, 0, "Expert"), axis(numbers, 26, 1, "Layer")],
+      graphic: { elements: [...loadWords(load), ...damageWords(damage, bits, below)] },
+      xAxis: [axis(range(experts), 9, 0, "Expert"), axis(numbers, 12, 1, "Layer")],
       yAxis: [layerRows(numbers, loadMap.height), domainRows(domains)],
       series: [
         cellSeries(load.cells, blues, { grid: 0, gap: 1, fontSize: 11 }),
@@ -54,40 +55,48 @@ export function expertsDrawing(
   };
 }
 
+const loadHeading = heading(
+  "Experts by layer: load",
+  "Choices of each expert over all domains; 1 is an even share of the layer's choices.",
+);
+
+function damageHeading(bits: number, numbered: boolean, top: number) {
+  const most = numbered ? " The number is the expert of the greatest error." : "";
+  return heading(
+    "Experts by layer: damage",
+    `Error in the layer's output from its experts at ${bits} bits, by domain, as a share of the ` +
+      `power that the layer adds.${most}`,
+    top,
+  );
+}
+
 /** Pixels of the two maps and of the whole picture. */
-function placesOf(layers: number, domains: number) {
-  const loadMap = { left, width, top: 100, height: layers * clamp(260 / layers, 7, 24) };
-  const top = loadMap.top + loadMap.height + 142;
+function placesOf(layers: number, domains: number, numbered: boolean) {
+  const first = { left, width, top: loadHeading.bottom + 56 };
+  const loadMap = { ...first, height: layers * clamp(260 / layers, 7, 24) };
+  const below = loadMap.top + loadMap.height + 52;
+  const top = damageHeading(4, numbered, below).bottom + 36;
   const damageMap = { left, width, top, height: domains * 20 };
-  return { loadMap, damageMap, height: top + damageMap.height + 56 };
+  return { loadMap, damageMap, below, height: top + damageMap.height + 56 };
 }
 
 function loadWords({ labels }: ReturnType<typeof loadCells>) {
   const mark = { type: "circle" as const, silent: true, shape: { r: 4 }, style: dotStyle };
+  const { elements, bottom } = loadHeading;
   return [
-    ...heading(
-      "Experts by layer: load",
-      "Choices of each expert over all domains; 1 is an even share of the layer's choices.",
-    ),
-    ...scaleLegend(blues, labels, 20, 68),
-    ...marks([{ mark, label: "critical to a domain" }], 20 + legendWidth + 20, 68),
+    ...elements,
+    ...scaleLegend(blues, labels, bottom + 14),
+    ...marks([{ mark, label: "critical to a domain" }], bottom + 38).elements,
   ];
 }
 
 function damageWords(
   { labels, numbered }: ReturnType<typeof damageCells>,
   bits: number,
-  top: number,
+  below: number,
 ) {
-  const most = numbered ? "; the number is the expert of the greatest error" : "";
-  const how = `Error in the layer's output from its experts at ${bits} bits, by domain${most}.`;
-  const muted = { color: colors.muted.light };
-  return [
-    text("Experts by layer: damage", 20, top - 78, { size: 15, bold: true }),
-    text(how, 20, top - 57, muted),
-    ...scaleLegend(oranges, labels, 20, top - 32),
-    text("of the power that the layer adds", 20 + legendWidth + 14, top - 32, muted),
-  ];
+  const { elements, bottom } = damageHeading(bits, numbered, below);
+  return [...elements, ...scaleLegend(oranges, labels, bottom + 14)];
 }
 
 function axis(numbers: readonly number[], most: number, gridIndex: number, name: string) {
@@ -105,7 +114,7 @@ function layerRows(numbers: readonly number[], height: number) {
 }
 
 function domainRows(domains: readonly string[]) {
-  const names = domains.map((domain) => labelText(domain, 98));
+  const names = domains.map((domain) => labelText(domain, left - 14));
   return nameAxis(names, { gridIndex: 1, inverse: true });
 }
 

@@ -27,18 +27,26 @@ const below = (w: number) => [
   [14 + w, 0],
   [-14 - w, 17],
   [-20, 36],
+  ...[19, 36, 53].flatMap((dy) => [
+    [w - 8, dy],
+    [8 - w, dy],
+  ]),
 ];
 const above = (w: number) => [
   [16, -19],
   [14 + w, 0],
   [14 + w, -17],
   [16, -36],
+  ...[-19, -36, -53].flatMap((dy) => [
+    [w - 8, dy],
+    [8 - w, dy],
+  ]),
 ];
 
 /**
  * Places labels one after the other. The middle of each is at the first offset that is inside the
- * frame and overlaps no mark and no earlier label. If there is none, it is at the first offset.
- * Widths are upper estimates.
+ * frame and overlaps no mark and no earlier label. If there is none, it is at the first offset, as
+ * far as the frame allows. Widths are upper estimates.
  */
 export function placeLabels(
   items: readonly Labelled[],
@@ -53,7 +61,9 @@ export function placeLabels(
       const box = around(cx, cy, w, half.line);
       return isInside(box, frame) && !taken.some((other) => overlap(box, other));
     });
-    const place = found ?? places[0]!;
+    const [left, right] = [frame.left + w, frame.right - w];
+    const [firstX, firstY] = places[0]!;
+    const place = found ?? ([Math.max(left, Math.min(right, firstX)), firstY] as const);
     taken.push(around(...place, w, half.line));
     return place;
   });

@@ -1,7 +1,7 @@
 import type { CustomSeriesRenderItem } from "echarts";
 import { nameAxis, plainAxis, scaleAxis } from "./axes.ts";
-import type { Drawing } from "./drawing.ts";
-import { heading, segment, text } from "./elements.ts";
+import { type Drawing, pictureWidth } from "./drawing.ts";
+import { heading, margin, segment, text } from "./elements.ts";
 import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
 import { linearScale, plain, type Scale } from "./scales.ts";
@@ -17,31 +17,28 @@ export interface DomainRatio {
 }
 
 const rowHeight = 26;
-const plot = { left: 130, right: 150, top: 74 };
+const words = heading(
+  "Perplexity ratio by language and domain",
+  "Perplexity on held-out text over the base's; 1 is no difference. Bars: ± 1 standard error.",
+);
+const plot = { left: 120, right: 150, top: words.bottom + 14 };
 
 /** A point and its error for every domain, in the given order. null: there is no domain. */
 export function languagesDrawing(domains: readonly DomainRatio[]): Drawing | null {
   if (domains.length === 0) return null;
   const rows = domains.length;
   const ends = domains.flatMap(({ ratio, error }) => [ratio - (error ?? 0), ratio + (error ?? 0)]);
-  const ratios = linearScale([1, ...ends], 1e-4);
+  const ratios = linearScale([1, ...ends], 1e-4, 3);
   return {
     height: plot.top + rows * rowHeight + 58,
     title: "Perplexity over that of the base model, by language and domain",
     option: {
       grid: { ...plot, height: rows * rowHeight },
       graphic: {
-        elements: [
-          ...heading(
-            "Perplexity ratio by language and domain",
-            "Perplexity on held-out text over the base's; 1 is no difference. Bars: ± 1 " +
-              "standard error.",
-          ),
-          ...domains.map(valueText),
-        ],
+        elements: [...words.elements, ...domains.map(valueText)],
       },
       xAxis: scaleAxis(ratios, {
-        name: "Perplexity / perplexity of the base",
+        name: "Perplexity over the base's",
         nameLocation: "middle",
         nameGap: 30,
         axisLine: { ...plainAxis.axisLine, onZero: false, show: true },
@@ -54,12 +51,15 @@ export function languagesDrawing(domains: readonly DomainRatio[]): Drawing | nul
 
 /** Ratio and error in figures, at the right of the row. */
 function valueText({ ratio, error, whole }: DomainRatio, row: number) {
-  const words = error === null ? written(ratio) : `${written(ratio)} ± ${written(error)}`;
-  return text(words, 780, plot.top + (row + 0.5) * rowHeight, { align: "right", bold: whole });
+  const figures = error === null ? written(ratio) : `${written(ratio)} ± ${written(error)}`;
+  return text(figures, pictureWidth - margin, plot.top + (row + 0.5) * rowHeight, {
+    align: "right",
+    bold: whole,
+  });
 }
 
 function domainAxis(domains: readonly DomainRatio[]) {
-  const names = domains.map(({ name }) => labelText(name, 112));
+  const names = domains.map(({ name }) => labelText(name, plot.left - 14));
   return nameAxis(names, {
     inverse: true,
     splitLine: { show: true, lineStyle: { color: colors.rule.light } },

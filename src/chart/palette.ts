@@ -21,6 +21,8 @@ export const colors = {
   other: { light: "#0860ca", dark: "#6cb6ff" },
   /** Plain rounding. */
   rounded: { light: "#6b7480", dark: "#929ba5" },
+  /** What stock tools make. */
+  stock: { light: "#7a3fb5", dark: "#c69cf2" },
 } as const satisfies Record<string, Color>;
 
 /** One step of a scale: the cell, and the text on it. */

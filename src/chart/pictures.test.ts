@@ -45,7 +45,7 @@ describe.each(Object.entries(drawn))("the picture of %s", (_, draw) => {
       /<script|<image|<foreignObject|href|url\(|@import|@font-face|\s(?:id|class|on\w+)=|zr\d|ecmeta/i,
     );
     expect(svg).toMatch(
-      /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="800" height="\d+" viewBox="0 0 800 \d+" role="img">\n<title>/,
+      /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" width="440" height="\d+" viewBox="0 0 440 \d+" role="img">\n<title>/,
     );
     expect(new Set([...svg.matchAll(/font-family:([^;"]+)/g)].map(([, family]) => family))).toEqual(
       new Set(["sans-serif"]),
@@ -71,10 +71,10 @@ describe("KL against size", () => {
   test("labels every tier and every point of rounding", () => {
     expect(texts(drawn.divergence())).toEqual(
       expect.arrayContaining([
-        "oQ8e · 0.0006",
-        "oQ4e · 0.014",
-        "0.0012",
-        "0.028",
+        "oQ8e · 0.000600",
+        "oQ4e · 0.0140",
+        "0.00120",
+        "0.0280",
         "this tier",
         "Size in GB",
       ]),
@@ -84,7 +84,7 @@ describe("KL against size", () => {
   test("shows what is predicted where nothing was measured, and says so", () => {
     const predicted = point("oQ6e", 26e9, 0, { measured: null, rounded: null, predicted: 0.003 });
     const found = texts(drawDivergence([...points, predicted], 4096)!);
-    expect(found).toEqual(expect.arrayContaining(["oQ6e · 0.003", "predicted, not measured"]));
+    expect(found).toEqual(expect.arrayContaining(["oQ6e · 0.00300", "predicted, not measured"]));
     expect(texts(drawn.divergence())).not.toContain("predicted, not measured");
   });
 

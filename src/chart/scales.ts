@@ -25,13 +25,13 @@ const greatest = 1e100;
 /** More lines than this cannot be distinguished. */
 const mostTicks = 12;
 
-/** The smallest range of round numbers around `values`, in about six steps. Never below 0. */
-export function linearScale(values: readonly number[], leastSpan = 0): Scale {
+/** The smallest range of round numbers around `values`, in about so many steps. Never below 0. */
+export function linearScale(values: readonly number[], leastSpan = 0, steps = 6): Scale {
   const shown = values.map((value) => Math.min(Math.max(value, 0), greatest));
   const [from, to] = [Math.min(...shown), Math.max(...shown)];
   // Steps that are tiny beside the values would have the same label.
   const span = Math.max(to - from || to, leastSpan, to * 1e-6) || 1;
-  const step = roundUp(span / 6);
+  const step = roundUp(span / steps);
   const first = Math.max(0, Math.floor(from / step - 0.25));
   const last = Math.max(first + 1, Math.ceil(to / step + 0.25));
   const every = Math.ceil((last - first) / mostTicks);

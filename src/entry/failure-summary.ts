@@ -1,22 +1,14 @@
+import { failureWords } from "../card/failure-words.ts";
 import { prose } from "../card/markdown.ts";
 import type { Failure } from "../ground/errors.ts";
 import { secretsIn, withoutSecrets } from "../ground/secrets.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** More lines, as of a long difference, are in the log only. */
-const mostLines = 60;
-
 /** A failure as the job summary shows it, in Markdown: message, hint, and no token. */
 export function failureText({ message, hint }: Failure, environment: Environment): string {
   const secrets = secretsIn(environment);
-  const lines = withoutSecrets(message, secrets)
-    .split("\n")
-    .filter((line) => line.trim() !== "");
-  const shown = lines.slice(0, mostLines).map((line) => prose(line));
-  if (lines.length > mostLines) shown.push("… The log has the rest.");
-  // A backslash at the end of a line breaks the line.
-  const text = `**Failed**: ${shown.join("\\\n")}\n`;
+  const text = `${failureWords(withoutSecrets(message, secrets))}\n`;
   return hint === "" ? text : `${text}\n${prose(withoutSecrets(hint, secrets))}\n`;
 }
 

@@ -34,3 +34,15 @@ export function byteSize(bytes: number): string {
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
+
+/** Three significant digits, `0.0144`, `0.00110`. Below a millionth as a power of ten. */
+export function threeDigits(value: number): string {
+  if (value === 0) return "0";
+  return Math.abs(value) < 1e-6 ? value.toExponential(1) : decimal(value, 3);
+}
+
+/** A number of significant digits, never as a power of ten, for values from 1e-6 on. */
+export function decimal(value: number, digits: number): string {
+  const places = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(12, places));
+}

@@ -87,7 +87,7 @@ export function describeFailure(error: unknown, debug: boolean): Failure {
   const known = asKnown(error);
   const details = debug ? `${inspect(error)}\n` : "";
   return {
-    message: `${known.message} [${known.code}]`,
+    message: known.message.replace(/\n|$/, ` [${known.code}]$&`), // a difference may follow
     hint: known.hint,
     details,
     exitCode: exitCodeOf(known.code),

@@ -153,7 +153,7 @@ describe("a refusal", () => {
     [404, { "X-Error-Code": "RevisionNotFound" }, "NOT_FOUND"],
     [409, {}, "CONFLICT"],
     [412, {}, "CONFLICT"],
-    [451, { "X-Error-Message": "Unavailable for legal reasons" }, "NETWORK"],
+    [451, { "X-Error-Message": "Unavailable for legal reasons" }, "NOT_FOUND"],
   ])("%i %j -> %s, on one line, with a hint and the Hub's words", async (status, headers, code) => {
     const { hub } = await start(() => ({ status, headers, body: { error: "the\nreason" } }));
     const failure = await thrown(hub.open("acme/model", "v1"));

@@ -41,19 +41,20 @@ function modelNames(text: string, input: string): readonly string[] | null {
   });
 }
 
-/** The results in the JSON of the context `needs`; null for an empty text. Throws BAD_INPUT. */
+/** How jobs ended, by their names; null for an empty text. Throws BAD_INPUT. */
 function jobResults(text: string, input: string): Readonly<Record<string, string>> | null {
   if (text === "") return null;
-  const jobs = readJson(text);
-  const all = typeof jobs === "object" && !Array.isArray(jobs) ? Object.entries(jobs ?? {}) : [];
-  const found = all.flatMap(([name, job]: [string, { result?: unknown } | null]) =>
-    typeof job?.result === "string" ? [[name, job.result] as const] : [],
+  const value = readJson(text);
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  const jobs = Object.entries(isObject ? value : {});
+  const told = jobs.flatMap(([name, result]: [string, unknown]) =>
+    typeof result === "string" ? [[name, result] as const] : [],
   );
-  if (found.length > 0 && found.length === all.length) return Object.fromEntries(found);
+  if (told.length > 0 && told.length === jobs.length) return Object.fromEntries(told);
   throw new OqeError(
     "BAD_INPUT",
-    `${input}: this is no JSON of the context \`needs\``,
-    `Pass \${{ toJSON(needs) }} on, as the shipped series.yml does.`,
+    `${input}: this is no JSON object with the results of jobs`,
+    `Pass {"cards": "\${{ needs.cards.result }}"} on, as the shipped series.yml does.`,
   );
 }
 
@@ -116,8 +117,9 @@ export const commandInputs = [
     default: "",
     ...parsed("<json>", jobResults),
     doc:
-      "Of `report`: the context `needs` of its job, as JSON. So it tells of a job that was lost " +
-      "before it could leave a result. Empty means that only results count",
+      "Of `report`: how the jobs `cards`, `push-cards` and `release` ended, as a JSON object of " +
+      "their results. So it tells of a job that was lost before it could leave a result file. Empty " +
+      "means that only result files count",
   },
   {
     name: "github-token",

@@ -41,6 +41,8 @@ export interface Inputs {
   readonly evaluationSamples: number | null;
   readonly evaluationLength: number | null;
   readonly gates: GateInputs;
+  /** `owner/name` on GitHub of the Action that runs; null: it is not run as an Action. */
+  readonly engineRepository: string | null;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
   readonly workDir: string;
@@ -106,6 +108,8 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     evaluationSamples: values["evaluation-samples"],
     evaluationLength: values["evaluation-length"],
     gates: parseGates(values, chosen),
+    engineRepository:
+      /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? null,
     ...parsePlaces((name) => values[name], environment),
     private: values.private,
     dryRun: values["dry-run"],

@@ -20,5 +20,5 @@ test("buffers that nobody refers to stay few, also where free memory is resident
   }
   expect(kept).toHaveLength(400);
   // What is kept, growth before a full collection, and what one step makes.
-  expect(most / mebibyte).toBeLessThan(50 + 256 + 40 + 2 * 65);
+  expect(most / mebibyte).toBeLessThan(50 + 32 + 40 + 2 * 65);
 });

@@ -142,6 +142,8 @@ export const receiptSchema = object({
   engine: object({
     ...{ name: oneOf(["oqe-publisher"]), version, recipe: v.optional(count, 0) },
     kernelSha256: sha256,
+    /** `owner/name` on GitHub that the Action was run from; null: it was not run as an Action. */
+    repository: v.optional(v.nullable(hubId), null),
   }),
   base: object({
     /** `org/name` on the Hub; null when the base was a folder. */

@@ -20,7 +20,7 @@ test("a worse tier is told with both tiers side by side", () => {
     /^oQ4e: mean KL is 0\.\d+ ± 0\.\d+, worse than the published 0\.\d+ ±/,
   );
   expect(worse.table).toMatch(
-    /^\| \| Published \| New \|\n\|---\|---:\|---:\|\n\| Mean KL \| 0\.0144/,
+    /^\| {2}\| Published \| New \|\n\| --- \| ---: \| ---: \|\n\| Mean KL \| 0\.0144/,
   );
   expect(worse.table).toContain("| Base commit | `0123456789ab` | `0123456789ab` |");
   const failure = keptFailure([worse, compare(withKl(meanKl))!])!;

@@ -52,7 +52,10 @@ export interface DraftTarget {
 
 /** The inputs that recipes record. */
 export type RecipeInputs = PlanInputs &
-  Pick<Inputs, "method" | "propagation" | "repair" | "rounding" | "domainWeights">;
+  Pick<
+    Inputs,
+    "method" | "propagation" | "repair" | "rounding" | "domainWeights" | "engineRepository"
+  >;
 
 /** Opens a base at one fixed state and checks it against its role table. */
 export async function openBase(
@@ -102,7 +105,10 @@ async function sharedRecipe(
   const isTuned = inputs.method === "tuned";
   return {
     format: 1,
-    engine: { ...engine, kernelSha256: target.kernelSha256 },
+    engine: {
+      ...{ ...engine, kernelSha256: target.kernelSha256 },
+      repository: inputs.engineRepository,
+    },
     base: { id, name, revision, inherited: await inheritFrom(repository) },
     model,
     usage: await readUsage(repository),

@@ -6,6 +6,8 @@ import { evaluatedReceipt } from "../../test/support/receipts.ts";
 import { inRepository } from "../card/facts.ts";
 import { drawPictures } from "../card/pictures.ts";
 import { renderCard } from "../card/render.ts";
+import { silentReport } from "../ground/report.ts";
+import { connectHub } from "../hub/client.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
 import { refreshCards } from "./cards.ts";
 import type { UpkeepRequest } from "./upkeep-types.ts";
@@ -30,17 +32,18 @@ beforeAll(async () => {
 });
 beforeEach(() => scene.forget());
 
+const textOf = (name: string, more: object = {}) => {
+  const model = { "base-model": "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", name, ...more };
+  const own = { ...model, namespace: "acme", tiers: ["oQ8e", "oQ6e", "oQ4e"] };
+  return `\nmodels:\n  - ${JSON.stringify(own)}\n`;
+};
+
 /** Each test is a series of its own in the GitHub repository: the branch is named after it. */
 function refresh(name: string, changes: object = {}) {
   const asked = { githubToken: tokens.job, ...changes };
   const environment = { GITHUB_SERVER_URL: "https://github.com" };
-  const text = `
-models:
-  - { base-model: nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16, name: ${name}, namespace: acme,
-      tiers: [oQ8e, oQ6e, oQ4e] }
-`;
   const open = ({ report }: UpkeepRequest) => github.connect({ report });
-  return refreshCards(scene.request(asked, environment, text), open);
+  return refreshCards(scene.request(asked, environment, textOf(name)), open);
 }
 const pulls = (name: string, state = "open") =>
   github.server.person<Pull[]>("GET", `/pulls?head=acme:oqe/cards/${name}&state=${state}`);
@@ -191,6 +194,20 @@ test("one that a person closed stays closed until the cards change", async () =>
   expect(await pulls("closed", "all")).toHaveLength(2);
   expect(await onBranch("closed", "oQ4e.md")).toContain("\nMine.");
   await scene.publish(receipts.oQ4e);
+});
+
+test("without a token a missing tier looks private: only a series that is private fails", async () => {
+  const connect = () => connectHub({ endpoint: scene.hub.url, token: null, report: silentReport });
+  const asked = { githubToken: tokens.job };
+  const open = ({ report }: UpkeepRequest) => github.connect({ report });
+  const refreshAs = (isPrivate: boolean) => {
+    const request = scene.request(asked, {}, textOf("anonymous", { private: isPrivate }));
+    return refreshCards({ ...request, connect }, open);
+  };
+  expect((await refreshAs(true)).failure).toMatchObject({ code: "UNAUTHORIZED" });
+  expect((await refreshAs(false)).failure).toBeNull();
+  expect(await onBranch("anonymous", "oQ8e.md")).not.toBeNull();
+  expect(await onBranch("anonymous", "oQ6e.md")).toBeNull(); // not published
 });
 
 test("where Actions may not open it, failure and summary link the page where a person can", async () => {

@@ -25,7 +25,7 @@ export async function refreshCards(
   const refresh = async (series: string, inputs: Inputs): Promise<string> => {
     const tiers: TierCards[] = [];
     for (const place of tierPlaces(series, inputs)) {
-      const tier = await readTier(hub, place);
+      const tier = await readTier(hub, place, inputs.private);
       if (tier === null) report.info(`${place.repository} is not published yet`);
       else tiers.push(tier);
       for (const { failure } of tier?.pictures ?? [])

@@ -4,6 +4,7 @@ import { byteSize, duration } from "../ground/digits.ts";
 import { sum, total } from "../ground/sum.ts";
 import type { SeriesLook, TierLook } from "../series/look.ts";
 import { assumedThreads, type Checked } from "./check-models.ts";
+import { repositoryNames } from "./repository-names.ts";
 
 /**
  * Operations a second of a thread, for hours that are the same in every run: what the machine of
@@ -12,7 +13,7 @@ import { assumedThreads, type Checked } from "./check-models.ts";
 const assumedSpeed = 45e9;
 
 /**
- * Everything that was found, for the job summary: a line for each model, a row for each tier. Of a
+ * Everything that was found, for the job summary: a row for each tier, a line for each model. Of a
  * failed model the reason.
  */
 export function stateTable(checked: readonly Checked[]): string {
@@ -38,7 +39,7 @@ function tableOf(checked: readonly Checked[], shows: (tier: TierLook) => boolean
     return look.tiers.filter(shows).map((tier) => [inline(name), ...cellsOf(tier)]);
   });
   const lines = checked.flatMap(({ model, look }) =>
-    look === null || look.needs === null ? [] : [needsLine(model.name, look, look.needs)],
+    look?.tiers.some(shows) ? [baseLine(model.name, look)] : [],
   );
   const table =
     rows.length === 0
@@ -57,12 +58,15 @@ function tableOf(checked: readonly Checked[], shows: (tier: TierLook) => boolean
 }
 
 function cellsOf(look: TierLook): string[] {
-  const { tier, repository, plan, proposedAt } = look;
+  const { tier, plan, proposedAt } = look;
   const { state, why } = stateOf(look);
-  const name = `${inline(tier)}<br>${code(repository)}`;
-  const told = state === "proposed" && proposedAt !== null ? link(state, proposedAt) : state;
-  return [name, byteSize(plan.bytes), plan.bpw.toFixed(2), told, why.map(prose).join("<br>")];
+  const words = state.length < 20 ? unbroken(state) : state;
+  const told = state === "proposed" && proposedAt !== null ? link(words, proposedAt) : words;
+  const size = unbroken(byteSize(plan.bytes));
+  return [inline(tier), size, plan.bpw.toFixed(2), told, why.map(prose).join("<br>")];
 }
+
+const unbroken = (words: string) => words.replaceAll(" ", "&nbsp;");
 
 /** What a run would do with a tier, and why. Plain text. */
 export function stateOf({ pending, isHeldBack, isStaged, isCardStale, proposedAt }: TierLook): {
@@ -77,18 +81,14 @@ export function stateOf({ pending, isHeldBack, isStaged, isCardStale, proposedAt
   return { state: "current", why: [] };
 }
 
-/** What making the pending tiers of a model needs. */
-function needsLine(
-  name: string,
-  { base, tiers }: SeriesLook,
-  needs: NonNullable<SeriesLook["needs"]>,
-): string {
+/** Repositories and base of a model, and what making its pending tiers needs. */
+function baseLine(name: string, { base, tiers, needs }: SeriesLook): string {
   const pending = tiers.filter((tier) => tier.pending.length > 0).length;
   const page = link(inline(base.id), `https://huggingface.co/${base.id}`);
-  return (
-    `- **${inline(name)}**: ${page} at ${code(base.revision.slice(0, 12))}, ` +
-    `${count(pending, "tier")} of ${tiers.length}. ${needsWords(needs)}`
-  );
+  const from = `${page} at ${code(base.revision.slice(0, 12))}`;
+  const made =
+    needs === null ? "" : ` To make: ${pending} of ${tiers.length}. ${needsWords(needs)}.`;
+  return `- **${inline(name)}**: ${repositoryNames(tiers)}, from ${from}.${made}`;
 }
 
 /** What a run needs: reading, writing, disk, and time on the machine that hours are given for. */

@@ -59,8 +59,9 @@ describe("a release", () => {
     ]);
     for (const { name } of files) expect(name).toMatch(/^[\w.-]+$/); // GitHub renames others
     expect(files[0]!.content).toMatch(
-      /^\| oQ4e \| 18,\d{3},\d{3},\d{3} \| 18\.\d\d \| 4\.\d\d \| 0\.\d+ ± 0\.\d+ \| \d\d\.\d\d % \| \[acme\/Nano-oQ4e\]\(https:\/\/huggingface\.co\/acme\/Nano-oQ4e\) \|$/m,
+      /^\| \[oQ4e\]\(https:\/\/huggingface\.co\/acme\/Nano-oQ4e\) \| 18,\d{3},\d{3},\d{3} \| 18\.\d\d \| 4\.\d\d \| 0\.\d+ ± 0\.\d+ \| \d\d\.\d\d % \|$/m,
     );
+    expect(files[0]!.content).toContain("\nRepositories: `acme/Nano-*`\n");
   });
 
   test("says that nothing changed, and marks itself in a comment that reads back", () => {

@@ -4,6 +4,7 @@ import { estimate, share } from "../card/measured-figures.ts";
 import { drawPictures } from "../card/pictures.ts";
 import { type Sums, sumsPath } from "../hub/sums.ts";
 import type { Receipt } from "../receipt/receipt.ts";
+import { repositoryNames } from "./repository-names.ts";
 
 /** A tier as its repository on the Hub shows it. */
 export interface ReleasedTier {
@@ -71,21 +72,20 @@ function matrix(models: readonly ReleasedModel[]): string {
 }
 
 function matrixOf({ name, tiers }: ReleasedModel): string {
-  const rows = tiers.map(({ repository, url, receipt: { plan, evaluation } }) => {
+  const rows = tiers.map(({ url, receipt: { plan, evaluation } }) => {
     const figures =
       evaluation === null
         ? ["–", "–"]
         : [estimate(evaluation.meanKl, evaluation.meanKlError), share(evaluation.sameTop)];
-    const place = link(inline(repository), url);
-    const cells = [inline(plan.tier), grouped(plan.bytes), gigabytes(plan.bytes)];
-    return [...cells, bitsPerWeight(plan.bpw), ...figures, place].join(" | ");
+    const cells = [link(inline(plan.tier), url), grouped(plan.bytes), gigabytes(plan.bytes)];
+    return [...cells, bitsPerWeight(plan.bpw), ...figures].join(" | ");
   });
   return [
     `### ${inline(name)}`,
     "",
     ...baseOf(tiers),
-    "| Tier | Bytes | GB | bpw | Mean KL | Same top token | Repository |",
-    "|---|---:|---:|---:|---:|---:|---|",
+    "| Tier | Bytes | GB | bpw | Mean KL | Same top token |",
+    "|---|---:|---:|---:|---:|---:|",
     ...rows.map((row) => `| ${row} |`),
   ].join("\n");
 }
@@ -96,7 +96,13 @@ function baseOf(tiers: readonly ReleasedTier[]): readonly string[] {
   const { id, name, revision } = base;
   const label =
     id === null ? code(name) : link(inline(id), `https://huggingface.co/${id}/tree/${revision}`);
-  return [`Base model: ${label} at ${code(revision)}`, ""];
+  const named = tiers.map((tier) => ({ ...tier, tier: tier.receipt.plan.tier }));
+  return [
+    `Repositories: ${repositoryNames(named)}`,
+    "",
+    `Base model: ${label} at ${code(revision)}`,
+    "",
+  ];
 }
 
 export interface NotesRequest {

@@ -89,7 +89,7 @@ describe("report", () => {
     const [issue, ...others] = await issues("open");
     expect(others).toEqual([]);
     expect(issue!.title).toBe("oQe series nano was not published");
-    expect(issue!.body).toContain("the Hub answers 503 [`NETWORK`]");
+    expect(issue!.body).toContain("the Hub answers 503 (`NETWORK`)");
     expect(issue!.body).toContain(
       "[Runs of this workflow](https://github.com/acme/series/actions/workflows/oqe.yml)",
     );
@@ -123,7 +123,7 @@ describe("report", () => {
     expect((await report(null, [check])).writes).toEqual(["POST /repos/acme/series/issues"]);
     const [issue] = await issues("open");
     expect(issue!.title).toBe("oQe series: the check failed");
-    expect(issue!.body).toContain("the tag v1 was moved [`CONFLICT`]\n\nPush a new tag.");
+    expect(issue!.body).toContain("the tag v1 was moved (`CONFLICT`)\n\nPush a new tag.");
     expect((await report(null, [check])).writes).toEqual([]);
     await report([], []);
     expect(await issues("open")).toEqual([]);
@@ -169,7 +169,7 @@ describe("report", () => {
       expect(first.writes).toEqual(["POST /repos/acme/series/issues"]);
       const [issue] = await issues("open");
       expect(issue!.title).toBe(title);
-      expect(issue!.body).toContain("the Hub answers 503 [`NETWORK`]\n\nTry again later.");
+      expect(issue!.body).toContain("the Hub answers 503 (`NETWORK`)\n\nTry again later.");
       expect(issue!.body).toContain(advice);
       expect((await report([], red, { jobs })).writes).toEqual([]);
       const green = { ...jobs, [command]: "success" };

@@ -48,12 +48,18 @@ export function tierPlaces(
 }
 
 /**
- * Reads a tier's receipt on main and draws its pictures. null: the tier is not published. Throws
- * BAD_INPUT for a receipt that cannot be read, NOT_OURS for one of another repository.
+ * Reads a tier's receipt on main and draws its pictures. null: the tier is not published, or there
+ * is no token, without which the Hub shows a missing one as it does a private one. If `isPrivate`,
+ * it throws UNAUTHORIZED then. Throws BAD_INPUT for a receipt that cannot be read, NOT_OURS for one
+ * of another repository.
  */
-export async function readTier(hub: Hub, place: TierPlace): Promise<TierCards | null> {
+export async function readTier(
+  hub: Hub,
+  place: TierPlace,
+  isPrivate = false,
+): Promise<TierCards | null> {
   const { repository, tier } = place;
-  const state = await inspectVisible(hub, repository);
+  const state = await (isPrivate ? hub.inspect(repository) : inspectVisible(hub, repository));
   const { head, card } = state;
   if (state.receipt === null || head === null) return null;
   const receipt = parseReceipt(state.receipt, `the receipt of ${repository}`);

@@ -53,7 +53,7 @@ test("the report has the failure, the tiers and the tables, as text of others", 
   const tables = [{ title: "oQ4e: the new proof is worse", markdown: "| a |\n|---|\n| 1 |" }];
   const results = [result("a", { failure, tables })];
   const report = verdictsOf({ models: ["a"], expected: ["a"], results })[0]!.report;
-  expect(report).toContain("the Hub &lt;b&gt;answers&lt;/b&gt; 503 [`NETWORK`]");
+  expect(report).toContain("the Hub &lt;b&gt;answers&lt;/b&gt; 503 (`NETWORK`)");
   expect(report).toContain("| oQ4e | [acme/Nano-oQ4e](https://hub/acme/Nano-oQ4e) | published |");
   expect(report).toContain("**oQ4e: the new proof is worse**\n\n| a |");
 });

@@ -1,3 +1,4 @@
+import { failureWords } from "../card/failure-words.ts";
 import { code, inline, link, prose } from "../card/markdown.ts";
 import { seriesCommands } from "../inputs/command-inputs.ts";
 import type { SeriesResult } from "../series/result-file.ts";
@@ -63,7 +64,7 @@ export function describe({ failure, tables, tiers, base }: SeriesResult): string
     failure === null
       ? []
       : [
-          `${prose(failure.message)} [${code(failure.code)}]`,
+          failureWords(failure.message, failure.code),
           ...(failure.hint === "" ? [] : [prose(failure.hint)]),
         ];
   const rows = tiers.map(

@@ -37,9 +37,14 @@ const flags = (scheme: Scheme, width: number, height: number) => [
  * Returns what a page's script writes as JSON into the element `#result`. The window is `height`
  * pixels high.
  */
-export async function askPage<T>(html: string, scheme: Scheme, height: number): Promise<T> {
+export async function askPage<T>(
+  html: string,
+  scheme: Scheme,
+  height: number,
+  width = 900,
+): Promise<T> {
   return inPage(html, {}, (page) => {
-    const dom = run([...flags(scheme, 900, height + bars), "--dump-dom", page]).toString("utf8");
+    const dom = run([...flags(scheme, width, height + bars), "--dump-dom", page]).toString("utf8");
     const [, result] = /<pre id="result">([\s\S]*?)<\/pre>/.exec(dom) ?? [];
     if (result === undefined) throw new Error(`the page left no result: ${dom.slice(0, 500)}`);
     return JSON.parse(

@@ -1,8 +1,13 @@
+import { inRepository } from "../../src/card/facts.ts";
+import { readNotes } from "../../src/card/kept-notes.ts";
 import { drawPictures } from "../../src/card/pictures.ts";
-import { renderSummary } from "../../src/card/render.ts";
-import { OqeError } from "../../src/ground/errors.ts";
+import { renderCard, renderSummary } from "../../src/card/render.ts";
+import { failureText } from "../../src/entry/failure-summary.ts";
+import { explain } from "../../src/github/refusal.ts";
+import { asKnown, describeFailure, OqeError } from "../../src/ground/errors.ts";
 import { newTraffic } from "../../src/hub/traffic.ts";
 import { writeReceipt } from "../../src/receipt/receipt-file.ts";
+import { compareWithPublished, keptFailure } from "../../src/series/kept-better.ts";
 import type { SeriesResult } from "../../src/series/result-file.ts";
 import { releaseNotes } from "../../src/upkeep/release-notes.ts";
 import { checkTopic, jobTopics } from "../../src/upkeep/topics.ts";
@@ -67,13 +72,56 @@ const brokenFile = checkTopic({
   unreadable: new OqeError("BAD_INPUT", `series.yml:7: models[0].tiers: ${hostileMessage}`, ""),
 }).report;
 
+const noAnswer = { code: "NETWORK", message: "no answer of the Hub", hint: "Run again later." };
+
 /** What the issue of a failed job says, of one model or as a whole. */
-function topic(command: string, series: string | null): string {
-  const failure = { code: "NETWORK", message: "no answer of the Hub", hint: "Run again later." };
+function topic(command: string, series: string | null, failure = noAnswer): string {
   const results = [result({ command, series, base: null, failure, complete: false })];
   const topics = jobTopics({ ...known, unreadable: null, results });
   return topics.find(({ state }) => state === "red")!.report;
 }
+
+const noteMarker = "<!-- oqe:notes -->";
+
+/** The failure of a card with broken markers: the difference shows long lines and fences. */
+async function brokenCard(): Promise<OqeError> {
+  const receipt = measuredSeries.at(-1)!;
+  const made = await renderCard(receipt, { place: inRepository(receipt) });
+  const text = made
+    .replace("<!-- /oqe:notes -->", "Mine.")
+    .replace(/^```sh$/m, "```bash")
+    .replace(/^The same base, engine .*$/m, (line) => `${line} ${hostileMessage}`);
+  try {
+    readNotes({ where: "cards/nano/oQ4e.md", text }, made);
+  } catch (error) {
+    return asKnown(error);
+  }
+  throw new Error("the card is not broken");
+}
+
+/** Two proofs side by side, as the issue of a scheduled run that kept the published tier. */
+function keptBetter(): string {
+  const published = measuredSeries.at(-1)!;
+  const evaluation = { ...published.evaluation!, meanKl: 2 * published.evaluation!.meanKl };
+  const kept = compareWithPublished({ ...published, evaluation }, writeReceipt(published))!;
+  const { code, message, hint } = keptFailure([kept])!;
+  const tables = [{ title: kept.words, markdown: kept.table }];
+  return issue({ failure: { code, message, hint }, tables, tiers: repositories.slice(-1) });
+}
+
+/** The same refusal as GitHub's, where Actions may not open pull requests. */
+const barred = explain(
+  Object.assign(new Error("GitHub Actions is not permitted to create or approve pull requests."), {
+    status: 403,
+    response: {},
+  }),
+  {
+    what: "open the pull request of oqe/cards/nano",
+    permission: "pull-requests: write",
+    byHand: "https://github.com/acme/series/compare/main...oqe/cards/nano?expand=1",
+  },
+  { repository: "acme/series", token: "ghs_none" },
+);
 
 export interface GitHubTexts {
   readonly texts: readonly GitHubText[];
@@ -95,6 +143,7 @@ export async function githubTexts(): Promise<GitHubTexts> {
   const { plan, nothing, states } = planBodies(hostileMessage);
   const places = { repository: "acme/series", signer: "maker/oqe-publisher" };
   const notes = { models, mark: { weights: sha256("w") }, ...places };
+  const broken = await brokenCard();
   const texts: readonly GitHubText[] = [
     { name: "summary", place: "summary", markdown: await summary({}), tables: 4 },
     {
@@ -121,7 +170,14 @@ export async function githubTexts(): Promise<GitHubTexts> {
       ),
       literal: hostileMessage,
     },
+    conversation("kept better", keptBetter(), 2),
     conversation("cards that failed", topic("cards", "nano"), 0),
+    { ...conversation("broken card", topic("cards", "nano", broken), 0), literal: noteMarker },
+    {
+      ...{ name: "broken card in the summary", place: "summary", tables: 0, literal: noteMarker },
+      markdown: failureText(describeFailure(broken, false), {}),
+    },
+    conversation("pull request not permitted", topic("cards", "nano", barred), 0),
     conversation("release that failed", topic("release", null), 0),
     { ...conversation("broken series file", brokenFile, 0), literal: hostileMessage },
   ];

@@ -59,6 +59,7 @@ function receiptsOf(config: ModelConfig): readonly Receipt[] {
       tuning: { ...receipt.tuning!, modules: Object.fromEntries(tuned) },
       evaluation: {
         ...receipt.evaluation!,
+        stock: { ...receipt.evaluation!.stock!, bytes: Math.round(0.957 * plans.at(-1)!.bytes) },
         byLayer: receipt.evaluation!.byLayer.filter(({ layer }) => layer < kinds.length),
       },
     };

@@ -26,7 +26,10 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
   const plan = plans.find((candidate) => candidate.tier === tier)!;
   return {
     format: 1,
-    engine: { name: "oqe-publisher", version: "0.1.0", recipe: 1, kernelSha256: sha256("kernel") },
+    engine: {
+      ...{ name: "oqe-publisher", version: "0.1.0", recipe: 1, kernelSha256: sha256("kernel") },
+      repository: "acme/oqe-publisher",
+    },
     base: {
       id: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
       name: "NVIDIA-Nemotron-3-Nano-30B-A3B",

@@ -1,0 +1,126 @@
+import { writeFile } from "node:fs/promises";
+import { beforeAll, describe, expect, test } from "vitest";
+import { drawPictures } from "../src/card/pictures.ts";
+import { renderCard } from "../src/card/render.ts";
+import type { Receipt } from "../src/receipt/receipt.ts";
+import { askPage, browser, screenshot } from "./support/browser.ts";
+import { githubPage, renderOnGitHub } from "./support/github-page.ts";
+import { measuredSeries, smallSeries } from "./support/measured-receipts.ts";
+import { oddReceipts } from "./support/odd-receipts.ts";
+import { nemotronReceipt } from "./support/receipts.ts";
+
+/** Most words that a reader sees before unfolding anything. */
+const mostWords = 1200;
+const inCi = process.env.CI === "true";
+
+const cards: Readonly<Record<string, Receipt>> = {
+  "30B oQ4e": measuredSeries.at(-1)!,
+  "30B oQ8e": measuredSeries[0]!,
+  "embedded oQ4e": smallSeries.at(-1)!,
+  "rounded 30B": nemotronReceipt(),
+  ...oddReceipts,
+};
+const names = Object.keys(cards);
+
+/** A card without front matter, what is folded, comments and addresses. */
+function unfolded(card: string): string {
+  return card
+    .replace(/^---\n[\s\S]*?^---\n/m, "")
+    .replace(/<details>[\s\S]*?<\/details>/g, "")
+    .replace(/<!--[\s\S]*?-->/g, "")
+    .replace(/\]\([^)]*\)/g, "]");
+}
+
+test.each(names)("the card of %s has few words before unfolding", async (name) => {
+  const words = unfolded(await renderCard(cards[name]!)).match(/[\p{L}\p{N}]\S*/gu)!;
+  expect(words.length).toBeGreaterThan(150);
+  expect(words.length).toBeLessThanOrEqual(mostWords);
+});
+
+/** What the browser says of one card. */
+interface Look {
+  readonly width: number;
+  /** Whether something reaches beyond its right edge. */
+  readonly scrolls: boolean;
+  readonly wide: readonly string[];
+  readonly broken: readonly string[];
+  readonly lost: readonly string[];
+  readonly tables: number;
+  readonly folds: number;
+}
+
+/** Runs in the page, with everything unfolded. A figure stays on one line. */
+const script = `
+const linesOf = (node) => {
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  return new Set([...range.getClientRects()].map(({ top }) => Math.round(top / 8))).size;
+};
+const figure = /^[~±\\d.,%–\\u00a0 a-zA-Z]*$/;
+const look = (article) => {
+  const tables = [...article.querySelectorAll("table")];
+  const cells = [...article.querySelectorAll("td")]
+    .filter((cell) => getComputedStyle(cell).textAlign === "right" && figure.test(cell.textContent));
+  return {
+    width: article.offsetWidth,
+    scrolls: article.scrollWidth > article.clientWidth,
+    wide: tables.filter((table) => !table.closest("details") && table.scrollWidth > Math.max(740, table.clientWidth) + 1)
+      .map((table) => table.textContent.trim().slice(0, 60) + " " + table.scrollWidth),
+    broken: cells.filter((cell) => linesOf(cell) > 1).map((cell) => cell.textContent),
+    lost: [...article.querySelectorAll("img")].filter((img) => !(img.naturalWidth > 0)).map((img) => img.alt),
+    tables: tables.length,
+    folds: article.querySelectorAll("details").length,
+  };
+};
+for (const one of document.querySelectorAll("details")) one.open = true;
+addEventListener("load", () => {
+  const textContent = JSON.stringify([...document.querySelectorAll("article")].map(look));
+  document.body.append(Object.assign(document.createElement("pre"), { id: "result", textContent }));
+});
+`;
+
+async function htmlOf(receipt: Receipt): Promise<string> {
+  const pictures = new Map(drawPictures(receipt).map(({ path, svg }) => [path as string, svg]));
+  const card = (await renderCard(receipt)).replace(/^---\n[\s\S]*?^---\n/m, "");
+  return renderOnGitHub(card, "summary").replace(
+    /(?<=<img[^>]* src=")(oqe-\w+\.svg)/g,
+    (path) => `data:image/svg+xml;base64,${Buffer.from(pictures.get(path)!).toString("base64")}`,
+  );
+}
+
+/** Columns of a window of this width. A browser's own window may not be as narrow as a phone. */
+const pageOf = (cards: readonly string[], width: number) =>
+  githubPage(
+    cards.map((html) => ({ html, place: "summary" as const })),
+    () => null,
+  ).replace(/(<article[^>]*) style="[^"]*"/g, `$1 style="box-sizing:border-box;width:${width}px"`);
+
+describe.skipIf(browser === null && !inCi)("in a browser (absent? .ci/toolchain browser)", () => {
+  describe.each([360, 740, 980])("of %i pixels", (width) => {
+    describe.each(["light", "dark"] as const)("%s", (scheme) => {
+      let looks: readonly Look[];
+      beforeAll(async () => {
+        const html = await Promise.all(names.map((name) => htmlOf(cards[name]!)));
+        const opened = `${pageOf(html, width)}<script>${script}</script>`;
+        looks = await askPage(opened, scheme, 900, Math.max(width, 500));
+        const folder = process.env.OQE_SCREENSHOTS;
+        if (folder === undefined) return;
+        for (const [at, name] of names.entries()) {
+          const shot = await screenshot(pageOf([html[at]!], width), {}, scheme, {
+            width,
+            height: 3000,
+          });
+          const file = `card-${name.replace(/\W+/g, "-")}-${width}-${scheme}.png`;
+          await writeFile(`${folder}/${file}`, shot.png);
+        }
+      });
+
+      test.each(names)("the card of %s fits, and no figure is broken", (name) => {
+        const look = looks[names.indexOf(name)]!;
+        expect(look).toMatchObject({ width, scrolls: false, wide: [], broken: [], lost: [] });
+        expect(look.tables).toBeGreaterThan(2);
+        expect(look.folds).toBeGreaterThan(3);
+      });
+    });
+  });
+});
