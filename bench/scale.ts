@@ -16,14 +16,15 @@ import type { StageOrder, StageResult } from "./scale/stage.ts";
  * calibration tokens, and the hours of a job on three cores.
  *   node bench/scale.ts [--stages sensitivity,quantize,verify] [--samples 16] [--experts 128]
  *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2] [--only-memory]
- *     [--rate 100MB]
+ *     [--rate 100MB] [--rounded]
  * Of jobs that tune or forecast, only `--computed` of each kind run (0: all). What the others would
  * take is counted. Of an expert's products on rows, the part that does not grow with the rows is
  * found by a line through all jobs, so that it is not multiplied. Plain rounding is evaluated at
  * the smallest tier alone, as for a base of more than 4 B parameters. The tiers of such a run have
  * no meaning. With `--only-memory`, products are left out too, so that the peak memory of all rows
  * is found in minutes; times have no meaning then. With `--rate`, the Hub serves so many bytes of
- * weights in a second.
+ * weights in a second. `verify` evaluates the last of the tiers, which the Hub serves too. With
+ * `--rounded`, `quantize` only rounds, which is enough for `verify`.
  */
 const { values: options } = parseArgs({
   options: {
@@ -37,19 +38,20 @@ const { values: options } = parseArgs({
     computed: { type: "string", default: "2" },
     rate: { type: "string" },
     "only-memory": { type: "boolean", default: false },
+    rounded: { type: "boolean", default: false },
   },
 });
 const tiers = options.tiers.split(",");
 const stages = options.stages.split(",") as StageOrder["stage"][];
-const blocks = blocksOf(stages);
+const blocks = blocksOf(stages, options["only-memory"]);
 
 function orderOf(stage: StageOrder["stage"], folder: string): Omit<StageOrder, "result"> {
   const sensitivity = `${folder}/sensitivity.json`;
   const targets = {
     sensitivity,
-    quantize: `${folder}/tiers`,
+    quantize: `${folder}/hub/bench`,
     publish: "",
-    verify: `${folder}/tiers/blocks-${tiers.at(-1)}`,
+    verify: `bench/blocks-${tiers.at(-1)}`,
   };
   const plan: Record<string, string> = stages.includes("sensitivity")
     ? { sensitivity }
@@ -64,6 +66,8 @@ function orderOf(stage: StageOrder["stage"], folder: string): Omit<StageOrder, "
       "memory-limit": options.limit,
       "work-dir": `${folder}/work`,
       ...(stage === "quantize" && plan),
+      // Made for `verify` alone.
+      ...(stage === "quantize" && options.rounded && { method: "rounded", verify: "false" }),
     },
     target: targets[stage],
     computed: Number(options.computed),
@@ -79,6 +83,7 @@ async function bench({ folder, bytes, run }: Scene): Promise<void> {
     results[stage] = result;
     console.log(describeStage(stage, result));
   }
+  if (options.rounded) return; // nothing of it is a part of the series
   const [calibration, evaluation] = [
     256 * Number(options.samples),
     256 * Number(options.evaluation),
@@ -90,15 +95,19 @@ async function bench({ folder, bytes, run }: Scene): Promise<void> {
 const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 
 /** Peak, reads, busy share, and the kinds of jobs that took most. */
-function describeStage(stage: string, result: StageResult & { readonly reads: number }): string {
-  const { kinds, peak, seconds, cpu, mainCpu, reads } = result;
+function describeStage(
+  stage: string,
+  result: StageResult & { readonly reads: number; readonly sent: number },
+): string {
+  const { kinds, peak, seconds, cpu, mainCpu, reads, sent } = result;
   const computed = total(kinds.map((kind) => kind.cpu / 1e3));
   const counted = total(kinds.map(secondsOf));
   const wall = total(kinds.map((kind) => kind.wall / 1e3));
   const busy = (100 * wall) / (2 * seconds);
   const most = kinds.toSorted((a, b) => secondsOf(b) - secondsOf(a)).slice(0, 16);
   return [
-    `\n${stage}: peak ${(peak / 1e9).toFixed(2)} GB, ${reads.toFixed(3)} reads of the base`,
+    `\n${stage}: peak ${(peak / 1e9).toFixed(2)} GB, ${reads.toFixed(3)} reads of the base` +
+      (sent > 0 ? `, ${(sent / 1e9).toFixed(3)} GB of the tier` : ""),
     `  ${seconds.toFixed(0)} s of wall time; CPU s: ${cpu.toFixed(0)}, of which kernel ` +
       `${computed.toFixed(0)} (${counted.toFixed(0)} with jobs not computed), main thread ` +
       `${mainCpu.toFixed(0)}`,

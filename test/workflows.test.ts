@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
-import { describe, expect, test } from "vitest";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
+import { firstFiles, firstPaths } from "../src/series-file/first-files.ts";
 import { root } from "./action/checkout.ts";
 import { findTool } from "./action/run.ts";
+import { removeFolder, scratchFolder } from "./support/models.ts";
 
 const inCi = process.env.CI === "true";
 const actionlint = findTool("actionlint");
@@ -55,7 +57,11 @@ describe("the workflows", () => {
     async () => {
       if (actionlint === null)
         throw new Error("actionlint is not installed: run .ci/toolchain actions");
-      const all = [...(await files()), "templates/first-files/oqe.yml"];
+      const folder = await scratchFolder();
+      onTestFinished(() => removeFolder(folder));
+      const made = await firstFiles({ repository: "OWNER/oqe-publisher", ref: "v1" });
+      await writeFile(`${folder}/oqe.yml`, made.get(firstPaths.workflow)!);
+      const all = [...(await files()), `${folder}/oqe.yml`];
       const args = ["-shellcheck=", "-pyflakes=", "-no-color", ...all];
       const { status, stdout, stderr } = spawnSync(actionlint, args, {
         cwd: root,

@@ -15,7 +15,7 @@ import {
 /** Routines whose time depends on the sizes alone. */
 const repetitive: ReadonlySet<string> = new Set(["tune", "forecast"]);
 /** The same, of which a run for memory alone computes only some. */
-const products: ReadonlySet<string> = new Set(["linear", "moments", "factorTile"]);
+const products: ReadonlySet<string> = new Set(["linear", "moments", "factorTile", "compare"]);
 /** Output rows of a router at most: what it chooses must not be the same for all tokens. */
 const mostRouted = 512;
 

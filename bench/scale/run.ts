@@ -14,12 +14,18 @@ import type { StageOrder, StageResult } from "./stage.ts";
 /** The base of a bench on its Hub. */
 export const base = "base/blocks";
 
+/** What a stage read: the base, in its whole; bytes of the weights of its target on the Hub. */
+interface Reads {
+  readonly reads: number;
+  readonly sent: number;
+}
+
 /** A Hub in this process that serves a made base. Stages run in processes of their own. */
 export interface Scene {
   /** A folder for what the stages write. */
   readonly folder: string;
   readonly bytes: number;
-  run(order: Omit<StageOrder, "result">): Promise<StageResult & { readonly reads: number }>;
+  run(order: Omit<StageOrder, "result">): Promise<StageResult & Reads>;
 }
 
 /**
@@ -37,23 +43,26 @@ export async function withScene(
   try {
     await mkdir(`${folder}/hub/base`, { recursive: true });
     const bytes = await makeScaled(`${folder}/hub/${base}`, config);
-    const hub = await startLocalHub({
-      folder: `${folder}/hub`,
-      onRequest: (one) => {
-        seen.push(one);
-        pace(one.bytes / rate);
-      },
-    });
-    const environment = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_bench" };
+    const onRequest = (one: SeenRequest) => {
+      seen.push(one);
+      pace(one.bytes / rate);
+    };
     await use({
       ...{ folder, bytes },
       async run(order) {
         seen.length = 0;
+        // A Hub takes over what an earlier stage left in its folder.
+        const hub = await startLocalHub({ folder: `${folder}/hub`, onRequest });
+        const environment = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_bench" };
         const result = await runStage({ ...order, result: `${folder}/result.json` }, environment);
-        return { ...result, reads: readsOf(seen, base, bytes) };
+        await hub.close();
+        return {
+          ...result,
+          reads: readsOf(seen, base, bytes),
+          sent: readsOf(seen, order.target, 1),
+        };
       },
     });
-    await hub.close();
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

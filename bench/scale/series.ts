@@ -23,8 +23,8 @@ const wanted = {
   /** Its 2,688 columns are too many for the rows of a repair (tuning-settings.ts). */
   repair: 0,
   evaluation: 8_192,
-  /** With forced routes, and of plain rounding. */
-  sparse: 4_096,
+  /** With forced routes, and of plain rounding: the smallest tier, and the stock quant. */
+  sparse: 2_048,
 };
 /**
  * Tokens of the sensitivity walk: at most 48 calibration rows for Hessians, 9 probe rows of 64
@@ -47,9 +47,11 @@ const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
 /**
  * The blocks of a bench. To measure, two of each kind: the second is tuned at all widths, as one
  * block of each kind in the series is; the first at the probe's, as all others are. To tune, a
- * router behind all blocks but the last one: tuning for its directions takes longer.
+ * router behind all blocks but the last one: tuning for its directions takes longer. One of each
+ * kind shows the memory.
  */
-export function blocksOf(stages: readonly string[]): string {
+export function blocksOf(stages: readonly string[], onlyMemory: boolean): string {
+  if (onlyMemory) return "ME*";
   return stages.includes("sensitivity") ? "M*EM*E" : "M*EE";
 }
 
@@ -63,9 +65,9 @@ function rowsOfTuning({ tiers }: RunRows): number {
   return calibration + repair * tiers + rowsToCompare(tiers);
 }
 
-/** Tokens of the evaluation's runs: base and free ones; forced ones, and the smallest rounded. */
+/** Tokens of the evaluation's runs: base, free ones; forced ones, two of plain rounding. */
 function rowsToCompare(tiers: number): number {
-  return (wanted.evaluation + wanted.sparse) * (1 + tiers);
+  return wanted.evaluation * (1 + tiers) + wanted.sparse * (2 + tiers);
 }
 
 /** Tokens that go through the blocks of a kind in a whole sensitivity walk, summed over them. */
@@ -182,7 +184,7 @@ function tuningLines(result: StageResult, run: RunRows, bench: readonly string[]
   });
   const outer = "embeddings and head";
   const more = ratio(calibration, run.calibration, "rows");
-  const judged = (wanted.evaluation + wanted.sparse) / (1.5 * run.evaluation);
+  const judged = wanted.evaluation / run.evaluation;
   const outside = [
     line(["outer", "tuning"], ofJobs("a matrix"), [1, "once"]),
     line(

@@ -6,6 +6,7 @@ import { inline, link } from "./markdown.ts";
 import { nats, share } from "./measured-figures.ts";
 import { knownFigures } from "./series-rows.ts";
 import { verdictOf, verdictWords } from "./verdict.ts";
+import { someRows } from "./wording.ts";
 
 const columns = ["tier", "gb", "mac", "context", "meanKl", "sameTop", "verdict"] as const;
 type Cells = Readonly<Record<(typeof columns)[number], string>>;
@@ -24,6 +25,7 @@ export function choiceFacts(receipt: Receipt) {
     verdictWords: verdictWords(),
     hasStock: stock !== null,
     stockPositions: stock === null ? "" : grouped(stock.positions),
+    stockRows: someRows(stock?.positions ?? 0, evaluation?.positions ?? 0),
     stockIsSparse: stock !== null && stock.positions < (evaluation?.positions ?? 0),
     hasHeldBack: rows.some(({ verdict }) => verdict === heldBack),
     hasPredicted: evaluation !== null && choiceIsPredicted(receipt),

@@ -8,6 +8,7 @@ import { languageWords } from "./highlight-words.ts";
 import { inline, shellWord } from "./markdown.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
 import { callOf } from "./reproduce.ts";
+import { someRows } from "./wording.ts";
 
 const gateWords: Readonly<Record<Evaluation["gates"][number]["gate"], string>> = {
   "max-kl": "mean KL, at most",
@@ -144,8 +145,10 @@ function sparseFacts(evaluation: Evaluation | null) {
   ];
   return {
     forcedIsSparse: forced < all,
+    forcedRows: someRows(forced, all),
     forcedPositions: grouped(forced),
     roundedIsSparse: rounded > 0 && rounded < all,
+    roundedRows: someRows(rounded, all),
     roundedPositions: grouped(rounded),
   };
 }

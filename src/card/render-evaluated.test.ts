@@ -91,6 +91,9 @@ describe("the card of a measured and evaluated tier", () => {
     };
     const other = await renderCard({ ...receipt, evaluation: whole });
     expect(other).not.toContain("every second row");
+    const fewer = { ...evaluation, rounded: { ...rounded!, positions: positions / 4 } };
+    const quarter = await renderCard({ ...receipt, evaluation: fewer });
+    expect(quarter).toContain("ran over every fourth row, 8,192 positions.");
     expect(row(section(other, "Evidence"), "Perplexity (base").at(-1)).toMatch(/^\d+\.\d{3}$/);
   });
 

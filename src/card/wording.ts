@@ -146,3 +146,9 @@ export function keepsRouter({ model, plan }: Receipt): boolean {
     )
   );
 }
+
+/** Which rows have so many of all positions: "every second row". */
+export function someRows(positions: number, all: number): string {
+  const every = positions > 0 ? Math.round(all / positions) : 1;
+  return `every ${["", "", "second", "third", "fourth"][every] ?? `${every}th`} row`;
+}

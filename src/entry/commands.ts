@@ -85,7 +85,8 @@ async function plan({ inputs, flags, dependencies, print, columns }: Call) {
     ...tier,
     roles: explainPlan(tier, base.tensors, base.storage, sensitivity),
   }));
-  const explain = () => tiers.map((tier) => formatExplanation(tier, tier.roles)).join("\n\n");
+  const explain = () =>
+    tiers.map((tier) => formatExplanation(tier, tier.roles, columns)).join("\n\n");
   return print({ ...series, tiers }, () => `${table()}\n\n${explain()}`);
 }
 
@@ -131,8 +132,10 @@ async function publish({ inputs, dependencies, print, columns, paint }: Call) {
     receipt: [...made, ...current].find(({ plan }) => plan.tier === tier.tier) ?? null,
     outcome: tiers.find((one) => one.tier === tier.tier)?.outcome ?? "failed",
   }));
-  const places = tiers.flatMap(({ url, folder }) =>
-    folder === null ? [url] : [url, `  ${folder}`],
+  // A tier that is held back may have no repository yet.
+  const isOnHub = (outcome: string) => ["published", "unchanged", "proposed"].includes(outcome);
+  const places = tiers.map(({ url, folder, outcome }) =>
+    isOnHub(outcome) ? url : (folder ?? url),
   );
   const text = () => [series.model, formatRun(ended, columns, paint), ...places].join("\n");
   await print({ ...series, repositories: tiers }, text);
@@ -140,14 +143,17 @@ async function publish({ inputs, dependencies, print, columns, paint }: Call) {
   if (stopped !== null) throw stopped;
 }
 
-async function verifyTarget({ target, inputs, flags, dependencies, print }: Call) {
+async function verifyTarget({ target, inputs, flags, dependencies, print, columns }: Call) {
   const parsed = inputs();
   const isNamed = typeof flags.base === "string" && flags.base !== "";
   const asked = { ...parsed, baseModel: isNamed ? parsed.baseModel : null };
   const verified = await verify(parseModel(target, ""), asked, dependencies(parsed));
   const { evaluation, failure, conclusion } = verified;
   const title = `${verified.target.name} at ${verified.target.revision}`;
-  await print(evaluation, () => `${title}\n${formatEvaluation(evaluation)}\n${conclusion}`);
+  await print(
+    evaluation,
+    () => `${title}\n${formatEvaluation(evaluation, columns)}\n${conclusion}`,
+  );
   if (failure !== null) throw failure;
 }
 

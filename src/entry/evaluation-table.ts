@@ -1,5 +1,6 @@
 import { estimate, nats, ratio, share } from "../card/measured-figures.ts";
 import type { Evaluation, Figures } from "../evaluation/evaluation-types.ts";
+import { wrap } from "../ground/wrap.ts";
 
 const heads = [
   ...["", "mean KL", "same top", "perplexity"],
@@ -7,10 +8,10 @@ const heads = [
 ];
 
 /**
- * An evaluation as text for a terminal: figures of all rows and of plain rounding, then by domain
- * and by layer, then the gates.
+ * An evaluation as text for a terminal of `width` columns: figures of all rows and of plain
+ * rounding, then by domain and by layer, then the gates.
  */
-export function formatEvaluation(evaluation: Evaluation): string {
+export function formatEvaluation(evaluation: Evaluation, width: number): string {
   const { positions, rows, rounded, byDomain, gates, predicted } = evaluation;
   const figures = [
     heads,
@@ -20,8 +21,8 @@ export function formatEvaluation(evaluation: Evaluation): string {
   ];
   const text = `${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`;
   return [
-    `${positions} positions: ${text}`,
-    aligned(figures),
+    ...wrap(`${positions} positions: ${text}`, width),
+    aligned(figures, width),
     spreadOf(evaluation),
     ...formatRoutes(evaluation),
     ...(predicted === null ? [] : [predictionOf(predicted)]),
@@ -68,16 +69,29 @@ function formatRoutes(evaluation: Evaluation): string[] {
   ]);
   return [
     `KL with the base's routes forced${some}: ${estimate(forcedMeanKl, forcedMeanKlError)}`,
-    aligned([["", "router agreement", "exact routes"], ...layers]),
+    aligned([["", "router agreement", "exact routes"], ...layers], Number.POSITIVE_INFINITY),
   ];
 }
 
+/** Left out, in this order, where a terminal is too narrow: other figures say nearly the same. */
+const lessNeeded = ["perplexity", "exact routes"];
+
 /** Aligned columns, the first to the left. Columns without any content are left out. */
-function aligned(table: readonly (readonly string[])[]): string {
-  const filled = table[0]!.map((_, c) => c === 0 || table.slice(1).some((row) => row[c] !== ""));
+function aligned(
+  table: readonly (readonly string[])[],
+  width: number,
+  without: readonly string[] = [],
+): string {
+  const filled = table[0]!.map(
+    (head, c) =>
+      (c === 0 || table.slice(1).some((row) => row[c] !== "")) && !without.includes(head),
+  );
   const cut = table.map((row) => row.filter((_, c) => filled[c]));
   const sizes = cut[0]!.map((_, c) => Math.max(...cut.map((row) => row[c]!.length)));
   const align = (cell: string, c: number) =>
     c === 0 ? cell.padEnd(sizes[c]!) : cell.padStart(sizes[c]!);
+  const next = lessNeeded[without.length];
+  const total = sizes.reduce((sum, size) => sum + size + 2, -2);
+  if (total > width && next !== undefined) return aligned(table, width, [...without, next]);
   return cut.map((row) => row.map(align).join("  ").trimEnd()).join("\n");
 }

@@ -1,4 +1,5 @@
 import { bitsPerWeight, gibibytes, gigabytes, grouped, percentage } from "../card/figures.ts";
+import { wrap } from "../ground/wrap.ts";
 import type { RoleSummary } from "../plan/explain.ts";
 import { costlyFloors, formatFloors } from "../plan/floors.ts";
 import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
@@ -43,7 +44,11 @@ export function formatPlan(plan: SeriesPlan, width: number): string {
  * One tier's plan, one line per role: its widths in layer order, its share of the predicted KL, and
  * the gain of its best next boost.
  */
-export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[]): string {
+export function formatExplanation(
+  plan: TierPlan,
+  roles: readonly RoleSummary[],
+  width: number,
+): string {
   const rows = roles.map(({ role, layers, bytes, share, next, bits }) => [
     role,
     layers === null
@@ -65,8 +70,8 @@ export function formatExplanation(plan: TierPlan, roles: readonly RoleSummary[])
       : `, predicted KL ${predicted.kl.toPrecision(3)} nats ` +
         `(${predicted.forcedKl.toPrecision(3)} with routes forced)`;
   const size = `${bitsPerWeight(plan.bpw)} bpw of ${bitsPerWeight(plan.targetBpw)}`;
-  const table = textTable([explanationColumns, ...rows], leftColumns);
-  return `${plan.tier}: ${size}${loss}${limits}\n${table}`;
+  const table = textTable([explanationColumns, ...rows], leftColumns, width);
+  return `${wrap(`${plan.tier}: ${size}${loss}${limits}`, width).join("\n")}\n${table}`;
 }
 
 function layerOf(module: string): string {

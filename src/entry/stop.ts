@@ -89,9 +89,9 @@ export class Stop {
     if (this.#isAsked) return;
     this.#isAsked = true;
     if (this.#isInWalk()) {
-      const { warn } = this.#outside.report;
+      const { warn, copy = warn } = this.#outside.report;
       warn("stopping behind this block; Ctrl-C again ends at once, and loses the block");
-      warn(`to go on then: ${resumeCommand(this.#resumable)}`);
+      copy(`to go on then: ${resumeCommand(this.#resumable)}`);
       return;
     }
     this.say("");

@@ -24,7 +24,7 @@ const [descended, ofFewTokens] = [7.1, 3];
 /** Tokens per column of an expert that are not few: its Hessian is half its own. */
 const fewTokens = tuningSettings.pooledStrength;
 /** How much longer router-aware tuning takes: it goes block by block of rows. */
-const routerAwareFactor = 1.5;
+const routerAwareFactor = 1.4;
 /** The same for forecasts at all widths, from a quarter of the rows: an eighth of tuning. */
 const forecasts = 0.9;
 /** Widths that measuring tunes a head at: the probe's, and all of them on an eighth of the rows. */

@@ -1,4 +1,5 @@
 import { pieces } from "../ground/pieces.ts";
+import { collectAll } from "../kernel/collect.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Matrix, rowsOf, sharedDoubles } from "../kernel/matrix.ts";
 import { type CompareJob, comparisonColumns } from "../kernel/routines/compare.ts";
@@ -36,6 +37,7 @@ export async function compareHidden(
   kernel: Kernel,
   { base, models, next }: Comparison,
 ): Promise<readonly Float64Array<SharedArrayBuffer>[]> {
+  collectAll(); // of what the walk left
   const results = models.map(({ hidden }) => sharedDoubles(comparisonColumns * hidden.rows));
   for (const [start, end] of partsOf(base, models)) {
     const [from, to] = [comparisonColumns * start, comparisonColumns * end];

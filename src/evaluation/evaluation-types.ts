@@ -83,7 +83,7 @@ export const evaluationSchema = v.pipe(
      * arithmetic part of the KL. Equals meanKl without routers.
      */
     forcedMeanKl: amount,
-    /** Positions that it is the mean of: of a large model every second row. */
+    /** Positions that it is the mean of: of a large model fewer rows. */
     forcedPositions: count,
     forcedMeanKlError: standardError,
     ...meanRouterFigures,

@@ -5,4 +5,4 @@ import manifest from "../../package.json" with { type: "json" };
  * weights, plans, rows, config or tokenizer files. `version` is that of the package and says
  * nothing about bytes. test/recipe-version.test.ts holds bytes against `recipe`.
  */
-export const engine = { name: "oqe-publisher", version: manifest.version, recipe: 2 } as const;
+export const engine = { name: "oqe-publisher", version: manifest.version, recipe: 3 } as const;

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { isLive } from "./live-line.ts";
-import { actionsReport, terminalReport } from "./report.ts";
+import { actionsReport, quietReport, terminalReport } from "./report.ts";
 
 /** A report on a clock that a test moves. `columns`: of a terminal; null: a pipe. */
 function open(columns: number | null) {
@@ -215,4 +215,25 @@ test("in a job a line of text is no command of the runner", () => {
   expect(written.join("")).toBe(
     ": :error::a\na\n : :add-mask::b\na ## [error]b\nmodel::layer, C::\n",
   );
+});
+
+test("a terminal gets lines broken at words, but whole ones to copy", () => {
+  const written: string[] = [];
+  const terminal = { write: (text: string) => void written.push(text), columns: () => 24 };
+  const paint = (style: string, text: string) => `<${style}>${text}</${style}>`;
+  const report = terminalReport(terminal, undefined, paint);
+  report.info("one two three four five six");
+  report.warn("one two three four");
+  report.copy!("oqe plan some-model --tiers oQ4e");
+  expect(written.join("")).toBe(
+    "  one two three four\n  five six\n" +
+      "  <yellow>warning:</yellow> one two three\n  four\n" +
+      "  oqe plan some-model --tiers oQ4e\n",
+  );
+  const quiet = quietReport(report);
+  written.length = 0;
+  quiet.info("nothing");
+  quiet.tick(1, 2, "blocks");
+  quiet.warn("this");
+  expect(written.join("")).toBe("  <yellow>warning:</yellow> this\n");
 });

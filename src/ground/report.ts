@@ -22,6 +22,8 @@ export interface Report {
   tick(done: number, total: number, unit: string): void;
   /** Clears the live line, before the process ends in the middle of a stage. */
   close?(): void;
+  /** A line that people copy, so it is not wrapped. Without this: a warning. */
+  copy?(line: string): void;
 }
 
 /** A report that drops everything: for tests. */
@@ -33,8 +35,8 @@ export const silentReport: Report = {
 };
 
 /** Only warnings: for a user who waits for the result alone. */
-export function quietReport({ warn, close }: Report): Report {
-  return { ...silentReport, warn, ...(close && { close }) };
+export function quietReport({ warn, close, copy }: Report): Report {
+  return { ...silentReport, warn, ...(close && { close }), ...(copy && { copy }) };
 }
 
 /** Milliseconds between two progress lines. The log of a run of six hours must stay readable. */
@@ -113,8 +115,9 @@ function plainReport(
 /** Lines as in a plain report, and below them one that shows how far the stage is. */
 function liveReport(terminal: Terminal, surroundings: Surroundings, paint: Paint): Report {
   const line = new LiveLine(terminal);
-  const print = (text: string) =>
-    line.print(wrapped(text, terminal.columns() ?? Number.POSITIVE_INFINITY, "  "));
+  const yellow = paint("yellow", "warning:");
+  const print = (text: string, colored = (said: string) => said) =>
+    line.print(colored(wrapped(text, terminal.columns() ?? Number.POSITIVE_INFINITY, "  ")));
   const stages = new StageWatch(surroundings, (stage, now) => {
     line.show(stage.view(now));
     return frameInterval;
@@ -129,9 +132,10 @@ function liveReport(terminal: Terminal, surroundings: Surroundings, paint: Paint
       }
     },
     info: (text) => print(text),
-    warn: (text) => print(`${paint("yellow", "warning:")} ${text}`),
+    warn: (text) => print(`warning: ${text}`, (said) => said.replace("warning:", yellow)),
     tick: (...work) => stages.tick(...work),
     close: () => line.clear(),
+    copy: (text) => line.print(`  ${text}`),
   };
 }
 

@@ -10,6 +10,7 @@ import { inspect } from "./inspect.ts";
 import { type Keyless, keylessTokens } from "./keyless.ts";
 import { checkEndpoint, checkToken, createSender, defaultEndpoint } from "./origin.ts";
 import { createPatience, type Patience } from "./patience.ts";
+import { createPlacingFetch } from "./placing-fetch.ts";
 import { inspectProposal } from "./proposal.ts";
 import { amend } from "./propose.ts";
 import { pull } from "./pull.ts";
@@ -41,7 +42,7 @@ export interface HubOptions {
 export function connectHub(options: HubOptions): Hub {
   const endpoint = checkEndpoint(options.endpoint ?? defaultEndpoint);
   const traffic = options.traffic ?? newTraffic();
-  const counted = countRequests(options.fetch ?? fetch, traffic);
+  const counted = countRequests(options.fetch ?? createPlacingFetch(), traffic);
   const guard = createGuard(() => tokens.secrets());
   const patience = createPatience(guard.report(options.report), { ...options.patience, traffic });
   const connect = (source: TokenSource) =>

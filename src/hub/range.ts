@@ -2,13 +2,15 @@ import { mapBounded } from "../checkpoint/bounded.ts";
 import type { ByteSource } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { pieces } from "../ground/pieces.ts";
-import { collectYoung } from "../kernel/collect.ts";
 import { strangerHint } from "./expected.ts";
 import { refused, type Subject } from "./failure.ts";
 import { encodePath, printable } from "./names.ts";
-import { type Answer, describe, place } from "./origin.ts";
+import { type Answer, place } from "./origin.ts";
 import { ownConnection, type Sending } from "./own-connection.ts";
 import { Transient } from "./patience.ts";
+import { Placement } from "./placement.ts";
+import type { PlacedInit } from "./placing-fetch.ts";
+import { receive } from "./receive.ts";
 import { isTransientStatus, retry } from "./retry.ts";
 import { authorization, type Transport, transient } from "./transport.ts";
 import type { Watch } from "./watch.ts";
@@ -119,18 +121,24 @@ async function readPiece(
 ): Promise<void> {
   const { link } = remote;
   const range = { offset, length: into.length };
-  const answer = await request(remote, range, watch.signal).catch((failure) => {
-    link.storage = null; // its host may be gone for good: the next attempt asks the Hub
-    throw failure;
-  });
+  const count = (bytes: number) => watch.count(bytes, "received");
+  const placement = new Placement(into, count);
+  const answer = await request(remote, range, { signal: watch.signal, placement }).catch(
+    (failure) => {
+      link.storage = null; // its host may be gone for good: the next attempt asks the Hub
+      throw failure;
+    },
+  );
   watch.answered();
+  const { response } = answer;
   try {
-    if (isTransientStatus(answer.response.status)) throw await transient(answer);
+    if (isTransientStatus(response.status)) throw await transient(answer);
     const body = await checkRange(remote, answer, range);
-    await fill(answer.response, body, into, watch);
+    await receive(response, body, { into, placement, watch });
   } catch (failure) {
     link.storage = null;
-    await answer.response.body?.cancel().catch(() => {});
+    placement.cancel();
+    await response.body?.cancel().catch(() => {});
     throw failure;
   }
 }
@@ -139,12 +147,12 @@ async function readPiece(
 async function request(
   { transport, file, link, sending }: Remote,
   { offset, length }: Range,
-  signal: AbortSignal,
+  wish: Pick<PlacedInit, "signal" | "placement">,
 ): Promise<Answer> {
   const bytes = `bytes=${offset}-${offset + length - 1}`;
   const range = { ...sending.headers, Range: bytes, "Accept-Encoding": "identity" };
   if (link.storage !== null) {
-    const stored = await transport.send(link.storage, { ...sending, headers: range, signal });
+    const stored = await transport.send(link.storage, { ...sending, ...wish, headers: range });
     if (stored.response.ok || isTransientStatus(stored.response.status)) return stored;
     await stored.response.body?.cancel().catch(() => {});
     link.storage = null;
@@ -153,7 +161,7 @@ async function request(
   const resolve = `${transport.endpoint}/${file.id}/resolve/${file.commit}/${path}`;
   const answer = await transport.send(
     resolve,
-    { ...sending, headers: { ...range, ...authorization(transport) }, signal },
+    { ...sending, ...wish, headers: { ...range, ...authorization(transport) } },
     (hop) => checkCommit(file, hop.headers.get("x-repo-commit")),
   );
   const isStorage = new URL(answer.url).origin !== new URL(transport.endpoint).origin;
@@ -235,53 +243,4 @@ function wrongSize(name: string, listed: number, sent: string): OqeError {
     `${name} is listed with ${listed} bytes; the Hub sends ${sent}`,
     hint,
   );
-}
-
-/**
- * Copies the body from `skip` on to `into`. Throws `Transient` if the body has not `total` bytes.
- */
-async function fill(
-  response: Response,
-  { skip, total }: { readonly skip: number; readonly total: number },
-  into: Uint8Array,
-  watch: Watch,
-): Promise<void> {
-  const target = asBuffer(into);
-  let seen = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      const from = Math.max(0, skip - seen);
-      const to = Math.min(chunk.length, skip + into.length - seen);
-      if (from < to) asBuffer(chunk).copy(target, seen + from - skip, from, to);
-      seen += chunk.length;
-      watch.count(chunk.length, "received");
-      freeReceived(chunk.length);
-      if (seen > total) break;
-    }
-  } catch (failure) {
-    watch.signal.throwIfAborted();
-    throw new Transient(`the answer was cut short after ${seen} bytes (${describe(failure)})`);
-  }
-  if (seen !== total)
-    throw new Transient(`it sent ${seen > total ? "more" : seen} bytes, expected ${total}`);
-}
-
-/** A Buffer copies into shared memory in bulk; a typed array's `set` copies word by word. */
-function asBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-/**
- * Chunks of answers lie outside V8's heap. V8 marks its whole heap whenever some ten megabytes of
- * them have come, which took half the CPU time of reading. A young collection before that costs
- * little, because no chunk is in use any more.
- */
-const receivedBetween = 4 << 20;
-let received = 0;
-
-function freeReceived(bytes: number): void {
-  received += bytes;
-  if (received < receivedBetween) return;
-  received = 0;
-  collectYoung();
 }

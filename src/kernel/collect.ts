@@ -13,9 +13,12 @@ import { runInNewContext } from "node:vm";
  * do as their measure: it contains memory that is free, but was not given back to the system.
  * Buffers would fill that before any growth showed, and so be more at each time.
  */
-const betweenYoung = 64 << 20;
-/** Growth before a full collection: at any time, and at the end of a step of a walk. */
-const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
+const betweenYoung = 32 << 20;
+/**
+ * Growth before a full collection: at the end of a step of a walk, and at any time. At any time it
+ * is half of what is in use, between the two: a small model has little garbage, too.
+ */
+const [mostLeft, mostGrown] = [32 << 20, 256 << 20];
 /**
  * Bytes of jobs after which a worker collects. Between two jobs nothing needs to survive, but what
  * a long job refers to is not young any more. A full collection of a worker takes about 5 ms.
@@ -44,9 +47,15 @@ function collectAbove(growth: number): void {
   collectYoung();
   const { arrayBuffers } = process.memoryUsage(); // shared ones are among them
   lowest = Math.min(lowest, arrayBuffers);
-  if (arrayBuffers - lowest <= growth) return;
-  lowest = Number.POSITIVE_INFINITY;
-  collector!();
+  if (arrayBuffers - lowest <= Math.min(growth, Math.max(lowest / 2, mostLeft))) return;
+  collectAll();
+}
+
+/** Frees all buffers that this thread no longer refers to. For the end of a stage of a walk. */
+export function collectAll(): void {
+  collector ??= findCollector();
+  collector();
+  lowest = process.memoryUsage().arrayBuffers;
 }
 
 /** Frees the buffers of a worker's last job. Called when nothing refers to it any more. */

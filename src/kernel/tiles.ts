@@ -5,9 +5,8 @@ import type { Fail } from "./routine.ts";
  * much longer than copying its operands, and there should be enough tiles for all workers.
  */
 export const mostRows = {
-  gram: 512,
-  /** Smaller, because tiles of a factor wait for each other. */
-  factor: 384,
+  gram: 928,
+  factor: 928,
 } as const;
 /** Whole micro-tiles of the product (gemm.rs). */
 const unit = 24;

@@ -54,16 +54,14 @@ export class Ops {
   }
 
   /**
-   * `linear` for a weight with many rows, such as a head. They are shared by the workers: for few
-   * rows of x, preparing the weight costs as much as the products.
+   * `linear` into y, for a weight with many rows, such as a head. They are shared by the workers:
+   * for few rows of x, preparing the weight costs as much as the products.
    */
-  async linearByOutputs(x: Matrix, weight: Weight): Promise<Matrix> {
-    const y = newMatrix(x.rows, weight.rows);
+  async linearByOutputs(x: Matrix, weight: Weight, y: Matrix): Promise<void> {
     await this.shareOut(weight.rows, async (left, end) => {
       const part = { weight: weightRows(weight, left, end), left };
       await this.kernel.run("linear", { x, rows: null, bias: null, y, ...part });
     });
-    return y;
   }
 
   /** As `linear`, into columns `[left, left + out)` of y; with `squared` max(…, 0)² of it. */

@@ -27,6 +27,14 @@ export interface HeadGroups {
   readonly labels: Uint32Array<SharedArrayBuffer>;
 }
 
+export interface GroupOptions {
+  readonly count: number;
+  /** Overwritten: memory for the logits of `positionsAtOnce` positions, or of all. */
+  readonly logits: Matrix;
+  /** Positions that rows are grouped by, at most. */
+  readonly positions?: number | undefined;
+}
+
 /**
  * Groups the rows of a head `[vocabulary, hidden]` by the contexts in which their tokens are
  * likely. `x [positions, hidden]` is the input of the head.
@@ -35,7 +43,7 @@ export async function groupRows(
   ops: Ops,
   head: Weight,
   x: Matrix,
-  { count, positions = contextPositions }: { readonly count: number; readonly positions?: number },
+  { count, logits, positions = contextPositions }: GroupOptions,
 ): Promise<HeadGroups> {
   const labels = sharedIntegers(head.rows);
   if (count === 1) return { count, labels };
@@ -45,11 +53,9 @@ export async function groupRows(
   for (let start = 0; start < sample.length; start += positionsAtOnce) {
     const end = Math.min(sample.length, start + positionsAtOnce);
     const some = await ops.gather(x, sample.subarray(start, end));
-    const [logits, z] = await Promise.all([
-      ops.linearByOutputs(some, head),
-      ops.linear(some, signs),
-    ]);
-    await ops.kernel.run("contexts", { logits, z, contexts });
+    const own = rowsOf(logits, 0, end - start);
+    const [z] = await Promise.all([ops.linear(some, signs), ops.linearByOutputs(some, head, own)]);
+    await ops.kernel.run("contexts", { logits: own, z, contexts });
   }
   await ops.kernel.run("cluster", { points: contexts, groups: count, rounds, labels });
   return { count, labels };
@@ -63,17 +69,23 @@ function sampleOf(positions: number, most: number): Uint32Array<SharedArrayBuffe
   return sample;
 }
 
-/** Fisher weights of every group at every position: Σ p_v (1 - p_v), `[positions, groups]`. */
+/**
+ * Fisher weights of every group at every position: Σ p_v (1 - p_v), `[positions, groups]`.
+ * `logits` as in GroupOptions.
+ */
 export async function fisherWeights(
   ops: Ops,
   head: Weight,
   x: Matrix,
-  { count, labels: groups }: HeadGroups,
+  {
+    groups: { count, labels: groups },
+    logits,
+  }: { readonly groups: HeadGroups; readonly logits: Matrix },
 ): Promise<Matrix> {
   const fisher = newMatrix(x.rows, count);
   for (let start = 0; start < x.rows; start += positionsAtOnce) {
     const end = Math.min(x.rows, start + positionsAtOnce);
-    const logits = await ops.linearByOutputs(rowsOf(x, start, end), head);
+    await ops.linearByOutputs(rowsOf(x, start, end), head, rowsOf(logits, 0, end - start));
     await ops.shareOut(end - start, (from, to) =>
       ops.kernel.run("fisherWeights", {
         logits: rowsOf(logits, from, to),

@@ -2,7 +2,7 @@ import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Matrix, newMatrix, rowsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
 import type { Width } from "../kernel/width.ts";
-import { fisherWeights, groupRows, type HeadGroups } from "./head-groups.ts";
+import { fisherWeights, groupRows, type HeadGroups, positionsAtOnce } from "./head-groups.ts";
 import {
   addScaled,
   collect,
@@ -103,8 +103,9 @@ export async function openHeadInputs(
   { head, x, contexts }: Pick<HeadInputs, "head" | "x"> & Pick<HeadOptions, "contexts">,
 ): Promise<HeadInputs> {
   const count = Math.max(1, Math.min(settings.headGroups, Math.floor(head.rows / rowsPerGroup)));
-  const groups = await groupRows(ops, head, x, { count, ...(contexts && { positions: contexts }) });
-  const fisher = await fisherWeights(ops, head, x, groups);
+  const logits = newMatrix(Math.min(positionsAtOnce, x.rows), head.rows);
+  const groups = await groupRows(ops, head, x, { count, logits, positions: contexts });
+  const fisher = await fisherWeights(ops, head, x, { groups, logits });
   const all = newGram(hessianBuffers, x.columns);
   const workspace = newMatrix(Math.min(weighedRows, x.rows), x.columns);
   await addWeighed(kernel, all, { x, fisher, workspace }, null);

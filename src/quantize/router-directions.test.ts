@@ -9,7 +9,7 @@ import { toFloats } from "../kernel/to-floats.ts";
 import type { Width } from "../kernel/width.ts";
 import { byRole } from "../models/by-role.ts";
 import { collect, makeHessian, newGram } from "./hessian.ts";
-import { RouterDirections } from "./router-directions.ts";
+import { blocksOfRows, RouterDirections } from "./router-directions.ts";
 import { rowsOfWeight, tuneMatrix } from "./tune-matrix.ts";
 import { tuneRouterAware } from "./tune-router-aware.ts";
 import { decodeRows, type TunedRows } from "./tuned-rows.ts";
@@ -28,6 +28,16 @@ afterAll(async () => {
 
 const widths: Width[] = [{ bits: 4, groupSize: 64 }];
 const sweeps = () => 2;
+
+test("wide matrices have fewer blocks of rows", () => {
+  expect(blocksOfRows(192)).toHaveLength(6);
+  expect(blocksOfRows(1024)).toHaveLength(6);
+  expect(blocksOfRows(2688)).toEqual([
+    [1792, 2688],
+    [896, 1792],
+    [0, 896],
+  ]);
+});
 
 test("errors become smaller where later routers read, and grow little in all", async () => {
   const directions = await RouterDirections.open(kernel, base.tensors, weights);

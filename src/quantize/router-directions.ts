@@ -24,8 +24,20 @@ export interface RowBlock {
  * (docs/benchmarks.md).
  */
 const share = 0.3;
-/** Blocks per matrix. The rows of one block do not compensate for each other. */
-const blocks = 6;
+/**
+ * Blocks per matrix. The rows of one block do not compensate for each other. Each block repeats
+ * what tuning does once for a Hessian, which takes longest where matrices are wide: there are fewer
+ * blocks (docs/decisions/0017).
+ */
+const [usualBlocks, blocksOfWide] = [6, 3];
+/** Hidden size above which matrices are wide. */
+const wide = 1024;
+
+/** The blocks of the `hidden` rows of a matrix, last rows first. */
+export function blocksOfRows(hidden: number): readonly (readonly [start: number, end: number])[] {
+  const count = hidden > wide ? blocksOfWide : usualBlocks;
+  return pieces(hidden, Math.ceil(hidden / count)).reverse();
+}
 
 /** The directions of the residual stream that a router reads. */
 interface Reader {
@@ -111,10 +123,8 @@ export class RouterDirections {
       await addGram(this.#kernel, { x: directions, sums: factor, alpha: strength / squares });
     }
     await factorize(this.#kernel, factor, d); // M has at least 1 on its diagonal: no pivot fails
-    const size = Math.ceil(d / blocks);
-    const places = pieces(d, size).reverse();
     return Promise.all(
-      places.map(async ([start, end]) => {
+      blocksOfRows(d).map(async ([start, end]) => {
         if (end === d) return { start, end, compensation: null };
         const compensation = newMatrix(d - end, end - start);
         await this.#kernel.run("compensation", {

@@ -74,7 +74,7 @@ export class PartJournal implements PartLog {
     this.#places = placesOf(shards.layouts);
   }
 
-  /** The parts that are finished. */
+  /** The parts that an earlier run finished. No record of this run's stays in memory. */
   get known(): readonly WrittenPart[] {
     return [...this.#known.values()];
   }
@@ -136,7 +136,6 @@ export class PartJournal implements PartLog {
     } finally {
       await handle.close();
     }
-    for (const one of written) this.#known.set(one.part.name, one);
     return written;
   }
 

@@ -26,8 +26,8 @@ export interface Calibration {
   readonly evaluation: DrawnRows | null;
 }
 
-/** Of the rows of a large model, those that the runs beside the free ones pass: every second. */
-const sparse = 2;
+/** Of the rows of a large model, those that the runs beside the free ones pass: every fourth. */
+const sparse = 4;
 
 /** Seed of the rows. It must never change, because the rows are part of the recipe. */
 const seed = 1;

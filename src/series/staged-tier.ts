@@ -86,7 +86,7 @@ export class StagedTier {
     return Object.fromEntries(this.#entries.flatMap(({ shards }) => Object.entries(shards)));
   }
 
-  /** What the branch holds, commit by commit. */
+  /** What the branch holds, commit by commit; of those of this run without the parts. */
   get entries(): readonly StagedEntry[] {
     return this.#entries;
   }
@@ -124,7 +124,7 @@ export class StagedTier {
     files.push({ path, content: utf8(JSON.stringify(change)) });
     const names = [...change.parts.map(({ part }) => part.name), ...Object.keys(change.shards)];
     await this.#stage(files, `Stage ${names.join(", ")}`.slice(0, longestTitle));
-    this.#entries.push({ path, ...change });
+    this.#entries.push({ path, ...change, parts: [] }); // records of this run do not stay in memory
   }
 
   /** Makes a commit behind those that are being made. `expects`: what comes next. */

@@ -19,6 +19,8 @@ export class ActionScene {
   revision = "";
   /** Requests that change something on the Hub. A test empties the list first. */
   writes: string[] = [];
+  /** Gated repositories, and who may read their files. A test may change it. */
+  readonly gated: Record<string, string[]> = {};
   #hub: LocalHub | undefined;
 
   get hub(): LocalHub {
@@ -36,6 +38,7 @@ export class ActionScene {
     await unpackAction(this.action, `${this.scratch}/git`);
     this.#hub = await startLocalHub({
       folder: `${this.scratch}/hub`,
+      gated: this.gated,
       users: {
         [token]: { name: "robot", organizations: ["acme", "direct", "trusting"], role: "write" },
         hf_readOnly: { name: "reader", role: "read" },

@@ -14,13 +14,16 @@ const probed = {
   sample: { blocks: 3, experts: 8 },
 };
 
-/** The series by default on three cores: 128 rows of 256 tokens, 64 of 128 to evaluate. */
+/**
+ * The series by default on three cores: 128 rows of 256 tokens, 64 of 128 to evaluate. Plainly
+ * rounded: the plan of oQ4e, and the stock quant.
+ */
 export const series: RunWork = {
   shape,
   plans,
   measuring: { bytes: shape.bytes, others: 48 * 256, ...probed },
   tuning: { tokens: 128 * 256, repaired: 0, sequential: false, residual: false },
-  evaluation: { tokens: 64 * 128, sparse: 32 * 128, rounded: 1 },
+  evaluation: { tokens: 64 * 128, sparse: 16 * 128, rounded: 2 },
   staged: false,
   makes: true,
   workers: 3,

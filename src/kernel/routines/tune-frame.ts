@@ -115,10 +115,12 @@ interface TaskPlaces {
 const mostRefitted = 6;
 
 /**
- * Memory of a worker for the rows of a job, in bytes. The factor's block and the second derivatives
- * (`columns`² float32) come on top.
+ * Memory of a worker for the rows of a job, in bytes. It never shrinks. The factor's block and the
+ * second derivatives (`columns`² float32) come on top.
  */
 const memoryForRows = 120e6;
+/** Rows, or twice the columns: with so many at once, what is done once for them hardly counts. */
+const enoughRows = 512;
 
 /** How many rows of these tasks a worker can hold at once: a multiple of 16. */
 export function rowsAtOnce(
@@ -131,7 +133,8 @@ export function rowsAtOnce(
   // Errors, codes and the packed result; gradients and their two bounds.
   const ofTask = ({ bits, sweeps }: TuneTask) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
   const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
-  return Math.max(16, Math.floor(memoryForRows / (each * columns) / 16) * 16);
+  const most = Math.min(memoryForRows / (each * columns), Math.max(enoughRows, 2 * columns));
+  return Math.max(16, Math.floor(most / 16) * 16);
 }
 
 /** Calls `fail` where an operand contradicts the others. */
