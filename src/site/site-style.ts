@@ -1,4 +1,4 @@
-/** Style of the page. Below 760 pixels a row is a box of labelled figures, its labels in `data-l`. */
+/** Style of the page. Up to 760 pixels a row is a box of figures, labelled by `data-l`. */
 export const style = `
 :root{color-scheme:light dark;--ink:light-dark(#1f2328,#e6edf3);--muted:light-dark(#59636e,#9da7b1);
 --panel:light-dark(#ffffff,#0d1117);--rule:light-dark(#d1d9e0,#3d444d);
@@ -50,8 +50,8 @@ tbody small{display:inline;margin-left:6px}
 }`;
 
 /**
- * Sorts the table by a column: `data-v` of a cell is a number or text, empty for none. Cells without
- * a value stay at the end. It reads nothing but the page.
+ * Sorts the table by a column: `data-v` of a cell is a number or text, empty for none. Cells
+ * without a value stay at the end. It reads nothing but the page.
  */
 export const script = `
 "use strict";

@@ -19,8 +19,8 @@ export interface WrittenSite {
 }
 
 /**
- * Writes the series page of all receipts in and below some folders. Throws NOT_FOUND, BAD_INPUT, and
- * NOT_OURS if another file is in its place.
+ * Writes the series page of all receipts in and below some folders. Throws NOT_FOUND, BAD_INPUT,
+ * and NOT_OURS if another file is in its place.
  */
 export async function writeSite(
   folders: readonly string[],
