@@ -43,7 +43,7 @@ const { values: options } = parseArgs({
 });
 const tiers = options.tiers.split(",");
 const stages = options.stages.split(",") as StageOrder["stage"][];
-const blocks = blocksOf(stages);
+const blocks = blocksOf(stages, options["only-memory"]);
 
 function orderOf(stage: StageOrder["stage"], folder: string): Omit<StageOrder, "result"> {
   const sensitivity = `${folder}/sensitivity.json`;

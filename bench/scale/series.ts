@@ -47,9 +47,11 @@ const pattern = [...(nemotron30b.hybrid_override_pattern as string)];
 /**
  * The blocks of a bench. To measure, two of each kind: the second is tuned at all widths, as one
  * block of each kind in the series is; the first at the probe's, as all others are. To tune, a
- * router behind all blocks but the last one: tuning for its directions takes longer.
+ * router behind all blocks but the last one: tuning for its directions takes longer. One of each
+ * kind shows the memory.
  */
-export function blocksOf(stages: readonly string[]): string {
+export function blocksOf(stages: readonly string[], onlyMemory: boolean): string {
+  if (onlyMemory) return "ME*";
   return stages.includes("sensitivity") ? "M*EM*E" : "M*EE";
 }
 

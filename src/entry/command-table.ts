@@ -169,7 +169,7 @@ export const commandTable: readonly CommandRow[] = [
         doc: "Replace another workflow of this name. A series.yml that is there always stays",
       },
     ],
-    examples: [["oqe init ./my-series", "series.yml and .github/workflows/series.yml"]],
+    examples: [["oqe init ./my-series", "series.yml and .github/workflows/oqe.yml"]],
   },
   {
     name: "hub",

@@ -135,7 +135,7 @@ const barred: Reason = {
   hint:
     "In the repository's Settings > Actions > General > Workflow permissions, switch on " +
     '"Allow GitHub Actions to create and approve pull requests"; an organization may have to ' +
-    "allow it in its own settings first. Or set github-token to a GitHub App's token.",
+    "allow it in its own settings first. Or set github-token to a person's or an App's token.",
 };
 
 function forbidden({ permission }: Verb, said: string): Reason {

@@ -53,9 +53,9 @@ function collectAbove(growth: number): void {
 
 /** Frees all buffers that this thread no longer refers to. For the end of a stage of a walk. */
 export function collectAll(): void {
-  lowest = Number.POSITIVE_INFINITY;
   collector ??= findCollector();
   collector();
+  lowest = process.memoryUsage().arrayBuffers;
 }
 
 /** Frees the buffers of a worker's last job. Called when nothing refers to it any more. */
