@@ -1,13 +1,13 @@
 import { o as __toESM, r as __commonJSMin } from "./undici.js";
 import { a as getIDToken, d as setSecret, m as summary, o as getInput, p as warning, u as setOutput } from "./core.js";
-import { $ as require_dist, A as changeTable, At as nullable, B as sha256Of, Bt as toggle, C as checkRights, Ct as parse, D as receiptFile, Dt as integer, E as tierName, Et as boolean, F as readNotes, Ft as record, G as renderCard, Gt as isRepositoryId, H as writeSums, Ht as didYouMean, I as draftDigestOf, It as regex$2, J as runWords, K as renderSummary, Kt as pathFault, L as draftOf, Lt as string, M as parseReceipt, Mt as object$2, N as decorate, Nt as optional, O as stagingBranch, Ot as maxLength, P as findEdits, Pt as pipe, Q as isBroken, R as recipeOf, Rt as unknown, S as checkNames, St as oneOf, T as checkTierName, Tt as readJson, U as cardPath, Ut as actionsReport, V as sumsPath, Vt as wholeNumber, W as readText, Wt as checkRevision, X as picturePaths, Y as drawPictures, Z as cutCard, _ as findPublished, _t as total, a as publishModel, at as bitsPerWeight, b as refuseForeignWork, bt as list, c as foreseeSeries, ct as table, d as draftTiers, dt as unusedInputs, et as inRepository, f as makePlan, ft as describeFailures, g as requireWeights, gt as sum, h as requireBudgets, ht as inputTable, i as stagesOf, it as share, j as gateFailures, jt as number, k as compareWithPublished, kt as minValue, l as secondsOf, lt as parseInputs, m as planDrafts, mt as limitsOf, nt as readFigures, o as openSources, ot as gigabytes, p as openBase, pt as judge$1, q as costsSoFar, qt as printable, r as numberStages, rt as estimate, s as sourceNames, st as renderNamed, t as openDependencies, tt as figuresOf, u as calibrate, ut as parsePlaces, v as inspectAll, vt as flag, w as checkWrites, wt as quote, x as findOddFile, xt as object, y as findForeignWork, yt as line, z as checkTagName, zt as upkeepCommands } from "./commands.js";
-import { O as reasonOf, _ as OqeError, d as byteSize, f as duration, p as grouped, v as asKnown } from "./memory.js";
-import { a as prose, c as webAddress, i as link$1, n as commentJson, r as inline, t as code } from "./markdown.js";
+import { $t as parsePlaces, Bn as regex$2, Bt as share, C as tokensOf, Cn as readJson, Ct as cardPath, D as openDependencies, Dn as integer, Dt as renderSummary, E as stagesOf, Fn as object, Ft as readFigures, G as checkWrites, Gt as renderNamed, H as findForeignWork, In as optional, Jt as bareEnd, K as checkTierName, Kt as table, L as publishModel, Lt as estimate, Mn as nullable, Mt as picturePaths, O as findModel, Ot as costsSoFar, P as readModel, Pn as number, Pt as figuresOf, Qt as parseInputs, Rn as pipe, S as tierPlaces, Sn as parse, St as writeSums, T as numberStages, Tn as boolean, U as refuseForeignWork, Un as string, Ut as gigabytes, V as inspectVisible, Vt as bitsPerWeight, W as checkRights, Wn as unknown, Xn as upkeepCommands, Xt as resultOf, Yn as seriesCommands, Yt as readResults, Zt as writeResult, _ as cardInRepository, _t as findEdits, a as repositoryNames, an as inputTable, ar as isRepositoryId, at as changeTable, b as filesOnHub, bt as sha256Of, c as callerText, en as unusedInputs, ft as parseReceipt, g as readCheckedOut, gt as decorate, h as decodeCard, i as stateTable, ir as checkRevision, jn as minValue, jt as drawPictures, k as readSeriesFile, kn as maxLength, kt as runWords, l as checkCallers, n as planTable, o as checkModels, or as pathFault, ot as gateFailures, q as tierName, sr as printable, tr as actionsReport, u as tellCallers, v as cardsFolder, vt as readNotes, w as checkBaseReads, x as readTier, xt as sumsPath, y as filesInRepository, yt as checkTagName, zn as record } from "./check-tables.js";
+import { a as commentJson, c as prose, i as code, n as secretsIn, o as inline, r as withoutSecrets, s as link$1, u as webAddress } from "./message-place.js";
+import { b as OqeError, h as grouped, j as reasonOf, x as asKnown } from "./memory.js";
 import { t as RequestError } from "./dist-src.js";
-import { isDeepStrictEqual } from "node:util";
+import { t as failureWords } from "./failure-words.js";
 import { createHash } from "node:crypto";
-import { basename, dirname, join, relative, resolve } from "node:path";
-import { lstat, mkdir, readFile, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import { mkdir, readFile as readFile$1, rm, stat, writeFile } from "node:fs/promises";
 
 // src/github/occasion.ts
 /**
@@ -70,6 +70,7 @@ function parseActionInputs(read, environment) {
 		},
 		series: parse("series") || null,
 		models: parse("models"),
+		jobs: parse("jobs"),
 		...parsePlaces(parse, environment),
 		githubToken: parse("github-token") || null,
 		dryRun: parse("dry-run"),
@@ -80,719 +81,48 @@ function isUpkeep(command) {
 	return upkeepCommands.some((name) => name === command);
 }
 
-// src/series/result-file.ts
-/** Text of several lines. It may come from the Hub, so who shows it must escape it. */
-const text$1 = string("text");
-/** What a job did with one series, for the jobs that report it. Unknown fields are ignored. */
-const resultSchema = object({
-	format: oneOf([1]),
-	/** Name of the series in the series file. */
-	series: line,
-	/** The command that wrote this: `measure`, `tune`, `seal`, `publish`, `cards`. */
-	command: line,
-	/** False: the run stopped in time, and the next one goes on. */
-	complete: flag,
-	/** null: the run failed before it knew. `id` is null for a folder. */
-	base: nullable(object({
-		id: nullable(line),
-		revision: line
-	})),
-	tiers: list(object({
-		tier: line,
-		repository: line,
-		/** One of `PublishedTier.outcome`, or of another version of this program. */
-		outcome: line,
-		/** Head of main after the run; null: there is no repository. */
-		commit: nullable(line),
-		url: line
-	})),
-	/** Markdown that the report shows, for example two proofs side by side. */
-	tables: list(object({
-		title: line,
-		markdown: text$1
-	})),
-	failure: nullable(object({
-		code: line,
-		message: text$1,
-		hint: text$1
-	}))
-});
-/** The result of a run. `isHub`: the base is on the Hub. */
-function resultOf({ series, command, isHub }, { plan, tiers, comparisons, stopped, failure }) {
-	return {
-		format: 1,
-		series,
-		command,
-		complete: stopped === null && failure === null,
-		base: plan && {
-			id: isHub ? plan.model : null,
-			revision: plan.revision
-		},
-		tiers: tiers.map(({ tier, repository, outcome, commit, url }) => {
-			return {
-				tier,
-				repository,
-				outcome,
-				commit,
-				url
-			};
-		}),
-		tables: comparisons.flatMap(({ words, table, isWorse }) => isWorse ? [{
-			title: words,
-			markdown: table
-		}] : []),
-		failure: failure === null ? null : failureOf$2(failure)
-	};
-}
-function failureOf$2(failure) {
-	const { code, message, hint } = asKnown(failure);
-	return {
-		code,
-		message,
-		hint
-	};
-}
-/** Writes `oqe-result-<series>.json` into a folder that exists; gives its path. */
-async function writeResult(folder, result) {
-	if (!/^\w[\w.-]{0,95}$/.test(result.series)) throw new OqeError("BAD_INPUT", `"${result.series}" cannot be part of a file's name`);
-	const path = join(folder, `oqe-result-${result.series}.json`);
-	await writeFile(path, `${JSON.stringify(result, null, 2)}\n`);
-	return path;
-}
-/**
-* Reads every `oqe-result-*.json` below a folder: each artifact may have a folder of its own. Never
-* throws for what a file holds. A folder that is missing holds no results.
-*/
-async function readResults(folder) {
-	const names = await readdir(folder, { recursive: true }).catch(() => []);
-	const results = [];
-	const unreadable = [];
-	for (const name of names.filter((one) => /(^|[\\/])oqe-result-[^\\/]+\.json$/.test(one)).sort()) try {
-		results.push(parseResult(await readFile(join(folder, name), "utf8"), name));
-	} catch (error) {
-		unreadable.push(asKnown(error).message);
-	}
-	return {
-		results,
-		unreadable
-	};
-}
-/** Throws BAD_INPUT, naming the file `where` and the field. */
-function parseResult(content, where) {
-	const document = {
-		where,
-		code: "BAD_INPUT",
-		hint: "Another version of oqe-publisher wrote it. Run the jobs again with one version."
-	};
-	return parse(resultSchema, readJson(content, document), document);
-}
-
 // src/entry/run-result.ts
 /**
 * Runs, and writes how it ended into the work folder, also if it threw: for the jobs that report
 * it. Nothing is written for a model that the step's own inputs describe. Throws the failure.
 */
-async function keepResult$1(asked, run) {
+async function keepResult(asked, run) {
 	const end = await run().catch((failure) => failedEnd(failure));
 	await write(asked, end).catch((error) => {
 		throw end.failure ?? error;
 	});
 	if (end.failure !== null) throw end.failure;
 }
-/** The same for a command that leaves a result only if it fails. */
-async function keepFailure(asked, run) {
-	await run().catch(async (failure) => {
-		await write(asked, failedEnd(failure)).catch(() => {});
+/**
+* The same for a command on all models: whether it went well as a whole. `run` gives whether what
+* it was asked for waits for others; then it is not complete. One that is asked for one model
+* leaves a result only if it fails: the jobs behind it tell how that model went.
+*/
+async function keepUpkeep(asked, run) {
+	const keep = (end) => writeFor(asked.series, asked, end);
+	const waits = await run().catch(async (failure) => {
+		await keep(failedEnd(failure)).catch(() => {});
 		throw failure;
 	});
+	if (asked.series === null) await keep({
+		...failedEnd(null),
+		stopped: waits || null
+	});
 }
-function failedEnd(failure) {
-	return {
-		plan: null,
-		tiers: [],
-		comparisons: [],
-		stopped: null,
-		isHub: false,
-		failure
-	};
+const failedEnd = (failure) => ({
+	...bareEnd(failure),
+	isHub: false
+});
+async function write(asked, end) {
+	if (asked.series !== null) await writeFor(asked.series, asked, end);
 }
-async function write({ command, series, workDir }, end) {
-	if (series === null) return;
-	await mkdir(workDir, { recursive: true });
-	await writeResult(workDir, resultOf({
+async function writeFor(series, { command, workDir }, end) {
+	const result = resultOf({
 		series,
 		command,
 		isHub: end.isHub
-	}, end));
-}
-
-// src/series-file/read-model.ts
-/** Inputs that narrow a run on a model of the series file. */
-const narrowing = ["tiers", "revision"];
-/** The commands of model.yml, which gives its jobs `timeout-minutes`. */
-const jobCommands = [
-	"measure",
-	"tune",
-	"seal"
-];
-/** Minutes of a job beside the run: to set up, and to save what is finished. */
-const setAside = 20;
-/** GitHub would end the job at its timeout in the middle of a block. A short job keeps half. */
-function limitOf({ timeoutMinutes }) {
-	return `${Math.max(timeoutMinutes - setAside, Math.ceil(timeoutMinutes / 2))}m`;
-}
-/**
-* The inputs of a model: those that describe it from the file, the others from the step. A job of
-* model.yml has a time limit, also if the file gives none. Throws BAD_INPUT for an input of the
-* step that would change the model.
-*/
-function readModel(model, read) {
-	const { name, place, inputs } = model;
-	const own = inputTable.filter((row) => row.workflow === void 0);
-	const given = (row) => {
-		const text = read(row.name).trim();
-		return text !== "" && text !== row.default;
-	};
-	const refused = own.find((row) => !narrowing.includes(row.name) && given(row));
-	if (refused !== void 0) throw new OqeError("BAD_INPUT", `${refused.name} is given beside series "${name}", whose inputs are at ${place}`, `Leave the input out, and set ${refused.name} there.`);
-	const isNarrowed = read("tiers").trim() !== "";
-	const isJob = jobCommands.includes(read("command").trim().toLowerCase());
-	return (input) => {
-		if (!own.some((row) => row.name === input)) return read(input);
-		if (isNarrowed && (input === "target-bpw" || input === "target-size")) return "";
-		if (isJob && input === "time-limit") return inputs[input] || limitOf(model);
-		return (narrowing.includes(input) ? read(input).trim() : "") || (inputs[input] ?? "");
-	};
-}
-
-// src/series-file/runner.ts
-/**
-* Labels of GitHub's runners for macOS and Linux, from the table of actions/runner-images
-* (README.md, November 2026). `ubuntu-slim` is missing: its jobs may take 15 minutes. Windows has
-* not been tried.
-*/
-const knownLabels = [
-	...[
-		"macos-latest",
-		"macos-26",
-		"macos-15"
-	],
-	...[
-		"macos-latest-xlarge",
-		"macos-26-xlarge",
-		"macos-15-xlarge"
-	],
-	...["macos-26-intel", "macos-15-intel"],
-	...[
-		"macos-latest-large",
-		"macos-26-large",
-		"macos-15-large"
-	],
-	...[
-		"ubuntu-latest",
-		"ubuntu-26.04",
-		"ubuntu-24.04",
-		"ubuntu-22.04"
-	],
-	...[
-		"ubuntu-26.04-arm",
-		"ubuntu-24.04-arm",
-		"ubuntu-22.04-arm"
-	]
-];
-const ownRunners = "Runners of your own: [self-hosted, <label>], or { group: <name> }.";
-/** Throws BAD_INPUT for a label that would let a job wait for a day, and then fail. */
-function readRunner(value) {
-	if (typeof value === "string") return readLabel(value);
-	if (isList$1(value)) {
-		if (value[0] !== "self-hosted") throw fault("a list of labels that starts with self-hosted", value[0] ?? "", ownRunners);
-		return value.map((item) => readOwn("a label", item));
-	}
-	const odd = Object.keys(value).find((key) => !["group", "labels"].includes(key));
-	if (odd !== void 0) throw fault("the keys group and labels", odd, ownRunners);
-	const group = readOwn("the name of a group", value.group ?? "");
-	const { labels } = value;
-	if (labels === void 0) return { group };
-	return {
-		group,
-		labels: (isList$1(labels) ? labels : [labels]).map((one) => readOwn("a label", one))
-	};
-}
-function readLabel(label) {
-	const known = knownLabels.find((one) => one === label.toLowerCase());
-	if (known !== void 0) return known;
-	throw fault("a label of GitHub's macOS or Linux runners", label, `${didYouMean(label, knownLabels)}${ownRunners}`);
-}
-function readOwn(expected, value) {
-	if (typeof value === "string" && /^\w[\w .:-]{0,99}$/.test(value)) return value;
-	throw fault(expected, value, ownRunners);
-}
-const isList$1 = (value) => Array.isArray(value);
-function fault(expected, got, hint) {
-	return new OqeError("BAD_INPUT", `expected ${expected}, got ${quote(got)}`, hint);
-}
-
-// src/series-file/series-keys.ts
-/** GitHub ends jobs of its own runners after 6 hours, those of others after 5 days. */
-const mostMinutes = 7200;
-/** The inputs that a model of the series file may have. */
-const modelRows = inputTable.filter((row) => row.workflow === void 0);
-/** Inputs that may name a file of the repository that has the series file. */
-const fileRows = [
-	"calibration",
-	"evaluation",
-	"sensitivity"
-];
-/** Inputs that name a repository on the Hub. */
-const hubRows = ["base-model", "sensitivity-proxy"];
-/** The error of a value. The reader of the file adds the place. */
-function unexpected(expected, got) {
-	const what = typeof got === "string" ? quote(got) : Array.isArray(got) ? "a list" : "a table";
-	return new OqeError("BAD_INPUT", `expected ${expected}, got ${what}`, "");
-}
-function textOr(expected, value) {
-	if (typeof value === "string") return value;
-	throw unexpected(expected, value);
-}
-/** Names of models are parts of branches, folders, artifacts and concurrency groups. */
-const namePattern = /^[A-Za-z0-9](?:[\w-]|\.(?![.]|$|lock$)){0,63}$/;
-function matching(pattern, expected) {
-	return (value) => {
-		if (pattern.test(textOr(expected, value))) return value;
-		throw unexpected(expected, value);
-	};
-}
-const minutes = `a whole number of minutes from 1 to ${mostMinutes}`;
-const label$1 = {
-	type: "string",
-	maxLength: 100
-};
-const labels = {
-	type: "array",
-	items: label$1,
-	minItems: 1
-};
-/** The keys that are no inputs. */
-const ownKeys = {
-	name: {
-		doc: "Name of the model in this file, its cards folder, branch, collection and issue. Default: the last part of `base-model`",
-		default: "",
-		single: true,
-		schema: {
-			type: "string",
-			pattern: namePattern.source
-		},
-		read: matching(namePattern, "a name of at most 64 letters, digits, hyphens, dots and _")
-	},
-	runner: {
-		doc: "Runner of the jobs that measure, tune and publish: a label of GitHub's macOS or Linux runners, `[self-hosted, <label>, \u2026]`, or `{ group: <name> }`",
-		default: "macos-latest",
-		schema: { anyOf: [
-			{ enum: knownLabels },
-			{
-				...labels,
-				prefixItems: [{ const: "self-hosted" }]
-			},
-			{
-				type: "object",
-				properties: {
-					group: label$1,
-					labels
-				},
-				required: ["group"],
-				additionalProperties: false
-			}
-		] },
-		read: readRunner
-	},
-	"timeout-minutes": {
-		doc: "Minutes after which GitHub ends a job, finished or not. More than `time-limit`",
-		default: "350",
-		schema: {
-			type: "integer",
-			minimum: 1,
-			maximum: mostMinutes
-		},
-		read: (value) => {
-			const text = textOr(minutes, value);
-			if (!/^\d{1,4}$/.test(text) || Number(text) > mostMinutes || Number(text) < 1) throw unexpected(minutes, value);
-			return wholeNumber(text, minutes, [1, mostMinutes]);
-		}
-	},
-	environment: {
-		doc: "GitHub environment of the jobs that write to the Hub. Empty means none",
-		default: "",
-		schema: {
-			type: "string",
-			maxLength: 100
-		},
-		read: matching(/^(?:\w[\w .-]{0,99})?$/, "the name of an environment")
-	},
-	collection: {
-		doc: "Whether a collection on the Hub lists the tiers",
-		default: "true",
-		schema: { type: "boolean" },
-		read: (value) => toggle("value").parse(matching(/^(true|false)$/i, "true or false")(value), "collection")
-	}
-};
-/** Every key of a model, in the order of the docs. */
-const seriesKeys = [
-	...modelRows.filter(({ name }) => name === "base-model").map(inputKey),
-	...Object.entries(ownKeys).map(([name, key]) => ({
-		name,
-		...key
-	})),
-	...modelRows.filter(({ name }) => name !== "base-model").map(inputKey)
-];
-function inputKey(row) {
-	const { name, default: usual, form, schema } = row;
-	const scalar = schema.type === "string" ? { type: ["string", "number"] } : schema;
-	const forms = {
-		list: [scalar, {
-			type: "array",
-			items: { type: ["string", "number"] }
-		}],
-		table: [scalar, {
-			type: "object",
-			additionalProperties: { type: ["string", "number"] }
-		}]
-	};
-	return {
-		name,
-		doc: row.seriesDoc ?? row.doc,
-		default: usual,
-		schema: form === void 0 ? scalar : { anyOf: forms[form] },
-		read: (value) => readInput(row, value),
-		...(name === "base-model" || name === "revision") && { single: true }
-	};
-}
-/** The text of an input, from a list or a table too, if its parser takes it. */
-function readInput({ name, form, parse, default: usual }, value) {
-	const found = writtenAs(form, value);
-	if (fileRows.includes(name) && /^[/~]|(^|\/)\.\.(\/|$)|[\\]/.test(found)) throw unexpected("a file below the folder that is checked out, or one on the Hub", value);
-	const isOnHub = hubRows.includes(name) && found !== "";
-	if (isOnHub && !/^\w[\w.-]*\/\w[\w.-]*(@\w[\w./-]*)?$/.test(found)) throw unexpected("org/name or org/name@revision on the Hub", value);
-	const asInput = isOnHub ? `hf://${found}` : found;
-	try {
-		parse(asInput || usual, name);
-	} catch (error) {
-		if (!(error instanceof OqeError)) throw error;
-		const { code, message, hint } = error;
-		const start = `${name}: `;
-		const own = message.startsWith(start) ? message.slice(start.length) : message;
-		throw new OqeError(code, own, hint, error);
-	}
-	return asInput;
-}
-function writtenAs(form, value) {
-	if (typeof value === "string") return value.trim();
-	if (form === "list" && Array.isArray(value)) return value.map((item) => textOr("text", item)).join(",");
-	if (form === "table" && !Array.isArray(value)) return Object.entries(value).map(([key, item]) => `${key}=${textOr("a value", item)}`).join(",");
-	throw unexpected(form === void 0 ? "text" : {
-		list: "text or a list",
-		table: "text or a table"
-	}[form], value);
-}
-
-// src/series-file/clashes.ts
-/**
-* Refuses inputs of a model that exclude each other, more tiers than GitHub starts jobs, and models
-* that would write to the same place.
-*/
-function refuseClashes(models, { lineOf, refuse }) {
-	const taken = /* @__PURE__ */ new Map();
-	for (const [i, model] of models.entries()) {
-		const { baseModel, namespace, tiers } = inputsOf(model, (key, error) => refuse(i, key, error));
-		const id = baseModel.kind === "hub" ? baseModel.id : "";
-		const [, base = ""] = id.split("/");
-		if (namespace === exampleNamespace) refuse(i, "namespace", unnamed());
-		if (tiers.length > 256) refuse(i, "tiers", tooMany(tiers.length));
-		const repositories = tiers.map(({ name }) => nameRepository(base, name, namespace));
-		const unusable = repositories.find((one) => one instanceof OqeError);
-		if (unusable !== void 0) refuse(i, "namespace", unusable);
-		const claims = [
-			{
-				key: "base-model",
-				word: `${namespace} ${id}`,
-				what: `${id} is in the list twice for namespace ${namespace}`,
-				hint: "List all of its tiers in one place."
-			},
-			{
-				key: "name",
-				word: model.name,
-				what: `another model is called ${model.name} too`,
-				hint: "Give one of them another name."
-			},
-			...repositories.map((repository) => ({
-				key: "tiers",
-				word: String(repository),
-				what: `another model writes ${repository} too`,
-				hint: "Give one of them another namespace, or other tiers."
-			}))
-		];
-		for (const { key, word, what, hint } of claims) {
-			const claimed = `${key} ${word.toLowerCase()}`;
-			const other = taken.get(claimed) ?? i;
-			const message = `${what} (line ${lineOf(other)})`;
-			if (other !== i) refuse(i, key, new OqeError("BAD_INPUT", message, hint));
-			taken.set(claimed, i);
-		}
-	}
-}
-function tooMany(tiers) {
-	const message = `expected at most ${256} tiers, got ${tiers}`;
-	return new OqeError("BAD_INPUT", message, "GitHub starts no more jobs of a matrix.");
-}
-/** The model's inputs. A fault is reported at the key that it names first. */
-function inputsOf(model, refuse) {
-	try {
-		return parseInputs(readModel(model, () => ""), {});
-	} catch (error) {
-		if (!(error instanceof OqeError)) throw error;
-		const [start = "", key = ""] = /^([a-z][a-z-]*): /.exec(error.message) ?? [];
-		const own = error.message.slice(start.length);
-		return refuse(key, new OqeError("BAD_INPUT", own, error.hint, error));
-	}
-}
-/** The namespace of the series file that `oqe init` writes. */
-const exampleNamespace = "your-name";
-function unnamed() {
-	return new OqeError("BAD_INPUT", `"${exampleNamespace}" is the example's namespace`, "Set your user or organization on the Hub, and base-model too.");
-}
-function nameRepository(base, tier, namespace) {
-	try {
-		return checkTierName(tierName(base, tier), namespace);
-	} catch (error) {
-		if (error instanceof OqeError) return error;
-		throw error;
-	}
-}
-
-// src/series-file/yaml-tree.ts
-var import_dist = require_dist();
-/** In bytes. 256 models with five lines each take a fifth of it. */
-const longestFile = 262144;
-/** Of a value. Messages quote values. */
-const longestValue = 600;
-/** File, list of models, model, table, value. */
-const deepest = 6;
-const hint$1 = "docs/series-file.md lists the keys. Editors check them by docs/series.schema.json.";
-/**
-* Reads YAML of plain values. `name` is for messages. Throws BAD_INPUT with the line, also for what
-* no series file needs: anchors and aliases (a few lines of them can stand for gigabytes), tags,
-* expressions of a workflow, line breaks and control characters in values.
-*/
-function readYaml(text, name) {
-	const lines = new import_dist.LineCounter();
-	const refuse = (at, what) => {
-		throw new OqeError("BAD_INPUT", `${name}:${lines.linePos(at).line || 1}: ${what}`, hint$1);
-	};
-	if (Buffer.byteLength(text) > 262144) refuse(0, `expected at most 256 KiB, got ${Buffer.byteLength(text) >> 10}`);
-	const { contents, errors } = (0, import_dist.parseDocument)(text, {
-		lineCounter: lines,
-		schema: "failsafe",
-		uniqueKeys: false,
-		prettyErrors: false
-	});
-	const [fault] = errors;
-	if (fault !== void 0) {
-		const isDeep = fault.message.startsWith("Maximum call stack");
-		refuse(fault.pos[0], isDeep ? "nested too deeply" : `not valid YAML: ${fault.message}`);
-	}
-	const treeOf = (node, above) => {
-		const at = startOf(node);
-		const place = above.length === 0 ? "" : `${describePath(above)}: `;
-		const forbidden = node === null ? null : forbiddenIn(node);
-		if (forbidden !== null) refuse(at, place + forbidden);
-		if (above.length > deepest) refuse(at, `${place}nested too deeply`);
-		if ((0, import_dist.isSeq)(node)) return node.items.map((item, i) => treeOf(item, [...above, i]));
-		if (!(0, import_dist.isMap)(node)) return (0, import_dist.isScalar)(node) ? textOf(node) : "";
-		const seen = /* @__PURE__ */ new Map();
-		for (const { key, value } of node.items) {
-			if (!(0, import_dist.isScalar)(key)) refuse(startOf(key), `${place}a key is not plain text`);
-			const wrong = forbiddenIn(key);
-			const name = (0, import_dist.isScalar)(key) ? textOf(key) : "";
-			if (wrong !== null) refuse(startOf(key), place + wrong);
-			const path = [...above, name];
-			if (seen.has(name)) refuse(startOf(key), `${describePath(path)} is there twice`);
-			seen.set(name, treeOf(value, path));
-		}
-		return Object.fromEntries(seen);
-	};
-	return {
-		tree: treeOf(contents, []),
-		lineAt: (path) => lines.linePos(placeOf$1(contents, path)).line || 1
-	};
-}
-const startOf = (node) => node?.range?.[0] ?? 0;
-function textOf({ value, type }) {
-	const text = String(value);
-	return type === "PLAIN" && /^(~|null)$/i.test(text) ? "" : text;
-}
-/** What a node has that is not allowed, as part of a sentence; null: nothing. */
-function forbiddenIn(node) {
-	if ((0, import_dist.isAlias)(node) || node.anchor !== void 0) return "anchors and aliases are not allowed: write the value out, or use defaults";
-	if (node.tag !== void 0) return `the tag ${quote(node.tag)} is not allowed`;
-	if (!(0, import_dist.isScalar)(node)) return null;
-	const text = textOf(node);
-	if (/[\p{Cc}\p{Bidi_Control}\u2028\u2029\ufffd]/u.test(text)) return `${quote(text)} has a line break or a character that cannot be shown`;
-	if (text.length > longestValue) return `expected at most ${longestValue} characters, got ${quote(text)}`;
-	if (text.includes("${{")) return `${quote(text)} is an expression of a workflow, and nothing evaluates it here`;
-	return null;
-}
-/** The offset of a key, or of an item of a list. */
-function placeOf$1(contents, path) {
-	let node = contents;
-	let at = startOf(node);
-	for (const step of path) if ((0, import_dist.isSeq)(node)) {
-		node = node.items[Number(step)] ?? null;
-		if (node !== null) at = startOf(node);
-	} else if ((0, import_dist.isMap)(node)) {
-		const pair = node.items.find(({ key }) => (0, import_dist.isScalar)(key) && textOf(key) === step);
-		if (pair === void 0) return at;
-		at = startOf(pair.key);
-		node = pair.value;
-	} else return at;
-	return at;
-}
-/** `models[1].tiers`, with odd keys quoted. */
-function describePath(path) {
-	return path.map((step, i) => {
-		if (typeof step === "number") return `[${step}]`;
-		const key = /^[\w-]{1,64}$/.test(step) ? step : quote(step);
-		return i === 0 ? key : `.${key}`;
-	}).join("");
-}
-
-// src/series-file/series-file.ts
-/** Reads and checks a series file. Throws BAD_INPUT, with file, line and key. */
-async function readSeriesFile(file) {
-	let bytes;
-	try {
-		await refuseLinks(file);
-		bytes = await readFile(file.path);
-	} catch (cause) {
-		if (cause instanceof OqeError) throw cause;
-		throw new OqeError("BAD_INPUT", `${file.name}: ${reasonOf(cause)}`, "`oqe init` writes a first one. The job has to check out the repository that has it.", cause);
-	}
-	return parseSeriesFile(bytes.toString("utf8"), file.name);
-}
-/**
-* Throws BAD_INPUT for what is no plain file below the folder that was checked out. A link of a
-* pull request could lead to any file of the runner, and messages quote what they find.
-*/
-async function refuseLinks({ path, name }) {
-	const root = path.endsWith(name) ? path.slice(0, path.length - name.length) : dirname(path);
-	const isPlain = await realpath(path) === resolve(await realpath(root), relative(root, path));
-	const found = await stat(path);
-	const [isFile, size] = [found.isFile(), found.size];
-	if (isPlain && isFile && size <= 262144) return;
-	const what = !isPlain ? "is behind a link" : isFile ? `has ${size} bytes` : "is not a file";
-	const hint = `A series file is a plain file of at most ${longestFile >> 10} KiB in the repository.`;
-	throw new OqeError("BAD_INPUT", `${name} ${what}`, hint);
-}
-/** The same for text. `name` is for messages. */
-function parseSeriesFile(text, name) {
-	const { tree, lineAt } = readYaml(text, name);
-	const placed = /* @__PURE__ */ new WeakSet();
-	/** Adds the place to the error of a value. */
-	const at = (path, read) => {
-		try {
-			return read();
-		} catch (error) {
-			if (!(error instanceof OqeError) || placed.has(error)) throw error;
-			const key = path.length === 0 ? "" : `${describePath(path)}: `;
-			const message = `${name}:${lineAt(path)}: ${key}${error.message}`;
-			const found = new OqeError("BAD_INPUT", message, error.hint || usual, error);
-			placed.add(found);
-			throw found;
-		}
-	};
-	const tableAt = (value, path, known) => at(path, () => {
-		if (typeof value === "string" || isList(value)) throw unexpected("a table of keys", value);
-		const odd = Object.keys(value).find((key) => !known.includes(key));
-		if (odd !== void 0) at([...path, odd], () => refuseKey(odd, known));
-		return value;
-	});
-	const valuesAt = (value, path, keys) => {
-		const table = tableAt(value, path, namesOf$1(keys));
-		const given = keys.filter((key) => Object.hasOwn(table, key.name));
-		return Object.fromEntries(given.map(({ name, read }) => [name, at([...path, name], () => read(table[name]))]));
-	};
-	const top = tableAt(tree, [], ["defaults", "models"]);
-	const defaults = valuesAt(top.defaults ?? {}, ["defaults"], defaultKeys);
-	const own = at(["models"], () => listOf(top.models ?? "")).map((value, i) => valuesAt(value, ["models", i], seriesKeys));
-	const models = own.map((values, i) => {
-		const path = ["models", i];
-		const model = modelOf({
-			...defaults,
-			...values
-		}, `${name}:${lineAt(path)}`);
-		for (const key of ["base-model", "namespace"]) at(path, () => requireKey(key, model.inputs[key]));
-		return model;
-	});
-	refuseClashes(models, {
-		lineOf: (i) => lineAt(["models", i]),
-		refuse: (i, key, error) => at([
-			"models",
-			i,
-			...key in own[i] ? [key] : []
-		], () => {
-			throw error;
-		})
-	});
-	return {
-		name,
-		models
-	};
-}
-const usual = "docs/series-file.md lists the keys. Editors check them by docs/series.schema.json.";
-const defaultKeys = seriesKeys.filter(({ single }) => single === void 0);
-const namesOf$1 = (keys) => keys.map(({ name }) => name);
-const isList = (value) => Array.isArray(value);
-function listOf(models) {
-	if (!isList(models)) throw unexpected("a list of models", models);
-	const got = `expected 1 to ${256} models, got ${models.length}`;
-	const hint = "GitHub starts no more jobs of a matrix. Give the others to another repository.";
-	if (models.length === 0) throw new OqeError("BAD_INPUT", got, "");
-	if (models.length > 256) throw new OqeError("BAD_INPUT", got, hint);
-	return models;
-}
-function refuseKey(key, known) {
-	const isInput = inputTable.some(({ name }) => name === key);
-	const isOfModel = seriesKeys.some(({ name }) => name === key);
-	if (isInput && !isOfModel) throw new OqeError("BAD_INPUT", "belongs to the workflow, not to a model", "Set it in the workflow's file.");
-	if (isOfModel) throw new OqeError("BAD_INPUT", "belongs to one model", "Move it into the list of models.");
-	throw new OqeError("BAD_INPUT", "is not a key here", didYouMean(key, known).trim());
-}
-function requireKey(key, text = "") {
-	if (text !== "") return;
-	const hint = key === "namespace" ? "Set it there, or once in defaults." : "";
-	throw new OqeError("BAD_INPUT", `${key} is missing`, hint);
-}
-function modelOf(values, place) {
-	const inputs = modelRows.flatMap(({ name }) => Object.hasOwn(values, name) ? [[name, values[name]]] : []);
-	const own = (key) => values[key] ?? ownKeys[key].read(ownKeys[key].default);
-	return {
-		name: values.name ?? nameOf(String(values["base-model"] ?? "")),
-		place,
-		runner: own("runner"),
-		timeoutMinutes: own("timeout-minutes"),
-		environment: own("environment"),
-		collection: own("collection"),
-		inputs: Object.fromEntries(inputs)
-	};
-}
-/** `hf://org/name@revision` \u2192 `name`. */
-function nameOf(baseModel) {
-	return baseModel.replace(/^hf:\/\//, "").replace(/@.*$/, "").split("/")[1] ?? "";
-}
-/** The model of that name. Throws BAD_INPUT. */
-function findModel({ name: file, models }, name) {
-	const found = models.find((model) => model.name === name);
-	if (found !== void 0) return found;
-	const names = models.map((model) => model.name);
-	throw new OqeError("BAD_INPUT", `${file} has no model ${JSON.stringify(name)}`, `${didYouMean(name, names)}It has ${names.slice(0, 20).join(", ")}.`);
+	}, end);
+	await writeResult(workDir, result, secretsIn(process.env));
 }
 
 // src/github/workflow-identity.ts
@@ -870,7 +200,7 @@ const jobSummary = {
 };
 /** Makes one series or a part of it, sets the outputs, writes the summary. Throws the failure. */
 function runSeries(run) {
-	return keepResult$1(run.asked, () => makeSeries(run));
+	return keepResult(run.asked, () => makeSeries(run));
 }
 async function makeSeries({ asked, read: given, ...run }) {
 	const { report, occasion, tag } = run;
@@ -969,7 +299,8 @@ function summarize(inputs, { plan, made, tiers, comparisons, expected, announced
 /**
 * Runs `work` for each model that the run is asked for. Its lines, in Markdown, are the summary. A
 * model that fails is told there and does not stop the others. The failure of the run is the only
-* one, or names all.
+* one, or names all. A result file in the work folder tells the command `report` of each; that of a
+* run for one model is the entry's.
 */
 async function forEachModel({ asked, file, inputsOf, report }, title, work) {
 	const isAsked = ({ name }) => asked.models?.includes(name) ?? true;
@@ -978,8 +309,9 @@ async function forEachModel({ asked, file, inputsOf, report }, title, work) {
 	const failures = [];
 	for (const model of models) {
 		const run = () => work(model, inputsOf(model));
+		let failure = null;
 		const done = await report.stage(model.name, run).catch((error) => {
-			const failure = asKnown(error);
+			failure = asKnown(error);
 			const where = `${model.place} (${model.name})`;
 			failures.push({
 				where,
@@ -989,6 +321,12 @@ async function forEachModel({ asked, file, inputsOf, report }, title, work) {
 			const [reason = ""] = failure.message.split("\n");
 			return [`failed: ${inline(reason)} (${failure.code})`];
 		});
+		const result = {
+			series: model.name,
+			command: asked.command,
+			isHub: true
+		};
+		if (asked.series === null) await writeResult(asked.workDir, resultOf(result, bareEnd(failure)), tokensOf(asked));
 		lines.push(...done.map((line) => `- **${inline(model.name)}**: ${line}`));
 	}
 	return {
@@ -1006,75 +344,11 @@ function failureOf$1(failures) {
 	return new OqeError(code, `${failures.length} models failed: ${words.join("; ")}`, hint);
 }
 
-// src/upkeep/tier-cards.ts
-/** Where cards and pictures of a series are in the GitHub repository. */
-function cardsFolder(series) {
-	return `cards/${series}`;
-}
-/** The tiers of a model, in the order of its series. Throws BAD_INPUT. */
-function tierPlaces(series, { baseModel, namespace, tiers }) {
-	const model = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
-	return tiers.map(({ name: tier }) => ({
-		tier,
-		repository: checkTierName(tierName(model, tier), namespace),
-		path: `${cardsFolder(series)}/${tier}.md`
-	}));
-}
-/**
-* Reads a tier's receipt on main and draws its pictures. null: the tier is not published. Throws
-* BAD_INPUT for a receipt that cannot be read, NOT_OURS for one of another repository.
-*/
-async function readTier(hub, place) {
-	const { repository, tier } = place;
-	const state = await hub.inspect(repository);
-	const { head, card } = state;
-	if (state.receipt === null || head === null) return null;
-	const receipt = parseReceipt(state.receipt, `the receipt of ${repository}`);
-	if (receipt.repository !== repository || receipt.plan.tier !== tier) throw new OqeError("NOT_OURS", `the receipt of ${repository} is that of ${receipt.repository}, tier ${receipt.plan.tier}`, "Somebody copied or renamed the repository. Publish the tier there again.");
-	const cut = card === null ? null : cutCard(card);
-	const hubNotes = cut === null || isBroken(cut) ? null : cut.notes;
-	return {
-		...place,
-		state: {
-			...state,
-			head
-		},
-		receipt,
-		hubNotes,
-		pictures: drawPictures(receipt)
-	};
-}
-/** The card as a file of the GitHub repository. Throws TEMPLATE. */
-function cardInRepository({ receipt, pictures }, notes) {
-	const place = inRepository(receipt);
-	return renderCard(receipt, {
-		pictures,
-		place,
-		...notes !== void 0 && { notes }
-	});
-}
-/** Files of card and pictures in the tier's repository on the Hub, by path. Throws TEMPLATE. */
-async function filesOnHub({ receipt, pictures }, notes) {
-	const card = await renderCard(receipt, {
-		pictures,
-		notes
-	});
-	return new Map([[cardPath, card], ...pictures.map(({ path, svg }) => [path, svg])]);
-}
-/** The same in the GitHub repository; null: a picture that the receipt has no figures for. */
-function filesInRepository({ path, pictures }, card) {
-	const folder = path.replace(/\.md$/, "");
-	const files = picturePaths.map((name) => {
-		const picture = pictures.find((one) => one.path === name);
-		return [`${folder}/${name}`, picture?.svg ?? null];
-	});
-	return new Map([[path, card], ...files]);
-}
-
 // src/upkeep/access.ts
 /**
 * Checks, without writing, that the Hub token may write to every tier repository of the models that
-* are to be made, or may make it. Runs before any job that measures, and reads no model.
+* are to be made, or may make it, and that it may read the base, as the jobs that tune do. Runs
+* before any job that measures, and reads one byte of the model.
 */
 async function checkAccess(request) {
 	const { report } = request;
@@ -1086,729 +360,30 @@ async function checkAccess(request) {
 		const known = rights.get(namespace) ?? checkRights(hub, inputs, report);
 		rights.set(namespace, known);
 		const writable = await known;
+		await checkBaseReads(hub, inputs, "access");
 		const states = /* @__PURE__ */ new Map();
 		for (const { repository } of tierPlaces(model.name, inputs)) states.set({ recipe: { repository } }, await hub.inspect(repository));
 		await checkWrites(hub, states, {
 			writable,
 			report
 		});
-		return [`all repositories may be written; ${[...states.values()].filter(({ exists }) => exists).length} of ${states.size} exist`];
+		const missing = [...states].find(([, { exists }]) => !exists)?.[0].recipe.repository;
+		if (missing !== void 0) await checkMembership(hub, namespace, missing);
+		return [`all repositories may be written; ${[...states.values()].filter(({ exists }) => exists).length} of ${states.size} exist; the base may be read`];
 	});
-}
-
-// src/github/merged-branch.ts
-/**
-* Removes a branch of ours whose pull request was merged as it is now, if GitHub did not. What was
-* squashed would look like new commits of people. True if it was there.
-*/
-async function removeMerged(github, branch) {
-	const { rest, at } = github;
-	const verb = {
-		what: `remove the merged branch ${branch}`,
-		permission: "contents: write"
-	};
-	return github.settle(verb, async () => {
-		const ref = `heads/${branch}`;
-		const head = await rest.git.getRef({
-			...at,
-			ref
-		}).catch((error) => {
-			if (error?.status === 404) return null;
-			throw error;
-		});
-		if (head === null) return false;
-		const sought = {
-			...at,
-			head: `${at.owner}:${branch}`,
-			state: "all"
-		};
-		const { data } = await rest.pulls.list({
-			...sought,
-			sort: "created",
-			direction: "desc"
-		});
-		const [newest] = data;
-		const { sha } = head.data.object;
-		if (!newest?.merged_at || newest.head.sha !== sha) return false;
-		await rest.git.deleteRef({
-			...at,
-			ref
-		});
-		return true;
-	});
-}
-
-// src/github/tree-reader.ts
-/** Compares files with a git tree on GitHub. It reads the folders that the files lie in, once. */
-var TreeReader = class {
-	#github;
-	#trees = /* @__PURE__ */ new Map();
-	constructor(github) {
-		this.#github = github;
-	}
-	/** The files that are not in the tree just like that. A removed file that is absent is. */
-	async differences(tree, files) {
-		const found = /* @__PURE__ */ new Map();
-		for (const [path, content] of files) if (await this.#blobAt(tree, path.split("/")) !== (content === null ? null : blobHash(content))) found.set(path, content);
-		return found;
-	}
-	/** The bytes of a file; null if there is none. */
-	async content(tree, path) {
-		const file_sha = await this.#blobAt(tree, path.split("/"));
-		if (file_sha === null) return null;
-		const { rest, at } = this.#github;
-		const { data } = await rest.git.getBlob({
-			...at,
-			file_sha
-		});
-		return Buffer.from(data.content, data.encoding === "base64" ? "base64" : "utf8");
-	}
-	/** Hash of the file at a path of a tree; null if there is none. */
-	async #blobAt(tree, [name = "", ...below]) {
-		const entry = (await this.#read(tree)).get(name);
-		if (entry === void 0) return null;
-		if (below.length === 0) return entry.type === "blob" ? entry.sha : null;
-		return entry.type === "tree" ? this.#blobAt(entry.sha, below) : null;
-	}
-	#read(sha) {
-		const known = this.#trees.get(sha) ?? this.#ask(sha);
-		this.#trees.set(sha, known);
-		return known;
-	}
-	async #ask(tree_sha) {
-		const { rest, at } = this.#github;
-		const { data } = await rest.git.getTree({
-			...at,
-			tree_sha
-		});
-		return new Map(data.tree.map(({ path = "", type = "", sha = "" }) => [path, {
-			type,
-			sha
-		}]));
-	}
-};
-/** The name that git gives to a file's content. */
-function blobHash(content) {
-	const bytes = Buffer.from(content);
-	return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
-}
-
-// src/github/commit.ts
-const permission$3 = "contents: write";
-/**
-* Puts files onto a branch by GitHub's API, in one commit that GitHub signs where the token is a
-* job's or an App's. The branch is made if it is missing and never moved by force. Commits of
-* people on it stay: the files are put on top of them. A branch that has the files writes nothing.
-*/
-async function commitFiles(github, wanted) {
-	checkRevision(wanted.branch);
-	for (const path of wanted.files.keys()) checkPath(path);
-	return github.settle({
-		what: `commit to the branch ${wanted.branch}`,
-		permission: permission$3
-	}, async () => {
-		const start = await findStart(github, wanted);
-		const trees = new TreeReader(github);
-		const changes = await trees.differences(start.tree, wanted.files);
-		const commit = start.head?.commit ?? null;
-		if (start.kept === 0 && changes.size === 0) return {
-			outcome: "nothing",
-			commit,
-			kept: 0
-		};
-		if (!await isStale(trees, start, wanted)) return {
-			outcome: "unchanged",
-			commit,
-			kept: start.kept
-		};
-		const tree = await writeTree(github, start.tree, changes);
-		return {
-			outcome: "committed",
-			commit: await writeCommit(github, {
-				...start,
-				tree
-			}, wanted),
-			kept: start.kept
-		};
-	});
-}
-/** Whether the base lacks one of the files: otherwise there is nothing to propose. */
-async function isNew(github, wanted) {
-	const verb = {
-		what: `read the branch ${wanted.base}`,
-		permission: "contents: read"
-	};
-	return github.settle(verb, async () => {
-		const { tree } = await baseHead(github, wanted.base);
-		return (await new TreeReader(github).differences(tree, wanted.files)).size > 0;
-	});
-}
-/** The branch's head if people committed to it; null if it is missing, or ours alone. */
-async function headOfPeople(github, at) {
-	const { head, kept } = await findStart(github, at);
-	return kept === 0 ? null : head;
-}
-function checkPath(path) {
-	const fault = pathFault(path) ?? (/^\.github(\/|$)/i.test(path) ? "workflows are a person's to change" : null);
-	if (fault === null) return;
-	throw new OqeError("BAD_INPUT", `"${printable(path)}" cannot be committed: ${fault}`, "Please report this: the paths come from names that were checked.");
-}
-async function findStart(github, { branch, base }) {
-	const onto = await baseHead(github, base);
-	const head = await readHead(github, branch);
-	const fresh = {
-		tree: onto.tree,
-		parents: [onto.commit],
-		kept: 0,
-		leftOver: []
-	};
-	if (head === null) return {
-		...fresh,
-		head
-	};
-	const basehead = `${onto.commit}...${head.commit}`;
-	const { data } = await github.rest.repos.compareCommitsWithBasehead({
-		...github.at,
-		basehead
-	});
-	if (data.ahead_by === 0) return {
-		...fresh,
-		head
-	};
-	const foreign = data.commits.filter(({ commit }) => !isOwnCommit(commit));
-	const unseen = data.ahead_by - data.commits.length;
-	const kept = foreign.length + Math.max(0, unseen);
-	if (kept > 0) return {
-		tree: head.tree,
-		parents: [head.commit],
-		head,
-		kept,
-		leftOver: []
-	};
-	const parents = data.behind_by === 0 ? [head.commit] : [head.commit, onto.commit];
-	const leftOver = (data.files ?? []).map(({ filename }) => filename);
-	return {
-		...fresh,
-		parents,
-		head,
-		leftOver
-	};
-}
-/** Whether the branch lacks a wanted file, or has one that only an earlier proposal wanted. */
-async function isStale(trees, start, { files }) {
-	if (start.head === null) return true;
-	if (start.leftOver.some((path) => !files.has(path))) return true;
-	return (await trees.differences(start.head.tree, files)).size > 0;
-}
-/** Throws NOT_FOUND if there is no such branch. */
-async function baseHead(github, base) {
-	const head = await readHead(github, base);
-	if (head !== null) return head;
-	throw new OqeError("NOT_FOUND", `${github.repository} has no branch ${printable(base)}`, "Push a first commit to it, or check the repository's default branch.");
-}
-async function readHead({ rest, at }, branch) {
-	const found = await rest.git.getRef({
-		...at,
-		ref: `heads/${branch}`
-	}).catch((error) => {
-		if (error?.status === 404) return null;
-		throw error;
-	});
-	if (found === null) return null;
-	const commit = found.data.object.sha;
-	const { data } = await rest.git.getCommit({
-		...at,
-		commit_sha: commit
-	});
-	return {
-		commit,
-		tree: data.tree.sha
-	};
 }
 /**
-* A commit of ours names its own tree. So one that a person amended, rebased or merged is not ours,
-* whoever its author is.
+* Throws FORBIDDEN if a repository has to be made where the account of the token is no member. The
+* Hub lists all organizations for a token with the role write; of other tokens it tells less.
 */
-function isOwnCommit({ message, tree }) {
-	return message.trimEnd().endsWith(`\nOqe-Tree: ${tree.sha}`);
-}
-/** Text goes with the tree itself, other bytes as blobs before it. */
-async function writeTree({ rest, at }, base, changes) {
-	if (changes.size === 0) return base;
-	const entries = [];
-	for (const [path, content] of changes) {
-		const entry = {
-			path,
-			mode: "100644",
-			type: "blob"
-		};
-		if (typeof content === "string") entries.push({
-			...entry,
-			content
-		});
-		else entries.push({
-			...entry,
-			sha: content === null ? null : await writeBlob(content)
-		});
-	}
-	const { data } = await rest.git.createTree({
-		...at,
-		base_tree: base,
-		tree: entries
-	});
-	return data.sha;
-	async function writeBlob(bytes) {
-		const content = Buffer.from(bytes).toString("base64");
-		const { data } = await rest.git.createBlob({
-			...at,
-			content,
-			encoding: "base64"
-		});
-		return data.sha;
-	}
-}
-/** Without author and committer, so that GitHub fills them in and signs. */
-async function writeCommit({ rest, at }, { tree, parents, head }, { branch, message }) {
-	const text = `${message.trim()}\n\nOqe-Tree: ${tree}`;
-	const { data } = await rest.git.createCommit({
-		...at,
-		message: text,
-		tree,
-		parents: [...parents]
-	});
-	if (head === null) await rest.git.createRef({
-		...at,
-		ref: `refs/heads/${branch}`,
-		sha: data.sha
-	});
-	else await rest.git.updateRef({
-		...at,
-		ref: `heads/${branch}`,
-		sha: data.sha,
-		force: false
-	});
-	return data.sha;
-}
-/** A hash of files and their contents, in any order. */
-function filesDigest(files) {
-	const hash = createHash("sha256");
-	for (const path of [...files.keys()].sort()) {
-		const content = files.get(path);
-		const own = content === null ? "none" : createHash("sha256").update(content).digest("hex");
-		hash.update(`${JSON.stringify(path)} ${own}\n`);
-	}
-	return hash.digest("hex").slice(0, 32);
-}
-
-// src/github/sealed-text.ts
-/** GitHub's limits, in characters. */
-const longest = {
-	body: 65536,
-	title: 256
-};
-/** Length of marker, seal and what says that a text was cut. */
-const reserve = 600;
-/** The marker of one thing, such as the plan of `series.yml` or the cards of `nano`. */
-function marker(kind, name) {
-	const plain = (text) => text.replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "") || "x";
-	return `<!-- oqe:${plain(kind)}:${plain(name)} -->`;
-}
-/** A hash for a seal. The parts are told apart. */
-function digestOf(...parts) {
-	return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
-}
-/**
-* The text to send: marker, body, seals. A body that is too long for GitHub is cut at the end of a
-* line and says so. Nobody is notified: an `@name` gets an invisible character behind its `@`.
-*/
-function sealedText(mark, body, seals) {
-	const room = longest.body - reserve;
-	const quiet = withoutMentions(body.trim());
-	return `${mark}\n${quiet.length <= room ? quiet : cut(quiet, room)}\n\n${sealOf(seals)}`;
-}
-function sealOf(seals) {
-	return `<!-- oqe-seal ${Object.entries(seals).map(([name, hash]) => `${name}=${hash}`).join(" ")} -->`;
-}
-/** A text of ours with other seals. */
-function resealed(text, seals) {
-	return `${text.replace(/<!-- oqe-seal [^>]*-->\s*$/, "").trimEnd()}\n\n${sealOf(seals)}`;
-}
-/** Whether a text on GitHub has this marker at its very beginning; a quotation has it elsewhere. */
-function isMarked(text, mark) {
-	return text?.split(/\r?\n/, 1)[0] === mark;
-}
-/** The seals of a text on GitHub; empty if there are none. */
-function sealsOf(text) {
-	const words = /<!-- oqe-seal ([\w= -]*) -->\s*$/.exec(text ?? "")?.[1] ?? "";
-	return Object.fromEntries([...words.matchAll(/(\w+)=([0-9a-f]+)/g)].map(([, a, b]) => [a, b]));
-}
-/** A title on one line, without mentions. */
-function plainTitle(title) {
-	const line = withoutMentions(title.replace(/[\p{Cc}\s]+/gu, " ").trim());
-	return line.length > longest.title ? `${line.slice(0, longest.title - 1)}\u2026` : line;
-}
-/** GitHub takes `@name` for a person unless a letter, a digit or `/` is before it. */
-function withoutMentions(text) {
-	return text.replace(/(?<![\w/])@(?=[\w-])/g, "@\u200b");
-}
-/** At most `room` characters of whole lines. What is open is closed: code, details. */
-function cut(text, room) {
-	const end = text.lastIndexOf("\n", room);
-	const kept = text.slice(0, end > 0 ? end : room);
-	const left = text.length - kept.length;
-	const fences = kept.match(/^ {0,3}```/gm)?.length ?? 0;
-	const opened = (kept.match(/<details/g)?.length ?? 0) - (kept.match(/<\/details>/g)?.length ?? 0);
-	return `${kept}${[...fences % 2 === 1 ? ["\n```"] : [], ...Array(Math.max(0, opened)).fill("\n</details>")].join("")}\n\n*${left} characters more are too many for GitHub and left out.*`;
-}
-
-// src/github/pull-request.ts
-const permission$2 = "pull-requests: write";
-/** Who a job's own token is. */
-const jobLogin = "github-actions[bot]";
-const noChecks = (number) => `GitHub starts no checks on pull request ${number}, because a job's own token opened it. Close and reopen it by hand to start them, or set github-token to a GitHub App's token.`;
-/**
-* Proposes files in the one pull request of a branch: commits them and makes or updates the pull
-* request. The same files again write nothing.
-*/
-async function proposeFiles(github, { message, files, ...text }) {
-	const content = filesDigest(files);
-	const wanted = {
-		branch: text.branch,
-		base: text.base,
-		files,
-		message
-	};
-	if (!await isNew(github, wanted)) return withdraw(github, text);
-	const declined = await findDeclined(github, {
-		...text,
-		content
-	});
-	if (declined !== null) return declined;
-	const { kept } = await commitFiles(github, wanted);
-	return {
-		...await upsertPullRequest(github, {
-			...text,
-			content
-		}),
-		kept
-	};
-}
-/**
-* Makes or updates the one pull request of a branch, which must have a commit that the base lacks.
-* The same text and content again write nothing. Labels are put on a new one only, so a person may
-* take them off.
-*/
-async function upsertPullRequest(github, text) {
-	const { rest, at } = github;
-	const title = plainTitle(text.title);
-	const seals = {
-		content: text.content,
-		text: digestOf(title, text.body)
-	};
-	const body = sealedText(text.marker, text.body, seals);
-	const verb = {
-		what: `open the pull request of ${text.branch}`,
-		permission: permission$2
-	};
-	return github.settle(verb, async () => {
-		const open = await findOpen(github, text);
-		if (open !== null) {
-			const { number, html_url: url } = open.pull;
-			const found = {
-				number,
-				url,
-				kept: 0
-			};
-			if (!open.isOwn) return {
-				outcome: "theirs",
-				...found
-			};
-			const before = sealsOf(open.pull.body);
-			if (before.content === seals.content && before.text === seals.text) return {
-				outcome: "unchanged",
-				...found
-			};
-			await rest.pulls.update({
-				...at,
-				pull_number: number,
-				title,
-				body
-			});
-			return {
-				outcome: "updated",
-				...found
-			};
-		}
-		const declined = await findDeclined(github, text);
-		if (declined !== null) return declined;
-		const { branch: head, base, labels } = text;
-		const { data } = await rest.pulls.create({
-			...at,
-			head,
-			base,
-			title,
-			body
-		});
-		const { number, html_url: url } = data;
-		if (data.user?.login === jobLogin) github.report.info(noChecks(number));
-		if (labels.length > 0) await rest.issues.addLabels({
-			...at,
-			issue_number: number,
-			labels: [...labels]
-		});
-		return {
-			outcome: "created",
-			number,
-			url,
-			kept: 0
-		};
-	});
-}
-async function findOpen(github, { branch, base, marker }) {
-	const { rest, at } = github;
-	const head = `${at.owner}:${branch}`;
-	const { data } = await rest.pulls.list({
-		...at,
-		head,
-		base,
-		state: "open"
-	});
-	const [pull] = data;
-	if (pull === void 0) return null;
-	return {
-		pull,
-		isOwn: isMarked(pull.body, marker) && await github.isOwn(pull.user)
-	};
-}
-/** The newest pull request of ours with this content, if a person closed it without merging. */
-function findDeclined(github, { branch, base, marker, content }) {
-	const { rest, at } = github;
-	const listed = {
-		...at,
-		head: `${at.owner}:${branch}`,
-		base,
-		state: "all"
-	};
-	const verb = {
-		what: `look for pull requests of ${branch}`,
-		permission: permission$2
-	};
-	return github.settle(verb, async () => {
-		const order = {
-			sort: "created",
-			direction: "desc",
-			per_page: 30
-		};
-		const { data } = await rest.pulls.list({
-			...listed,
-			...order
-		});
-		const [newest] = data.filter(({ body }) => isMarked(body, marker));
-		if (newest === void 0 || newest.state === "open" || newest.merged_at !== null) return null;
-		if (sealsOf(newest.body).content !== content || !await github.isOwn(newest.user)) return null;
-		const { number, html_url: url } = newest;
-		return {
-			outcome: "declined",
-			number,
-			url,
-			kept: 0
-		};
-	});
-}
-/** Closes our open pull request: what it proposed is in the base, or is no longer wanted. */
-async function withdraw(github, text) {
-	const { rest, at } = github;
-	const verb = {
-		what: `close the pull request of ${text.branch}`,
-		permission: permission$2
-	};
-	return github.settle(verb, async () => {
-		const open = await findOpen(github, text);
-		if (open === null || !open.isOwn) return {
-			outcome: "nothing",
-			number: null,
-			url: null,
-			kept: 0
-		};
-		const { number, html_url: url } = open.pull;
-		const body = resealed(open.pull.body ?? "", {});
-		await rest.pulls.update({
-			...at,
-			pull_number: number,
-			state: "closed",
-			body
-		});
-		return {
-			outcome: "nothing",
-			number,
-			url,
-			kept: 0
-		};
-	});
-}
-
-// src/upkeep/checked-out.ts
-/** A card has some ten kilobytes, and what people write in it. */
-const largest$1 = 4 << 20;
-/**
-* A text file of the repository that the workflow checked out; null if there is none. Throws
-* BAD_INPUT for a link (it could lead to any file of the runner), for a large file, and for one
-* that is not UTF-8.
-*/
-async function readCheckedOut(root, path) {
-	const refuse = (what) => new OqeError("BAD_INPUT", `${printable(path)} is not a card: ${what}`, "Restore the file.");
-	let at = root;
-	const names = path.split("/");
-	for (const [i, name] of names.entries()) {
-		at = join(at, name);
-		const found = await lstat(at).catch(() => null);
-		if (found === null) return null;
-		const isLast = i === names.length - 1;
-		if (!(isLast ? found.isFile() : found.isDirectory())) throw refuse(`${names.slice(0, i + 1).join("/")} is no plain ${isLast ? "file" : "folder"}`);
-		if (isLast && found.size > largest$1) throw refuse(`it has ${found.size} bytes`);
-	}
-	return decodeCard(await readFile(at).catch((error) => {
-		throw refuse(reasonOf(error));
-	}), path);
-}
-/** The text of a card's bytes. Throws BAD_INPUT for bytes that are not UTF-8. */
-function decodeCard(bytes, path) {
-	try {
-		return new TextDecoder("utf-8", {
-			fatal: true,
-			ignoreBOM: true
-		}).decode(bytes);
-	} catch {
-		const what = `${printable(path)} is not UTF-8, so its notes cannot be kept`;
-		throw new OqeError("BAD_INPUT", what, "Save it as UTF-8.");
-	}
-}
-
-// src/upkeep/card-proposal.ts
-/** The branch of a series' pull request. */
-function cardsBranch(series) {
-	return `oqe/${cardsFolder(series)}`;
-}
-/**
-* Drafts the pull request of a series. Notes are those of the default branch, or of the pull
-* request's branch if people committed there, or, for a new file, of the card on the Hub. Throws
-* BAD_INPUT for a card with broken markers.
-*/
-async function draftProposal(github, request) {
-	const { series, tiers } = request;
-	const branch = cardsBranch(series);
-	const verb = {
-		what: `read the cards of ${series}`,
-		permission: "contents: read"
-	};
-	return github.settle(verb, async () => {
-		const { data } = await github.rest.repos.get(github.at);
-		const { tree } = await baseHead(github, data.default_branch);
-		const people = await headOfPeople(github, {
-			branch,
-			base: data.default_branch
-		});
-		const reader = {
-			trees: new TreeReader(github),
-			base: tree,
-			people
-		};
-		const files = /* @__PURE__ */ new Map();
-		const changes = [];
-		for (const tier of tiers) {
-			const before = await readCard(reader, tree, tier.path);
-			const card = await makeCard(github, reader, {
-				tier,
-				branch,
-				before
-			});
-			const own = filesInRepository(tier, card);
-			const differing = await reader.trees.differences(tree, own);
-			for (const [path, content] of own) files.set(path, content);
-			if (differing.size === 0) continue;
-			const figures = before === null ? null : readFigures(before);
-			changes.push({
-				tier,
-				before: figures,
-				isNew: before === null
-			});
-		}
-		return {
-			branch,
-			base: data.default_branch,
-			files,
-			labels: ["oqe"],
-			message: `Cards of ${series}\n\nMade from the receipts on the Hub.`,
-			marker: marker("cards", series),
-			title: `Model cards of ${series}`,
-			body: await renderNamed("pull-request.md.jinja", bodyFacts(github, {
-				...request,
-				branch
-			}, changes)),
-			changed: changes.map((change) => change.tier.tier)
-		};
-	});
-}
-async function readCard({ trees }, tree, path) {
-	const bytes = await trees.content(tree, path);
-	return bytes === null ? null : decodeCard(bytes, path);
-}
-/** The card with the notes of people. Warns of their other changes on the branch. */
-async function makeCard({ report }, reader, { tier, branch, before }) {
-	const { path, hubNotes } = tier;
-	const theirs = reader.people && await readCard(reader, reader.people.tree, path);
-	const text = theirs ?? before;
-	const made = await cardInRepository(tier);
-	if (text === null) return cardInRepository(tier, hubNotes ?? "\n");
-	const found = {
-		where: theirs === null ? path : `${path} on ${branch}`,
-		text
-	};
-	const edits = theirs === null || theirs === before ? "" : findEdits(found, made);
-	if (edits !== "") report.warn(`${found.where} is made from the receipt again, outside its notes:\n${edits}`);
-	return cardInRepository(tier, readNotes(found, made));
-}
-/** The facts of `templates/pull-request.md.jinja`. */
-function bodyFacts({ repository }, { tiers, pages, branch }, changes) {
-	const raw = `${pages.github ?? "https://github.com"}/${repository}/raw/refs/heads/${branch}`;
-	const imagesOf = ({ path, pictures }) => pictures.flatMap((picture) => {
-		const address = webAddress(`${raw}/${path.replace(/\.md$/, "")}/${picture.path}`);
-		return address === null ? [] : [`![${inline(picture.alt)}](${address})`];
-	});
-	const rows = changes.map(({ tier, before, isNew }) => {
-		const after = figuresOf(tier.receipt);
-		return {
-			title: link$1(inline(tier.repository), `${pages.hub}/${tier.repository}`),
-			tier: inline(tier.tier),
-			why: reason(before, after, isNew),
-			table: changeTable(["Before", "After"], [before, after]),
-			pictures: imagesOf(tier).join("\n\n")
-		};
-	});
-	const same = tiers.filter((tier) => !changes.some((change) => change.tier === tier));
-	return {
-		tiers: table([
-			"title",
-			"tier",
-			"why",
-			"table",
-			"pictures"
-		], rows),
-		unchanged: same.map(({ tier }) => inline(tier)).join(", ")
-	};
-}
-/** Why a card changed, in one or more sentences. */
-function reason(before, after, isNew) {
-	if (isNew) return "The card is new.";
-	if (before === null) return "The card here does not state its figures, so they cannot be compared.";
-	const words = [
-		[before.revision !== after.revision, `The base moved to ${code(after.revision ?? "?")}.`],
-		[before.recipe !== after.recipe, "The engine has a new recipe."],
-		[before.version !== after.version, `oqe-publisher ${inline(after.version ?? "?")} made it.`],
-		[before.bytes !== after.bytes, "The plan of bits changed."],
-		[before.meanKl !== after.meanKl, "The figures changed."]
-	].flatMap(([is, sentence]) => is ? [sentence] : []);
-	return words.length > 0 ? words.join(" ") : "The tier is the same. Words or pictures differ from those that its receipt gives now.";
+async function checkMembership(hub, namespace, repository) {
+	if (hub.access !== "token") return;
+	const identity = await hub.identify().catch(() => null);
+	if (identity === null || identity.canWrite !== true || identity.writable !== null) return;
+	const { name, organizations } = identity;
+	const own = [name, ...organizations.map((one) => one.name)];
+	if (own.includes(namespace)) return;
+	throw new OqeError("FORBIDDEN", `the token of ${name} may not create ${repository}: ${namespace} is neither its user nor one of its organizations (it may write to ${own.join(", ")})`, "Correct namespace in the series file, or save a token of a member with the role write.");
 }
 
 // node_modules/bottleneck/light.js
@@ -3236,11 +1811,17 @@ function isMoved({ status, message }) {
 function explain(error, verb, { repository, token }) {
 	const cannot = `cannot ${verb.what} in ${repository}`;
 	if (!isRefused(error)) return new OqeError("INTERNAL", cannot, void 0, withoutToken(error));
-	const said = printable(error.message.split(" - http")[0].replaceAll(token, "***"));
+	const said = printable(withoutSecrets(error.message.split(" - http")[0], [token]));
 	const { code, reason, hint } = reasonFor(error, verb, said);
 	const answer = error.response === void 0 ? "" : ` (GitHub: ${error.status} "${said}")`;
-	return new OqeError(code, `${cannot}: ${reason}${answer}`, hint);
+	const page = isBarred(error, said) && verb.byHand !== void 0 ? byHand(verb.byHand) : "";
+	return new OqeError(code, `${cannot}: ${reason}${answer}${page}`, hint);
 }
+/** The switch that lets Actions open pull requests is off. */
+function isBarred({ status }, said) {
+	return status === 403 && /not permitted to create or approve pull requests/i.test(said);
+}
+const byHand = (page) => `. Its branch is ready, so a person can open it: ${page}`;
 /** An error without the request, whose headers hold the token. */
 function withoutToken(error) {
 	return new Error(reasonOf(error));
@@ -3249,6 +1830,7 @@ function reasonFor(error, verb, said) {
 	const { status } = error;
 	if (isRateLimit(error, said)) return rateLimit(error);
 	if (status === 401) return unknownToken;
+	if (isBarred(error, said)) return barred;
 	if (status === 403) return forbidden(verb, said);
 	if (status === 404) return notFound(verb);
 	if (status === 410) return disabled;
@@ -3277,12 +1859,12 @@ const unknownToken = {
 	reason: "GitHub does not know the token",
 	hint: "Correct the input github-token: leave it out for the job's own token, or give a GitHub App's token or a personal access token that has not expired."
 };
+const barred = {
+	code: "FORBIDDEN",
+	reason: "this repository does not let Actions open pull requests",
+	hint: "In the repository's Settings > Actions > General > Workflow permissions, switch on \"Allow GitHub Actions to create and approve pull requests\"; an organization may have to allow it in its own settings first. Or set github-token to a person's or an App's token."
+};
 function forbidden({ permission }, said) {
-	if (/not permitted to create or approve pull requests/i.test(said)) return {
-		code: "FORBIDDEN",
-		reason: "this repository does not let Actions open pull requests",
-		hint: "In the repository's Settings > Actions > General > Workflow permissions, switch on \"Allow GitHub Actions to create and approve pull requests\"; an organization may have to allow it in its own settings first. Or set github-token to a GitHub App's token."
-	};
 	return {
 		code: "FORBIDDEN",
 		reason: /not accessible by|must have|permission|denied/i.test(said) ? "the token lacks the right" : "GitHub forbids it",
@@ -3503,6 +2085,701 @@ async function settleWith(settling, verb, attempt) {
 	}
 }
 
+// src/github/merged-branch.ts
+/**
+* Removes a branch of ours whose pull request was merged as it is now, if GitHub did not. What was
+* squashed would look like new commits of people. True if it was there.
+*/
+async function removeMerged(github, branch) {
+	const { rest, at } = github;
+	const verb = {
+		what: `remove the merged branch ${branch}`,
+		permission: "contents: write"
+	};
+	return github.settle(verb, async () => {
+		const ref = `heads/${branch}`;
+		const head = await rest.git.getRef({
+			...at,
+			ref
+		}).catch((error) => {
+			if (error?.status === 404) return null;
+			throw error;
+		});
+		if (head === null) return false;
+		const sought = {
+			...at,
+			head: `${at.owner}:${branch}`,
+			state: "all"
+		};
+		const { data } = await rest.pulls.list({
+			...sought,
+			sort: "created",
+			direction: "desc"
+		});
+		const [newest] = data;
+		const { sha } = head.data.object;
+		if (!newest?.merged_at || newest.head.sha !== sha) return false;
+		await rest.git.deleteRef({
+			...at,
+			ref
+		});
+		return true;
+	});
+}
+
+// src/github/tree-reader.ts
+/** Compares files with a git tree on GitHub. It reads the folders that the files lie in, once. */
+var TreeReader = class {
+	#github;
+	#trees = /* @__PURE__ */ new Map();
+	constructor(github) {
+		this.#github = github;
+	}
+	/** The files that are not in the tree just like that. A removed file that is absent is. */
+	async differences(tree, files) {
+		const found = /* @__PURE__ */ new Map();
+		for (const [path, content] of files) if (await this.#blobAt(tree, path.split("/")) !== (content === null ? null : blobHash(content))) found.set(path, content);
+		return found;
+	}
+	/** The bytes of a file; null if there is none. */
+	async content(tree, path) {
+		const file_sha = await this.#blobAt(tree, path.split("/"));
+		if (file_sha === null) return null;
+		const { rest, at } = this.#github;
+		const { data } = await rest.git.getBlob({
+			...at,
+			file_sha
+		});
+		return Buffer.from(data.content, data.encoding === "base64" ? "base64" : "utf8");
+	}
+	/** Hash of the file at a path of a tree; null if there is none. */
+	async #blobAt(tree, [name = "", ...below]) {
+		const entry = (await this.#read(tree)).get(name);
+		if (entry === void 0) return null;
+		if (below.length === 0) return entry.type === "blob" ? entry.sha : null;
+		return entry.type === "tree" ? this.#blobAt(entry.sha, below) : null;
+	}
+	#read(sha) {
+		const known = this.#trees.get(sha) ?? this.#ask(sha);
+		this.#trees.set(sha, known);
+		return known;
+	}
+	async #ask(tree_sha) {
+		const { rest, at } = this.#github;
+		const { data } = await rest.git.getTree({
+			...at,
+			tree_sha
+		});
+		return new Map(data.tree.map(({ path = "", type = "", sha = "" }) => [path, {
+			type,
+			sha
+		}]));
+	}
+};
+/** The name that git gives to a file's content. */
+function blobHash(content) {
+	const bytes = Buffer.from(content);
+	return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+}
+
+// src/github/commit.ts
+const permission$3 = "contents: write";
+/**
+* Puts files onto a branch by GitHub's API, in one commit that GitHub signs where the token is a
+* job's or an App's. The branch is made if it is missing and never moved by force. Commits of
+* people on it stay: the files are put on top of them. A branch that has the files writes nothing.
+* Throws CONFLICT if the branch moved since `seen`: the files lack what came.
+*/
+async function commitFiles(github, wanted) {
+	checkRevision(wanted.branch);
+	for (const path of wanted.files.keys()) checkPath(path);
+	return github.settle({
+		what: `commit to the branch ${wanted.branch}`,
+		permission: permission$3
+	}, async () => {
+		const start = await findStart(github, wanted);
+		checkSeen(wanted, start.head);
+		const trees = new TreeReader(github);
+		const changes = await trees.differences(start.tree, wanted.files);
+		const commit = start.head?.commit ?? null;
+		if (start.kept === 0 && changes.size === 0) return {
+			outcome: "nothing",
+			commit,
+			kept: 0
+		};
+		if (!await isStale(trees, start, wanted)) return {
+			outcome: "unchanged",
+			commit,
+			kept: start.kept
+		};
+		const tree = await writeTree(github, start.tree, changes);
+		return {
+			outcome: "committed",
+			commit: await writeCommit(github, {
+				...start,
+				tree
+			}, wanted),
+			kept: start.kept
+		};
+	});
+}
+/** Whether the base lacks one of the files: otherwise there is nothing to propose. */
+async function isNew(github, wanted) {
+	const verb = {
+		what: `read the branch ${wanted.base}`,
+		permission: "contents: read"
+	};
+	return github.settle(verb, async () => {
+		const { tree } = await baseHead(github, wanted.base);
+		return (await new TreeReader(github).differences(tree, wanted.files)).size > 0;
+	});
+}
+/** The head of a branch, null if it is missing; and the same if people committed to it. */
+async function headsOf(github, at) {
+	const { head, kept } = await findStart(github, at);
+	return {
+		head,
+		people: kept === 0 ? null : head
+	};
+}
+function checkSeen({ branch, seen }, head) {
+	if (seen === void 0 || seen === (head?.commit ?? null)) return;
+	throw new OqeError("CONFLICT", `the branch ${printable(branch)} moved while its files were made`, "Nothing was overwritten. Run again when the other run or person is done.");
+}
+function checkPath(path) {
+	const fault = pathFault(path) ?? (/^\.github(\/|$)/i.test(path) ? "workflows are a person's to change" : null);
+	if (fault === null) return;
+	throw new OqeError("BAD_INPUT", `"${printable(path)}" cannot be committed: ${fault}`, "Please report this: the paths come from names that were checked.");
+}
+async function findStart(github, { branch, base }) {
+	const onto = await baseHead(github, base);
+	const head = await readHead(github, branch);
+	const fresh = {
+		tree: onto.tree,
+		parents: [onto.commit],
+		kept: 0,
+		leftOver: []
+	};
+	if (head === null) return {
+		...fresh,
+		head
+	};
+	const basehead = `${onto.commit}...${head.commit}`;
+	const { data } = await github.rest.repos.compareCommitsWithBasehead({
+		...github.at,
+		basehead
+	});
+	if (data.ahead_by === 0) return {
+		...fresh,
+		head
+	};
+	const foreign = data.commits.filter(({ commit }) => !isOwnCommit(commit));
+	const unseen = data.ahead_by - data.commits.length;
+	const kept = foreign.length + Math.max(0, unseen);
+	if (kept > 0) return {
+		tree: head.tree,
+		parents: [head.commit],
+		head,
+		kept,
+		leftOver: []
+	};
+	const parents = data.behind_by === 0 ? [head.commit] : [head.commit, onto.commit];
+	const leftOver = (data.files ?? []).map(({ filename }) => filename);
+	return {
+		...fresh,
+		parents,
+		head,
+		leftOver
+	};
+}
+/** Whether the branch lacks a wanted file, or has one that only an earlier proposal wanted. */
+async function isStale(trees, start, { files }) {
+	if (start.head === null) return true;
+	if (start.leftOver.some((path) => !files.has(path))) return true;
+	return (await trees.differences(start.head.tree, files)).size > 0;
+}
+/** Throws NOT_FOUND if there is no such branch. */
+async function baseHead(github, base) {
+	const head = await readHead(github, base);
+	if (head !== null) return head;
+	throw new OqeError("NOT_FOUND", `${github.repository} has no branch ${printable(base)}`, "Push a first commit to it, or check the repository's default branch.");
+}
+async function readHead({ rest, at }, branch) {
+	const found = await rest.git.getRef({
+		...at,
+		ref: `heads/${branch}`
+	}).catch((error) => {
+		if (error?.status === 404) return null;
+		throw error;
+	});
+	if (found === null) return null;
+	const commit = found.data.object.sha;
+	const { data } = await rest.git.getCommit({
+		...at,
+		commit_sha: commit
+	});
+	return {
+		commit,
+		tree: data.tree.sha
+	};
+}
+/**
+* A commit of ours names its own tree. So one that a person amended, rebased or merged is not ours,
+* whoever its author is.
+*/
+function isOwnCommit({ message, tree }) {
+	return message.trimEnd().endsWith(`\nOqe-Tree: ${tree.sha}`);
+}
+/** Text goes with the tree itself, other bytes as blobs before it. */
+async function writeTree({ rest, at }, base, changes) {
+	if (changes.size === 0) return base;
+	const entries = [];
+	for (const [path, content] of changes) {
+		const entry = {
+			path,
+			mode: "100644",
+			type: "blob"
+		};
+		if (typeof content === "string") entries.push({
+			...entry,
+			content
+		});
+		else entries.push({
+			...entry,
+			sha: content === null ? null : await writeBlob(content)
+		});
+	}
+	const { data } = await rest.git.createTree({
+		...at,
+		base_tree: base,
+		tree: entries
+	});
+	return data.sha;
+	async function writeBlob(bytes) {
+		const content = Buffer.from(bytes).toString("base64");
+		const { data } = await rest.git.createBlob({
+			...at,
+			content,
+			encoding: "base64"
+		});
+		return data.sha;
+	}
+}
+/** Without author and committer, so that GitHub fills them in and signs. */
+async function writeCommit({ rest, at }, { tree, parents, head }, { branch, message }) {
+	const text = `${message.trim()}\n\nOqe-Tree: ${tree}`;
+	const { data } = await rest.git.createCommit({
+		...at,
+		message: text,
+		tree,
+		parents: [...parents]
+	});
+	if (head === null) await rest.git.createRef({
+		...at,
+		ref: `refs/heads/${branch}`,
+		sha: data.sha
+	});
+	else await rest.git.updateRef({
+		...at,
+		ref: `heads/${branch}`,
+		sha: data.sha,
+		force: false
+	});
+	return data.sha;
+}
+/** A hash of files and their contents, in any order. */
+function filesDigest(files) {
+	const hash = createHash("sha256");
+	for (const path of [...files.keys()].sort()) {
+		const content = files.get(path);
+		const own = content === null ? "none" : createHash("sha256").update(content).digest("hex");
+		hash.update(`${JSON.stringify(path)} ${own}\n`);
+	}
+	return hash.digest("hex").slice(0, 32);
+}
+
+// src/github/sealed-text.ts
+/** GitHub's limits, in characters. */
+const longest = {
+	body: 65536,
+	title: 256
+};
+/** Length of marker, seal and what says that a text was cut. */
+const reserve = 600;
+/** The marker of one thing, such as the plan of `series.yml` or the cards of `nano`. */
+function marker(kind, name) {
+	const plain = (text) => text.replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "") || "x";
+	return `<!-- oqe:${plain(kind)}:${plain(name)} -->`;
+}
+/** A hash for a seal. The parts are told apart. */
+function digestOf(...parts) {
+	return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+}
+/**
+* The text to send: marker, body, seals. A body that is too long for GitHub is cut at the end of a
+* line and says so. Nobody is notified: an `@name` gets an invisible character behind its `@`.
+*/
+function sealedText(mark, body, seals) {
+	const room = longest.body - reserve;
+	const quiet = withoutMentions(body.trim());
+	return `${mark}\n${quiet.length <= room ? quiet : cut(quiet, room)}\n\n${sealOf(seals)}`;
+}
+function sealOf(seals) {
+	return `<!-- oqe-seal ${Object.entries(seals).map(([name, hash]) => `${name}=${hash}`).join(" ")} -->`;
+}
+/** A text of ours with other seals. */
+function resealed(text, seals) {
+	return `${text.replace(/<!-- oqe-seal [^>]*-->\s*$/, "").trimEnd()}\n\n${sealOf(seals)}`;
+}
+/** Whether a text on GitHub has this marker at its very beginning; a quotation has it elsewhere. */
+function isMarked(text, mark) {
+	return text?.split(/\r?\n/, 1)[0] === mark;
+}
+/** The seals of a text on GitHub; empty if there are none. */
+function sealsOf(text) {
+	const words = /<!-- oqe-seal ([\w= -]*) -->\s*$/.exec(text ?? "")?.[1] ?? "";
+	return Object.fromEntries([...words.matchAll(/(\w+)=([0-9a-f]+)/g)].map(([, a, b]) => [a, b]));
+}
+/** A title on one line, without mentions. */
+function plainTitle(title) {
+	const line = withoutMentions(title.replace(/[\p{Cc}\s]+/gu, " ").trim());
+	return line.length > longest.title ? `${line.slice(0, longest.title - 1)}\u2026` : line;
+}
+/** GitHub takes `@name` for a person unless a letter, a digit or `/` is before it. */
+function withoutMentions(text) {
+	return text.replace(/(?<![\w/])@(?=[\w-])/g, "@\u200b");
+}
+/** At most `room` characters of whole lines. What is open is closed: code, details. */
+function cut(text, room) {
+	const end = text.lastIndexOf("\n", room);
+	const kept = text.slice(0, end > 0 ? end : room);
+	const left = text.length - kept.length;
+	const fences = kept.match(/^ {0,3}```/gm)?.length ?? 0;
+	const opened = (kept.match(/<details/g)?.length ?? 0) - (kept.match(/<\/details>/g)?.length ?? 0);
+	return `${kept}${[...fences % 2 === 1 ? ["\n```"] : [], ...Array(Math.max(0, opened)).fill("\n</details>")].join("")}\n\n*${left} characters more are too many for GitHub and left out.*`;
+}
+
+// src/github/pull-request.ts
+const permission$2 = "pull-requests: write";
+/** Who a job's own token is. */
+const jobLogin = "github-actions[bot]";
+const noChecks = (number) => `GitHub starts no checks on pull request ${number}, because a job's own token opened it. Close and reopen it by hand to start them, or set github-token to a person's or an App's token.`;
+/**
+* Proposes files in the one pull request of a branch: commits them and makes or updates the pull
+* request. The same files again write nothing. If GitHub lets no pull request be opened, the branch
+* stays, and the failure names the page where a person can open it.
+*/
+async function proposeFiles(github, { message, files, seen, body, ...text }) {
+	const wanted = {
+		branch: text.branch,
+		base: text.base,
+		files,
+		message,
+		...seen !== void 0 && { seen }
+	};
+	if (!await isNew(github, wanted)) return withdraw(github, text);
+	const declined = await findDeclined(github, text);
+	if (declined !== null) return declined;
+	const words = await body("");
+	const { commit, kept } = await commitFiles(github, wanted);
+	if (commit === null) return withdraw(github, text);
+	return {
+		...await upsertPullRequest(github, {
+			...text,
+			words,
+			body: await body(commit)
+		}),
+		kept
+	};
+}
+/**
+* Makes or updates the one pull request of a branch, which must have a commit that the base lacks.
+* The same words and content again write nothing. Labels are put on a new one only, so a person may
+* take them off.
+*/
+async function upsertPullRequest(github, text) {
+	const { rest, at } = github;
+	const title = plainTitle(text.title);
+	const seals = {
+		content: text.content,
+		text: digestOf(title, text.words)
+	};
+	const body = sealedText(text.marker, text.body, seals);
+	const verb = {
+		what: `open the pull request of ${text.branch}`,
+		permission: permission$2,
+		byHand: text.byHand
+	};
+	return github.settle(verb, async () => {
+		const open = await findOpen(github, text);
+		if (open !== null) {
+			const { number, html_url: url } = open.pull;
+			const found = {
+				number,
+				url,
+				kept: 0
+			};
+			if (!open.isOwn) return {
+				outcome: "theirs",
+				...found
+			};
+			const before = sealsOf(open.pull.body);
+			if (before.content === seals.content && before.text === seals.text) return {
+				outcome: "unchanged",
+				...found
+			};
+			await rest.pulls.update({
+				...at,
+				pull_number: number,
+				title,
+				body
+			});
+			return {
+				outcome: "updated",
+				...found
+			};
+		}
+		const declined = await findDeclined(github, text);
+		if (declined !== null) return declined;
+		const { branch: head, base, labels } = text;
+		const { data } = await rest.pulls.create({
+			...at,
+			head,
+			base,
+			title,
+			body
+		});
+		const { number, html_url: url } = data;
+		if (data.user?.login === jobLogin) github.report.info(noChecks(number));
+		if (labels.length > 0) await rest.issues.addLabels({
+			...at,
+			issue_number: number,
+			labels: [...labels]
+		});
+		return {
+			outcome: "created",
+			number,
+			url,
+			kept: 0
+		};
+	});
+}
+async function findOpen(github, { branch, base, marker }) {
+	const { rest, at } = github;
+	const head = `${at.owner}:${branch}`;
+	const { data } = await rest.pulls.list({
+		...at,
+		head,
+		base,
+		state: "open"
+	});
+	const [pull] = data;
+	if (pull === void 0) return null;
+	return {
+		pull,
+		isOwn: isMarked(pull.body, marker) && await github.isOwn(pull.user)
+	};
+}
+/** The newest pull request of ours with this content, if a person closed it without merging. */
+function findDeclined(github, { branch, base, marker, content }) {
+	const { rest, at } = github;
+	const listed = {
+		...at,
+		head: `${at.owner}:${branch}`,
+		base,
+		state: "all"
+	};
+	const verb = {
+		what: `look for pull requests of ${branch}`,
+		permission: permission$2
+	};
+	return github.settle(verb, async () => {
+		const order = {
+			sort: "created",
+			direction: "desc",
+			per_page: 30
+		};
+		const { data } = await rest.pulls.list({
+			...listed,
+			...order
+		});
+		const [newest] = data.filter(({ body }) => isMarked(body, marker));
+		if (newest === void 0 || newest.state === "open" || newest.merged_at !== null) return null;
+		if (sealsOf(newest.body).content !== content || !await github.isOwn(newest.user)) return null;
+		const { number, html_url: url } = newest;
+		return {
+			outcome: "declined",
+			number,
+			url,
+			kept: 0
+		};
+	});
+}
+/** Closes our open pull request: what it proposed is in the base, or is no longer wanted. */
+async function withdraw(github, text) {
+	const { rest, at } = github;
+	const verb = {
+		what: `close the pull request of ${text.branch}`,
+		permission: permission$2
+	};
+	return github.settle(verb, async () => {
+		const open = await findOpen(github, text);
+		if (open === null || !open.isOwn) return {
+			outcome: "nothing",
+			number: null,
+			url: null,
+			kept: 0
+		};
+		const { number, html_url: url } = open.pull;
+		const body = resealed(open.pull.body ?? "", {});
+		await rest.pulls.update({
+			...at,
+			pull_number: number,
+			state: "closed",
+			body
+		});
+		return {
+			outcome: "nothing",
+			number,
+			url,
+			kept: 0
+		};
+	});
+}
+
+// src/upkeep/card-proposal.ts
+/** The branch of a series' pull request. */
+function cardsBranch(series) {
+	return `oqe/${cardsFolder(series)}`;
+}
+/**
+* Drafts the pull request of a series. Notes are those of the default branch, or of the pull
+* request's branch if people committed there, or, for a new file, of the card on the Hub. Throws
+* BAD_INPUT for a card with broken markers.
+*/
+async function draftProposal(github, request) {
+	const { series, tiers, pages } = request;
+	const branch = cardsBranch(series);
+	const verb = {
+		what: `read the cards of ${series}`,
+		permission: "contents: read"
+	};
+	return github.settle(verb, async () => {
+		const { data } = await github.rest.repos.get(github.at);
+		const { tree } = await baseHead(github, data.default_branch);
+		const { head, people } = await headsOf(github, {
+			branch,
+			base: data.default_branch
+		});
+		const reader = {
+			trees: new TreeReader(github),
+			base: tree,
+			people
+		};
+		const files = /* @__PURE__ */ new Map();
+		const plain = /* @__PURE__ */ new Map();
+		const changes = [];
+		for (const tier of tiers) {
+			const before = await readCard(reader, tree, tier.path);
+			const made = await cardInRepository(tier);
+			const card = await keepNotes(github, reader, {
+				tier,
+				branch,
+				before,
+				made
+			});
+			const own = filesInRepository(tier, card);
+			const differing = await reader.trees.differences(tree, own);
+			for (const [path, content] of own) files.set(path, content);
+			for (const [path, content] of filesInRepository(tier, made)) plain.set(path, content);
+			if (differing.size === 0) continue;
+			const figures = before === null ? null : readFigures(before);
+			changes.push({
+				tier,
+				before: figures,
+				isNew: before === null
+			});
+		}
+		const site = `${pages.github ?? "https://github.com"}/${github.repository}`;
+		const template = "pull-request.md.jinja";
+		return {
+			branch,
+			base: data.default_branch,
+			files,
+			labels: ["oqe"],
+			seen: head?.commit ?? null,
+			content: filesDigest(plain),
+			message: `Cards of ${series}\n\nMade from the receipts on the Hub.`,
+			marker: marker("cards", series),
+			title: `Model cards of ${series}`,
+			body: (commit) => renderNamed(template, bodyFacts(request, changes, `${site}/raw/${commit}`)),
+			byHand: `${site}/compare/${[data.default_branch, branch].map(inPath).join("...")}?expand=1`,
+			changed: changes.map((change) => change.tier.tier)
+		};
+	});
+}
+/** The name of a branch as part of an address. */
+const inPath = (branch) => branch.split("/").map(encodeURIComponent).join("/");
+async function readCard({ trees }, tree, path) {
+	const bytes = await trees.content(tree, path);
+	return bytes === null ? null : decodeCard(bytes, path);
+}
+/** The card with the notes of people. Warns of their other changes on the branch. */
+async function keepNotes({ report }, reader, { tier, branch, before, made }) {
+	const { path, hubNotes } = tier;
+	const theirs = reader.people && await readCard(reader, reader.people.tree, path);
+	const text = theirs ?? before;
+	if (text === null) return cardInRepository(tier, hubNotes ?? "\n");
+	const found = {
+		where: theirs === null ? path : `${path} on ${branch}`,
+		text
+	};
+	const edits = theirs === null || theirs === before ? "" : findEdits(found, made);
+	if (edits !== "") report.warn(`${found.where} is made from the receipt again, outside its notes:\n${edits}`);
+	return cardInRepository(tier, readNotes(found, made));
+}
+/** The facts of `templates/pull-request.md.jinja`. `raw`: address of the files of a commit. */
+function bodyFacts({ tiers, pages }, changes, raw) {
+	const imagesOf = ({ path, pictures }) => pictures.flatMap((picture) => {
+		const address = webAddress(`${raw}/${path.replace(/\.md$/, "")}/${picture.path}`);
+		return address === null ? [] : [`![${inline(picture.alt)}](${address})`];
+	});
+	const rows = changes.map(({ tier, before, isNew }) => {
+		const after = figuresOf(tier.receipt);
+		return {
+			title: link$1(inline(tier.repository), `${pages.hub}/${tier.repository}`),
+			tier: inline(tier.tier),
+			why: reason(before, after, isNew),
+			table: changeTable(["Before", "After"], [before, after]),
+			pictures: imagesOf(tier).join("\n\n")
+		};
+	});
+	const same = tiers.filter((tier) => !changes.some((change) => change.tier === tier));
+	return {
+		tiers: table([
+			"title",
+			"tier",
+			"why",
+			"table",
+			"pictures"
+		], rows),
+		unchanged: same.map(({ tier }) => inline(tier)).join(", ")
+	};
+}
+/** Why a card changed, in one or more sentences. */
+function reason(before, after, isNew) {
+	if (isNew) return "The card is new.";
+	if (before === null) return "The card here does not state its figures, so they cannot be compared.";
+	const words = [
+		[before.revision !== after.revision, `The base moved to ${code(after.revision ?? "?")}.`],
+		[before.recipe !== after.recipe, "The engine has a new recipe."],
+		[before.version !== after.version, `oqe-publisher ${inline(after.version ?? "?")} made it.`],
+		[before.bytes !== after.bytes, "The plan of bits changed."],
+		[before.meanKl !== after.meanKl, "The figures changed."]
+	].flatMap(([is, sentence]) => is ? [sentence] : []);
+	return words.length > 0 ? words.join(" ") : "The tier is the same. Words or pictures differ from those that its receipt gives now.";
+}
+
 // src/github/issue.ts
 const permission$1 = "issues: write";
 /**
@@ -3510,7 +2787,8 @@ const permission$1 = "issues: write";
 */
 const closedByUs = digestOf("closed");
 /**
-* Makes or updates the one issue with this marker. The same text again writes nothing. If a person
+* Makes or updates the one issue with this marker. The same text again writes nothing. If two runs
+* open it at once, that of the lower number stays. If a person
 * closed it, the same cause leaves it closed (`dismissed`); a new cause, or a failure after
 * `closeIssue`, opens it again. Issues of others are left alone.
 */
@@ -3535,11 +2813,7 @@ async function upsertIssue(github, text) {
 				body,
 				labels
 			});
-			return {
-				outcome: "created",
-				number: data.number,
-				url: data.html_url
-			};
+			return keepFirst(github, text, data);
 		}
 		const { number, html_url: url } = found;
 		const before = sealsOf(found.body);
@@ -3594,23 +2868,58 @@ async function closeIssue(github, { marker, label }, words) {
 		return found.number;
 	});
 }
+/** GitHub lets two runs open the same issue. The one of the later run is closed again. */
+async function keepFirst(github, { marker, labels }, made) {
+	const { rest, at } = github;
+	let first = made;
+	for await (const issue of ownIssues(github, marker, {
+		label: labels[0],
+		state: "open"
+	})) if (issue.number < first.number) first = issue;
+	const { number, html_url: url } = first;
+	if (number === made.number) return {
+		outcome: "created",
+		number,
+		url
+	};
+	const body = `Another run opened #${number} about the same at the same time.`;
+	await rest.issues.update({
+		...at,
+		issue_number: made.number,
+		body,
+		state: "closed",
+		state_reason: "not_planned"
+	});
+	return {
+		outcome: "unchanged",
+		number,
+		url
+	};
+}
 /** The newest issue of ours with this marker, open ones first. */
 async function findIssue(github, marker, label) {
-	const { rest, at, paginate } = github;
-	const listed = {
-		...at,
-		labels: label,
-		state: "all",
-		per_page: 100
-	};
 	let closed = null;
-	for await (const { data } of paginate.iterator(rest.issues.listForRepo, listed)) for (const issue of data) {
-		if (issue.pull_request !== void 0 || !isMarked(issue.body, marker)) continue;
-		if (!await github.isOwn(issue.user)) continue;
+	for await (const issue of ownIssues(github, marker, {
+		label,
+		state: "all"
+	})) {
 		if (issue.state === "open") return issue;
 		closed ??= issue;
 	}
 	return closed;
+}
+/** The issues of ours with this marker, newest first. */
+async function* ownIssues(github, marker, { label, state }) {
+	const { rest, at, paginate } = github;
+	const listed = {
+		...at,
+		labels: label,
+		state,
+		per_page: 100
+	};
+	for await (const { data } of paginate.iterator(rest.issues.listForRepo, listed)) for (const issue of data) if (issue.pull_request === void 0 && isMarked(issue.body, marker)) {
+		if (await github.isOwn(issue.user)) yield issue;
+	}
 }
 
 // src/github/start-again.ts
@@ -3669,6 +2978,10 @@ function workflowFile(reference) {
 }
 
 // src/upkeep/verdicts.ts
+/** Whether this is the command of a job that makes one model. */
+function isMaker(command) {
+	return ["access", ...seriesCommands].includes(command);
+}
 /**
 * One verdict per model that the run looked at. One that had nothing to be made is green if the
 * check says so. After a check that failed as a whole, nothing is known of any model.
@@ -3678,7 +2991,7 @@ function verdictsOf({ models, expected, results }) {
 	return models.flatMap((name) => {
 		const own = results.filter(({ series }) => series === name);
 		const check = own.find(({ command }) => command === "check");
-		const last = own.find((result) => result !== check);
+		const last = own.find(({ command }) => isMaker(command));
 		const isExpected = expected.includes(name);
 		if (check === void 0 && !isExpected) return [];
 		return [{
@@ -3710,9 +3023,12 @@ function judge(result) {
 		report: ""
 	};
 }
-const lost = "A job of this model ended without a result: it was cancelled, ran into its timeout, or lost its runner. The log of the run has more. What was finished is kept, and the next run goes on.";
+/** A job of which nothing is known. */
+const lostJob = "A job ended without a result: it was cancelled, ran into its timeout, or lost its runner. The log of the run has more.";
+const lost = `${lostJob} What was finished is kept, and the next run goes on.`;
+/** A failure in words, and what the run left, in Markdown. */
 function describe({ failure, tables, tiers, base }) {
-	const why = failure === null ? [] : [`${prose(failure.message)} [${code(failure.code)}]`, ...failure.hint === "" ? [] : [prose(failure.hint)]];
+	const why = failure === null ? [] : [failureWords(failure.message, failure.code), ...failure.hint === "" ? [] : [prose(failure.hint)]];
 	const rows = tiers.map(({ tier, repository, outcome, url }) => `| ${inline(tier)} | ${link$1(inline(repository), url)} | ${inline(outcome)} |`);
 	const table = rows.length === 0 ? [] : [[
 		"| Tier | Repository | Outcome |",
@@ -3729,25 +3045,157 @@ function describe({ failure, tables, tiers, base }) {
 	].join("\n\n");
 }
 
+// src/upkeep/topics.ts
+/** The jobs behind the models: title on GitHub, what failed of one model, and what to do then. */
+const jobs = [
+	{
+		job: "cards",
+		title: "Card pull requests",
+		failed: "the card pull request failed",
+		advice: "The next run tries again."
+	},
+	{
+		job: "push-cards",
+		title: "Send cards to the Hub",
+		failed: "merged cards were not sent to the Hub",
+		advice: "Run the failed jobs of that run again when the cause is repaired. Other runs do not send these cards, unless `cards/` changes again."
+	},
+	{
+		job: "release",
+		title: "Release",
+		failed: "",
+		advice: "Run the failed jobs of that tag again when the cause is repaired. A run that is not of a tag makes no release."
+	}
+];
+/** A model that was not made. */
+function modelTopic({ name, state, report }) {
+	const title = `oQe series ${name} was not published`;
+	return {
+		name,
+		marker: marker("failure", name),
+		title,
+		state,
+		report
+	};
+}
+/** The series file, and the check of it: if that failed, nothing is known of any model. */
+function checkTopic({ file, unreadable, expected, results }) {
+	const about = {
+		name: `check of ${file}`,
+		marker: marker("check", file)
+	};
+	if (unreadable === null && expected !== null) return {
+		...about,
+		title: "",
+		state: "green",
+		report: ""
+	};
+	const found = results.find(({ series, command }) => series === null && command === "check");
+	const failed = unreadable === null ? found : unreadableResult(unreadable);
+	const what = unreadable === null ? "the check failed" : `${file} cannot be read`;
+	const report = `${failed === void 0 || failed.failure === null ? lostJob : describe(failed)}\n\nNothing was made. The next run that can read the file goes on.`;
+	return {
+		...about,
+		title: `oQe series: ${what}`,
+		state: "red",
+		report
+	};
+}
+function unreadableResult(failure) {
+	return resultOf({
+		series: null,
+		command: "report",
+		isHub: false
+	}, bareEnd(failure));
+}
+/** What the jobs behind the models did: as a whole, and for each model. */
+function jobTopics(run) {
+	return jobs.flatMap((job) => [...wholeTopic(job, run), ...topicsOfModels(job, run)]);
+}
+function wholeTopic(job, run) {
+	const outcome = outcomeOf(job, run);
+	if (outcome === "skipped") return [];
+	const own = run.results.filter(({ command }) => command === job.job);
+	const about = {
+		name: job.title,
+		marker: marker(job.job, `all-of-${run.file}`)
+	};
+	const title = `oQe series: the job "${job.title}" failed`;
+	const whole = own.find(({ series }) => series === null);
+	if (whole?.failure === null && !whole.complete) return [];
+	const isOfModels = own.some(({ series, failure }) => series !== null && failure !== null);
+	if (outcome === "success" || isOfModels) return [{
+		...about,
+		title,
+		state: "green",
+		report: ""
+	}];
+	const why = whole === void 0 ? lostJob : whole.failure === null ? otherStep : describe(whole);
+	return [{
+		...about,
+		title,
+		state: "red",
+		report: `${why}\n\n${job.advice}`
+	}];
+}
+const otherStep = "The command of the job went well, but another step failed, such as an attestation or the upload of its result. The log of the run has more.";
+function topicsOfModels(job, run) {
+	return run.models.flatMap((name) => {
+		const about = {
+			name: `${job.title} of ${name}`,
+			marker: marker(job.job, name)
+		};
+		const title = `oQe series ${name}: ${job.failed}`;
+		const own = run.results.find(({ series, command }) => series === name && command === job.job);
+		if (own !== void 0 && own.failure !== null) return [{
+			...about,
+			title,
+			state: "red",
+			report: `${describe(own)}\n\n${job.advice}`
+		}];
+		return own !== void 0 || job.job === "cards" && needsNoCards(name, run) ? [{
+			...about,
+			title,
+			state: "green",
+			report: ""
+		}] : [];
+	});
+}
+/** Whether the check looked at a model, and gave it to no job for cards. */
+function needsNoCards(name, run) {
+	const check = run.results.find(({ series, command }) => series === name && command === "check");
+	return run.expected !== null && check !== void 0 && check.failure === null && ["success", "skipped"].includes(outcomeOf(jobs[0], run));
+}
+function outcomeOf({ job }, run) {
+	const whole = run.results.find(({ series, command }) => series === null && command === job);
+	const told = whole === void 0 ? "skipped" : whole.failure === null ? "success" : "failure";
+	return run.jobs?.[job] ?? told;
+}
+
 // src/upkeep/report.ts
 const label = "oqe";
 /** Files of the jobs' results, below the work folder. */
 const resultsFolder = "results";
 /**
-* One issue per model: opened or updated if the run failed for it, closed if it went well. Then the
-* workflow is started again for models that stopped at their time limit. `asked.models` are those
-* that had to be made; without them the check failed, and one issue says so.
+* One issue per model: opened or updated if the run failed for it, closed if it went well. The same
+* for its cards, and for what concerns all models: the series file, and each job behind them. Then
+* the workflow is started again for models that stopped at their time limit. `asked.models` are
+* those that had to be made; without them the check failed, and one issue says so.
 */
 async function reportResults(request) {
 	const { asked, file, environment, report } = request;
 	const { results, unreadable } = await readResults(join(asked.workDir, resultsFolder));
 	for (const line of unreadable) report.warn(line);
 	const models = file.models.map(({ name }) => name);
-	const verdicts = verdictsOf({
+	const run = {
+		file: file.name,
 		models,
+		results,
 		expected: asked.models,
-		results
-	});
+		jobs: asked.jobs,
+		unreadable: request.unreadable ?? null
+	};
+	const verdicts = verdictsOf(run);
 	const github = await openRepository(request);
 	const place = placeOf(environment);
 	const open = await openMarks(github);
@@ -3760,9 +3208,13 @@ async function reportResults(request) {
 	};
 	const stopped = verdicts.filter(({ state }) => state === "stopped");
 	const others = verdicts.filter(({ state }) => state !== "stopped");
-	await settle([checkTopic(asked.models !== null), ...others.map(topicOf)]);
+	await settle([
+		checkTopic(run),
+		...others.map(modelTopic),
+		...jobTopics(run)
+	]);
 	const { started, failure } = stopped.length === 0 ? nothingStopped : await goOn(github, environment);
-	if (failure === null) await settle((started ? stopped : stopped.map(exhausted)).map(topicOf));
+	if (failure === null) await settle((started ? stopped : stopped.map(exhausted)).map(modelTopic));
 	else lines.push(...stopped.map(({ name }) => `${inline(name)}: stopped, no new run goes on`));
 	return {
 		outputs: {},
@@ -3808,26 +3260,6 @@ function exhausted(verdict) {
 		...verdict,
 		state: "red",
 		report
-	};
-}
-function topicOf({ name, state, report }) {
-	const title = `oQe series ${name} was not published`;
-	return {
-		name,
-		marker: marker("failure", name),
-		title,
-		state,
-		report
-	};
-}
-/** A check that failed: nothing is known of any model after it. */
-function checkTopic(isKnown) {
-	return {
-		name: "check",
-		marker: marker("check", "series-file"),
-		title: "oQe series: the check failed",
-		state: isKnown ? "green" : "red",
-		report: "The check of the series file failed, so nothing was made. Its log says why."
 	};
 }
 /** The first lines of our open issues. One list for all models: rate limits are per hour. */
@@ -3883,15 +3315,15 @@ async function refreshCards(request, open = openRepository) {
 	const { asked, environment, report } = request;
 	const hub = request.connect();
 	const github = await open(request);
-	return forEachModel(request, "Cards in this repository", async ({ name: series }, inputs) => {
+	const refresh = async (series, inputs) => {
 		const tiers = [];
 		for (const place of tierPlaces(series, inputs)) {
-			const tier = await readTier(hub, place);
+			const tier = await readTier(hub, place, inputs.private);
 			if (tier === null) report.info(`${place.repository} is not published yet`);
 			else tiers.push(tier);
 			for (const { failure } of tier?.pictures ?? []) if (failure !== null) report.warn(`${place.repository}: a picture was not drawn: ${failure}`);
 		}
-		if (tiers.length === 0) return ["no tier is published yet"];
+		if (tiers.length === 0) return "no tier is published yet";
 		const pages = {
 			hub: hub.endpoint,
 			github: environment.GITHUB_SERVER_URL
@@ -3902,8 +3334,16 @@ async function refreshCards(request, open = openRepository) {
 			tiers,
 			pages
 		});
-		if (asked.dryRun) return [`dry run; ${changed.length} cards differ from ${proposal.base}`];
-		return [resultWords(await proposeFiles(github, proposal))];
+		if (asked.dryRun) return `dry run; ${changed.length} cards differ from ${proposal.base}`;
+		return resultWords(await proposeFiles(github, proposal));
+	};
+	return forEachModel(request, "Cards in this repository", async ({ name }, inputs) => {
+		for (let attempt = 1;; attempt++) try {
+			return [await refresh(name, inputs)];
+		} catch (error) {
+			if (!(error instanceof OqeError && error.code === "CONFLICT") || attempt === patience.attempts) throw error;
+			report.info(`${name}: ${error.message}; it is read again`);
+		}
 	});
 }
 function resultWords({ outcome, number, url, kept }) {
@@ -3988,7 +3428,7 @@ async function readPayload(path) {
 	const fault = (reason, cause) => new OqeError("BAD_INPUT", `${where} ${reason}`, hint, cause);
 	const text = await stat(path).then(({ size }) => {
 		if (size > largest) throw fault(`has ${size} bytes; GitHub's have at most 25 MB`);
-		return readFile(path, "utf8");
+		return readFile$1(path, "utf8");
 	}).catch((cause) => {
 		throw cause instanceof OqeError ? cause : fault(`cannot be read: ${reasonOf(cause)}`, cause);
 	});
@@ -4001,29 +3441,29 @@ async function readPayload(path) {
 const text = (limit) => pipe(string("a text"), maxLength(limit, `at most ${limit} characters`));
 const hash = pipe(string("a commit"), regex$2(/^[0-9a-f]{40}$/, "a commit of 40 hexadecimal digits"));
 const ref = text(512);
-const pushSchema = object$2({
+const pushSchema = object({
 	ref: optional(ref),
 	before: optional(hash),
 	after: optional(hash),
 	forced: optional(boolean("true or false"), false),
 	created: optional(boolean("true or false"), false),
 	deleted: optional(boolean("true or false"), false),
-	repository: optional(object$2({ default_branch: optional(ref) }))
+	repository: optional(object({ default_branch: optional(ref) }))
 });
-const scheduleSchema = object$2({ schedule: optional(text(100), "") });
-const dispatchSchema = object$2({ inputs: optional(nullable(record(string(), unknown()))) });
-const repositoryDispatchSchema = object$2({
+const scheduleSchema = object({ schedule: optional(text(100), "") });
+const dispatchSchema = object({ inputs: optional(nullable(record(string(), unknown()))) });
+const repositoryDispatchSchema = object({
 	action: optional(text(100), ""),
-	client_payload: optional(nullable(object$2({ repository: optional(unknown()) })))
+	client_payload: optional(nullable(object({ repository: optional(unknown()) })))
 });
-const pullSchema = object$2({
+const pullSchema = object({
 	number: pipe(number("a number"), integer("a whole number"), minValue(1, "at least 1")),
-	pull_request: object$2({
-		head: object$2({
+	pull_request: object({
+		head: object({
 			sha: hash,
-			repo: nullable(object$2({ full_name: text(200) }))
+			repo: nullable(object({ full_name: text(200) }))
 		}),
-		base: object$2({ repo: object$2({ full_name: text(200) }) })
+		base: object({ repo: object({ full_name: text(200) }) })
 	})
 });
 function readPush(push, { GITHUB_REF, GITHUB_SHA }) {
@@ -4137,9 +3577,10 @@ function namesOf(files, most) {
 // src/upkeep/agenda.ts
 /**
 * What the event asks for. `paths`: the files that it changed; null: not known, so any may have
-* changed. Throws BAD_INPUT for a model that is not in the file, CONFLICT for a tag that was moved.
+* changed. `callers`: the workflows that call series.yml. Throws BAD_INPUT for a model that is not
+* in the file, CONFLICT for a tag that was moved.
 */
-function agendaOf(event, { file, paths }, report) {
+function agendaOf(event, { file, paths, callers = [] }, report) {
 	const all = {
 		models: file.models,
 		changedCards: []
@@ -4186,7 +3627,8 @@ function agendaOf(event, { file, paths }, report) {
 				models: file.models,
 				changedCards
 			};
-			return changedCards.length > 0 ? {
+			const isCaller = callers.some((path) => paths?.includes(path));
+			return changedCards.length > 0 || isCaller ? {
 				...nothing$1,
 				task: "comment",
 				changedCards
@@ -4278,385 +3720,11 @@ async function checkCards(models, request) {
 }
 const undone = "; the rest differs from the card that the receipt gives, and is replaced by that card";
 
-// src/series/held-back.ts
-/**
-* Whether a run made just this tier already, and left it on its staging branch because the
-* published one is better beyond its error. A run that nobody watches need not make it again.
-*/
-async function isHeldBack({ files, content }, { recipe }, published) {
-	if (!files.has("oqe-work/receipt.json")) return false;
-	try {
-		const made = parseReceipt(await readText(content, receiptFile), receiptFile);
-		if (draftDigestOf(recipeOf(made)) !== draftDigestOf(recipe)) return false;
-		return compareWithPublished(made, published)?.isWorse === true;
-	} catch {
-		return false;
-	}
-}
-
-// src/series/stale-card.ts
-/**
-* Whether card or pictures on main differ from what the receipt gives today, with what people wrote
-* between the markers. Throws TEMPLATE.
-*/
-async function isCardStale(receipt, { sums, card, notes }) {
-	const pictures = drawPictures(receipt);
-	if (pictures.some(({ path, svg }) => sums?.get(path) !== sha256Of(svg))) return true;
-	return card !== await renderCard(receipt, {
-		pictures,
-		notes
-	});
-}
-
-// src/series/why-pending.ts
-/**
-* Why main does not have what the draft would make, one phrase for each reason: `base moved
-* 0123456789ab \u2192 ba9876543210`. For a tier that `findPublished` does not find.
-*/
-function whyPending({ recipe }, state, gates) {
-	if (state.receipt === null) return ["not published yet"];
-	let published;
-	try {
-		published = parseReceipt(state.receipt, recipe.repository);
-	} catch (error) {
-		if (!(error instanceof OqeError)) throw error;
-		return ["its receipt cannot be read"];
-	}
-	const changes = changesOf$1(draftOf(recipeOf(published)), asRead(draftOf(recipe)));
-	if (changes.length > 0) return changes;
-	const { evaluation, plan } = published;
-	const judged = evaluation === null ? [] : judge$1(evaluation, limitsOf(gates, plan));
-	const failures = describeFailures(judged);
-	if (failures.length > 0) return failures;
-	return [`${findOddFile(published, state) ?? "a file"} on main is not as it was published`];
-}
-/** As it reads back: what is undefined is absent. */
-const asRead = (draft) => JSON.parse(JSON.stringify(draft));
-function changesOf$1(before, now) {
-	const causes = [
-		...before.base.revision === now.base.revision ? [] : [`base moved ${short(before.base.revision)} \u2192 ${short(now.base.revision)}`],
-		...before.engine === now.engine ? [] : [`recipe version ${before.engine} \u2192 ${now.engine}`],
-		...fieldsOf(before.options, now.options, (name) => name),
-		...rowsOf("calibration", before.calibration, now.calibration),
-		...rowsOf("evaluation", before.evaluationRows, now.evaluationRows)
-	];
-	if (causes.length > 0) return causes;
-	const { options: _o, calibration: _c, evaluationRows: _e, engine: _n, ...others } = now;
-	return Object.keys(others).filter((name) => !isDeepStrictEqual(before[name], now[name])).map((name) => name === "base" ? "metadata of the base's card" : name).map((name) => `${name} changed`);
-}
-const short = (revision) => revision.slice(0, 12);
-/** Each field that differs, with both values. */
-function fieldsOf(before, now, named) {
-	return [.../* @__PURE__ */ new Set([...Object.keys(before), ...Object.keys(now)])].filter((name) => !isDeepStrictEqual(before[name], now[name])).map((name) => `${named(name)} ${shown(before[name])} \u2192 ${shown(now[name])}`);
-}
-/** As the series file would have it. */
-function shown(value) {
-	if (value === null || value === void 0) return "none";
-	if (typeof value === "string") return /^[0-9a-f]{64}$/.test(value) ? short(value) : value;
-	if (Array.isArray(value)) return value.length === 0 ? "none" : value.join(",");
-	return quote(value);
-}
-function rowsOf(what, before, now) {
-	if (isDeepStrictEqual(before, now)) return [];
-	if (before === null || now === null) return [`${what} rows ${before === null ? "none" : "some"} \u2192 ${now === null ? "none" : "some"}`];
-	const named = ({ source, samples, length }) => ({
-		source,
-		samples,
-		length
-	});
-	const fields = fieldsOf(named(before), named(now), (name) => `${what} ${name}`);
-	return fields.length > 0 ? fields : [`${what} rows changed`];
-}
-
-// src/series/look.ts
-/**
-* What `publishModel` would find and make: from headers, receipts and the tokenizer, without
-* reading a weight or writing anything. Throws what it would refuse.
-*/
-async function lookAtSeries(inputs, request) {
-	const { connect, kernel, report, workers } = request;
-	const { overwrite, gates, floors, policy } = inputs;
-	checkNames(inputs);
-	const hub = connect();
-	const base = await openBase(inputs.baseModel, () => hub, { allowHeaderOnly: true });
-	try {
-		for (const warning of base.warnings) report.warn(warning);
-		if (policy === "measured" || inputs.method === "tuned") requireWeights(base);
-		const sources = await openSources(base, inputs, {
-			kernel,
-			connect: () => hub
-		});
-		requireBudgets(base, inputs, report);
-		const rows = await calibrate(base, inputs, () => hub, report);
-		const target = {
-			folder: inputs.workDir,
-			namespace: inputs.namespace,
-			kernelSha256: kernel.sha256,
-			...sourceNames(sources)
-		};
-		const drafts = await draftTiers(base, inputs, rows, target);
-		const { files: baseFiles, revision, id } = base.checkpoint.repository;
-		const looking = {
-			overwrite,
-			gates,
-			proposes: inputs.hubPullRequest,
-			baseFiles,
-			report
-		};
-		const states = await inspectAll(hub, drafts, looking);
-		const plan = makePlan(base, inputs, null);
-		const runs = planDrafts(drafts, {
-			base,
-			floors,
-			plan,
-			sensitivity: null
-		});
-		const tiers = [];
-		for (const run of runs) {
-			const draft = drafts.find(({ tier }) => tier === run.tier);
-			const state = states.get(draft);
-			const current = findPublished(draft, state, gates);
-			const proposedAt = current === null ? null : state.proposal?.url ?? null;
-			const published = proposedAt === null ? current : null;
-			const { repository } = draft.recipe;
-			const branch = current === null && state.exists ? await hub.readBranch(repository, stagingBranch) : null;
-			tiers.push({
-				tier: draft.tier,
-				repository,
-				plan: run.recipe.plan,
-				published,
-				proposedAt,
-				pending: current === null ? whyPending(draft, state, gates) : [],
-				isStaged: branch !== null,
-				isHeldBack: branch !== null && await isHeldBack(branch, draft, state.receipt),
-				isCardStale: published !== null && await isCardStale(published, state)
-			});
-		}
-		const pending = runs.filter((_, i) => tiers[i].pending.length > 0);
-		const { memoryLimit, workDir } = inputs;
-		const asked = {
-			base,
-			runs: pending,
-			rows,
-			sources,
-			memoryLimit,
-			workDir
-		};
-		const staging = {
-			hub,
-			private: inputs.private
-		};
-		const needs = pending.length === 0 ? null : foreseeSeries({
-			...asked,
-			staging
-		}, workers);
-		await sources.proxy?.close?.();
-		return {
-			base: {
-				id,
-				revision
-			},
-			tiers,
-			needs
-		};
-	} finally {
-		await base.checkpoint.close();
-	}
-}
-
-// src/upkeep/check-models.ts
-/** Threads that hours are given for: macos-latest has three cores. */
-const assumedThreads = 3;
-/**
-* Looks at the models one after another. One that fails does not stop the others. A result file in
-* the work folder tells the command `report` of each.
-*/
-async function checkModels(models, request) {
-	if (models.length === 0) return [];
-	const { connect, inputsOf, report } = request;
-	const kernel = await request.openKernel();
-	const looking = {
-		connect,
-		kernel,
-		report,
-		workers: 3
-	};
-	const checked = [];
-	try {
-		for (const model of models) {
-			const look = () => lookAtSeries(inputsOf(model), looking);
-			const found = await report.stage(`Look at ${model.name}`, look).catch((error) => asKnown(error));
-			const failure = "code" in found ? found : null;
-			if (!(!("code" in found) && found.tiers.some((tier) => tier.isHeldBack))) await keepResult(model, failure, request);
-			if ("code" in found) checked.push(fail(model, found, request));
-			else checked.push({
-				model,
-				look: found,
-				failure: null,
-				...await cardsOf(model, found, request)
-			});
-		}
-	} finally {
-		await kernel.close();
-	}
-	return checked;
-}
-function fail(model, failure, { report }) {
-	report.warn(`${model.place} (${model.name}): ${failure.message}`);
-	return {
-		model,
-		look: null,
-		failure,
-		hasOldCards: false
-	};
-}
-async function keepResult({ name }, failure, { asked }) {
-	const end = {
-		plan: null,
-		tiers: [],
-		comparisons: [],
-		stopped: null,
-		failure
-	};
-	await mkdir(asked.workDir, { recursive: true });
-	const result = resultOf({
-		series: name,
-		command: "check",
-		isHub: true
-	}, end);
-	await writeResult(asked.workDir, result);
-}
-async function cardsOf({ name }, { tiers }, request) {
-	const root = request.environment.GITHUB_WORKSPACE || ".";
-	for (const { tier, published } of tiers) {
-		if (published === null) continue;
-		if (await isOldCopy(await readCheckedOut(root, `${cardsFolder(name)}/${tier}.md`).catch(() => null) ?? "", published)) return { hasOldCards: true };
-	}
-	return { hasOldCards: false };
-}
-/**
-* A copy that cannot be read or has broken markers counts as old: the command `cards` tells what is
-* wrong.
-*/
-async function isOldCopy(text, receipt) {
-	const cut = cutCard(text);
-	if (cut === null || isBroken(cut)) return true;
-	const place = inRepository(receipt);
-	return text !== await renderCard(receipt, {
-		place,
-		notes: cut.notes
-	});
-}
-
-// src/upkeep/check-tables.ts
-/**
-* Operations a second of a thread, for hours that are the same in every run: what the machine of
-* docs/benchmarks.md makes.
-*/
-const assumedSpeed = 45e9;
-/**
-* Everything that was found, for the job summary: a line for each model, a row for each tier. Of a
-* failed model the reason.
-*/
-function stateTable(checked) {
-	return tableOf(checked, () => true);
-}
-/** The same without tiers that stay as they are, for a comment; and how many those are. */
-function planTable(checked) {
-	const current = checked.flatMap(({ look }) => look?.tiers ?? []).filter((tier) => !isChanged(tier)).length;
-	const others = current === 0 ? "" : `${count(current, "tier")} would stay as they are.\n`;
-	return [tableOf(checked, isChanged), others].filter((part) => part !== "").join("\n");
-}
-const isChanged = ({ pending, isCardStale }) => pending.length > 0 || isCardStale;
-function tableOf(checked, shows) {
-	const rows = checked.flatMap(({ model: { name, place }, look, failure }) => {
-		if (look === null) {
-			const why = `${prose(failure?.message ?? "")} (${inline(place)})`;
-			return [[
-				inline(name),
-				"",
-				"",
-				"",
-				"**failed**",
-				why
-			]];
-		}
-		return look.tiers.filter(shows).map((tier) => [inline(name), ...cellsOf(tier)]);
-	});
-	const lines = checked.flatMap(({ model, look }) => look === null || look.needs === null ? [] : [needsLine(model.name, look, look.needs)]);
-	const parts = [...rows.length === 0 ? [] : [[
-		[
-			"Model",
-			"Tier",
-			"Size",
-			"bpw",
-			"State",
-			"Why"
-		],
-		[
-			"---",
-			"---",
-			"---:",
-			"---:",
-			"---",
-			"---"
-		],
-		...rows
-	].map((cells) => `| ${cells.join(" | ")} |`).join("\n")], lines.join("\n")].filter((part) => part !== "");
-	return parts.length === 0 ? "" : `${parts.join("\n\n")}\n`;
-}
-function cellsOf(look) {
-	const { tier, repository, plan, pending, proposedAt, isStaged, isHeldBack, isCardStale } = look;
-	const name = `${inline(tier)}<br>${code(repository)}`;
-	const why = pending.map((reason) => prose(reason)).join("<br>");
-	const size = [
-		name,
-		byteSize(plan.bytes),
-		plan.bpw.toFixed(2)
-	];
-	if (isHeldBack) return [
-		...size,
-		"held back: worse than the published one",
-		why
-	];
-	if (pending.length > 0) return [
-		...size,
-		isStaged ? "to be finished" : "to be made",
-		why
-	];
-	if (isCardStale) return [
-		...size,
-		"card only",
-		"the card's template or pictures changed"
-	];
-	if (proposedAt !== null) return [
-		...size,
-		link$1("proposed", proposedAt),
-		"waits to be merged"
-	];
-	return [
-		...size,
-		"current",
-		""
-	];
-}
-/** What making the pending tiers of a model needs. */
-function needsLine(name, { base, tiers }, { reads, writes, onDisk, stages }) {
-	const pending = tiers.filter((tier) => tier.pending.length > 0).length;
-	const seconds = sum(stages, (stage) => secondsOf(stage, 3 * assumedSpeed));
-	const read = byteSize(sum(reads, ({ bytes }) => bytes));
-	const page = link$1(inline(base.id), `https://huggingface.co/${base.id}`);
-	return `- **${inline(name)}**: ${page} at ${code(base.revision.slice(0, 12))}, ${count(pending, "tier")} of ${tiers.length}. Reads ${read}, writes ${byteSize(writes)}, ${byteSize(total(onDisk))} on the disk at once, about ${duration(seconds)} of arithmetic on ${3} threads`;
-}
-function count(number, noun) {
-	return `${number} ${noun}${number === 1 ? "" : "s"}`;
-}
-
 // src/github/comment.ts
 /**
 * Makes or updates the one comment with this marker on a pull request. The same body again writes
-* nothing, even if a person edited the comment since. Comments of others are left alone, also those
-* that quote the marker.
+* nothing, even if a person edited the comment since. If two runs make it at once, one stays.
+* Comments of others are left alone, also those that quote the marker.
 */
 async function upsertComment(github, pull, mark, body) {
 	const { rest, at } = github;
@@ -4674,26 +3742,36 @@ async function upsertComment(github, pull, mark, body) {
 				issue_number: pull,
 				body: text
 			});
-			return {
+			const first = await findComment(github, pull, mark);
+			if (first === null || first.id === data.id) return {
 				outcome: "created",
 				url: data.html_url
 			};
+			await rest.issues.deleteComment({
+				...at,
+				comment_id: data.id
+			});
+			return update(first);
 		}
-		if (sealsOf(found.body).content === seals.content) return {
+		return update(found);
+	});
+	async function update({ id, body, html_url: url }) {
+		if (sealsOf(body).content === seals.content) return {
 			outcome: "unchanged",
-			url: found.html_url
+			url
 		};
 		await rest.issues.updateComment({
 			...at,
-			comment_id: found.id,
+			comment_id: id,
 			body: text
 		});
 		return {
 			outcome: "updated",
-			url: found.html_url
+			url
 		};
-	});
+	}
 }
+/** The oldest comment of ours with this marker. */
 async function findComment(github, pull, mark) {
 	const { rest, at, paginate } = github;
 	const pages = paginate.iterator(rest.issues.listComments, {
@@ -4710,13 +3788,13 @@ async function findComment(github, pull, mark) {
 * Makes or updates the one comment on a pull request that says what merging it would make. A token
 * of a fork's pull request can only read: there the job summary has to do.
 */
-async function commentPlan({ number, isFork }, { file: { name }, checked, cards }, request) {
+async function commentPlan({ number, isFork }, { file: { name }, checked, others }, request) {
 	if (isFork) {
 		request.report.info("the plan is in the summary of this job: a fork's token cannot comment");
 		return;
 	}
 	const github = await openRepository(request);
-	const body = [checked.length === 0 ? "" : planText(name, checked), cards].filter((part) => part !== "").join("\n");
+	const body = [checked.length === 0 ? "" : planText(name, checked), ...others].filter((part) => part !== "").join("\n");
 	const { outcome, url } = await upsertComment(github, number, marker("plan", name), body);
 	request.report.info(`the comment with the plan: ${outcome}, ${url}`);
 }
@@ -4739,9 +3817,11 @@ async function checkSeries(request) {
 	const { file, report, environment } = request;
 	const event = await readEvent(environment);
 	const paths = await changesOf(event, request);
+	const callers = await checkCallers(request);
 	const asked = agendaOf(event, {
 		file,
-		paths
+		paths,
+		callers: callers.map(({ path }) => path)
 	}, report);
 	const isTag = environment.GITHUB_REF?.startsWith("refs/tags/") === true;
 	const agenda = asked.task === "make" && isTag ? {
@@ -4754,17 +3834,22 @@ async function checkSeries(request) {
 		isUnattended: unattended,
 		earlier: await earlierRuns(checked, unattended, request)
 	});
-	const cards = agenda.task === "comment" ? await checkCards(agenda.changedCards, request) : null;
-	if (event.kind === "pull_request" && agenda.task === "comment") await commentPlan(event, {
+	const isPull = agenda.task === "comment";
+	const cards = isPull ? await checkCards(agenda.changedCards, request) : null;
+	const calling = callerText(callers, isPull && callers.some(({ path }) => paths?.includes(path)));
+	const others = [cards?.summary ?? "", calling];
+	if (event.kind === "pull_request" && isPull) await commentPlan(event, {
 		file,
 		checked,
-		cards: cards?.summary ?? ""
+		others
 	}, request);
-	const found = [stateTable(checked), cards?.summary ?? ""].filter((text) => text !== "");
+	const found = [stateTable(checked), ...others].filter((text) => text !== "");
+	const summary = `## Check of ${code(file.name)}\n\n${found.join("\n") || nothing}`;
+	const refused = tellCallers(callers, isPull, request);
 	return {
 		outputs,
-		summary: `## Check of ${code(file.name)}\n\n${found.join("\n") || nothing}`,
-		failure: failureOf(agenda, checked) ?? cards?.failure ?? null
+		summary,
+		failure: failureOf(agenda, checked) ?? cards?.failure ?? refused
 	};
 }
 const nothing = "This event asks for nothing.\n";
@@ -4953,20 +4038,33 @@ const permission = "contents: write";
 /**
 * Publishes the release of a tag: draft, assets, publication, so that an immutable release is
 * whole. A draft that an earlier run left is continued. A published release is never changed: with
-* the same assets it is `unchanged`. Throws CONFLICT if the tag has moved since, or the assets
-* differ.
+* the same assets it is `unchanged`. A dry run only tells what would come of it. Two runs at once
+* publish one; the other's draft is removed. Throws CONFLICT if the tag has moved since, or the
+* assets differ.
 */
-async function publishRelease(github, text) {
+async function publishRelease(github, text, { dryRun = false } = {}) {
 	checkRevision(text.tag);
 	for (const { name } of text.assets) checkName(name);
 	const verb = {
 		what: `publish the release ${text.tag}`,
 		permission
 	};
+	/** A draft that this call made. Another run may publish its own before it. */
+	let made = null;
 	return github.settle(verb, async () => {
 		const commit = await taggedCommit(github, text.tag);
 		const found = await findRelease(github, text.tag);
-		if (found !== null && !await isOwnRelease(github, found, text.tag)) return attach(github, found, text);
+		if (found !== null && !found.draft && made !== null && made !== found.id) {
+			await github.rest.repos.deleteRelease({
+				...github.at,
+				release_id: made
+			});
+			made = null;
+		}
+		if (found !== null && !await isOwnRelease(github, found, text.tag)) return attach(github, found, {
+			...text,
+			dryRun
+		});
 		if (found !== null) checkCommit(sealsOf(found.body).commit, commit, text.tag);
 		if (found !== null && !found.draft) {
 			checkAssets(found, text);
@@ -4975,10 +4073,15 @@ async function publishRelease(github, text) {
 				url: found.html_url
 			};
 		}
+		if (dryRun) return {
+			outcome: "published",
+			url: found?.html_url ?? null
+		};
 		const draft = await openDraft(github, found, {
 			text,
 			commit
 		});
+		if (found === null) made = draft.id;
 		await upload(github, draft, text);
 		const { data } = await github.rest.repos.updateRelease({
 			...github.at,
@@ -5105,13 +4208,13 @@ async function upload(github, release, { assets }) {
 	}
 }
 /** Adds assets to a release that a person made. */
-async function attach(github, release, text) {
+async function attach(github, release, { dryRun, ...text }) {
 	const url = release.html_url;
 	const missing = lacking(release, text.assets);
 	const taken = missing.filter(({ name }) => release.assets.some((other) => other.name === name));
 	const isLocked = release.immutable === true;
 	if (taken.length > 0 || isLocked && missing.length > 0) throw new OqeError("CONFLICT", `a person published the release ${text.tag}` + (isLocked ? ", and it is immutable, so nothing can be attached to it" : ` with other files of the same name: ${taken[0].name}`), "Push the tag with git and leave its release to this workflow; use a new tag for that.");
-	await upload(github, release, {
+	if (!dryRun) await upload(github, release, {
 		...text,
 		assets: missing
 	});
@@ -5124,6 +4227,27 @@ const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 function assetsDigest(assets) {
 	const lines = assets.map(({ name, bytes }) => `${sha256(bytes)} ${JSON.stringify(name)}`).sort();
 	return createHash("sha256").update(lines.join("\n")).digest("hex").slice(0, 32);
+}
+
+// src/upkeep/prepared-release.ts
+const noteOf = ({ tag, files }) => JSON.stringify({
+	tag,
+	sha256: sha256Of(JSON.stringify(files))
+});
+const placeIn = (workDir) => join(workDir, "prepared-release.json");
+/** Notes in the work folder which files were prepared, and may be attested now. */
+function notePrepared(workDir, prepared) {
+	return writeFile(placeIn(workDir), noteOf(prepared));
+}
+/**
+* Throws CONFLICT if other files were prepared for this tag: the Hub changed in between, and what
+* would be released is not what was attested. Without a note nothing was prepared.
+*/
+async function requirePrepared(workDir, prepared) {
+	const note = await readFile$1(placeIn(workDir), "utf8").catch(() => null);
+	if (note === null || note === noteOf(prepared)) return;
+	if (!note.startsWith(`{"tag":${JSON.stringify(prepared.tag)},`)) return;
+	throw new OqeError("CONFLICT", `a tier on the Hub changed while the release ${prepared.tag} was prepared`, "Nothing was released. Run the job again: it prepares and attests what the Hub has now.");
 }
 
 // src/upkeep/release-notes.ts
@@ -5160,26 +4284,24 @@ function matrix(models) {
 	return `${models.map(matrixOf).join("\n\n")}\n`;
 }
 function matrixOf({ name, tiers }) {
-	const rows = tiers.map(({ repository, url, receipt: { plan, evaluation } }) => {
+	const rows = tiers.map(({ url, receipt: { plan, evaluation } }) => {
 		const figures = evaluation === null ? ["\u2013", "\u2013"] : [estimate(evaluation.meanKl, evaluation.meanKlError), share(evaluation.sameTop)];
-		const place = link$1(inline(repository), url);
 		return [
 			...[
-				inline(plan.tier),
+				link$1(inline(plan.tier), url),
 				grouped(plan.bytes),
 				gigabytes(plan.bytes)
 			],
 			bitsPerWeight(plan.bpw),
-			...figures,
-			place
+			...figures
 		].join(" | ");
 	});
 	return [
 		`### ${inline(name)}`,
 		"",
 		...baseOf(tiers),
-		"| Tier | Bytes | GB | bpw | Mean KL | Same top token | Repository |",
-		"|---|---:|---:|---:|---:|---:|---|",
+		"| Tier | Bytes | GB | bpw | Mean KL | Same top token |",
+		"|---|---:|---:|---:|---:|---:|",
 		...rows.map((row) => `| ${row} |`)
 	].join("\n");
 }
@@ -5187,7 +4309,17 @@ function baseOf(tiers) {
 	const base = tiers[0]?.receipt.base;
 	if (base === void 0) return [];
 	const { id, name, revision } = base;
-	return [`Base model: ${id === null ? code(name) : link$1(inline(id), `https://huggingface.co/${id}/tree/${revision}`)} at ${code(revision)}`, ""];
+	const label = id === null ? code(name) : link$1(inline(id), `https://huggingface.co/${id}/tree/${revision}`);
+	const named = tiers.map((tier) => ({
+		...tier,
+		tier: tier.receipt.plan.tier
+	}));
+	return [
+		`Repositories: ${repositoryNames(named)}`,
+		"",
+		`Base model: ${label} at ${code(revision)}`,
+		""
+	];
 }
 /** Notes of a release, in Markdown. */
 function releaseNotes(request) {
@@ -5238,7 +4370,7 @@ const checkout = ".oqe-publisher";
 async function signerOf(caller, environment) {
 	if (environment.GITHUB_ACTION_REPOSITORY) return caller;
 	const path = join(environment.GITHUB_WORKSPACE || ".", checkout, ".git/config");
-	const config = await readFile(path, "utf8").catch(() => "");
+	const config = await readFile$1(path, "utf8").catch(() => "");
 	const server = environment.GITHUB_SERVER_URL ?? "https://github.com";
 	const [, url = ""] = /^\[remote "origin"\]\n(?:\s+\w+ = .*\n)*?\s+url = (\S+)$/m.exec(config) ?? [];
 	if (!url.startsWith(`${server}/`)) return null;
@@ -5252,19 +4384,25 @@ const releaseFolder = "release";
 /**
 * The GitHub release of the tag that started the run: matrix, receipts, pictures and the list of
 * all weights, as the Hub has them now. A release that is published is never changed. None is made
-* while a model is unfinished, or waits on the Hub for a person. Throws BAD_INPUT without a tag,
-* NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved.
+* while a model was not made, or waits on the Hub for a person. A dry run leaves the files in the
+* work folder: they are attested before the release has them. Throws BAD_INPUT without a tag,
+* NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved, or for tiers that are
+* not those of the dry run before.
 */
 async function releaseTag(request) {
 	const { asked, environment, file, inputsOf } = request;
 	const tag = tagOf(environment.GITHUB_REF);
 	const { results } = await readResults(join(asked.workDir, resultsFolder));
-	const waits = results.flatMap(waitsFor);
-	if (waits.length > 0) return {
-		outputs: { changed: "false" },
-		summary: `No release ${inline(tag)} yet.\n\n${waits.join("")}`,
-		failure: null
-	};
+	const waits = waitsFor(request, results);
+	if (waits.length > 0) {
+		const lines = waits.map((line) => `- ${line}\n`);
+		return {
+			outputs: { changed: "false" },
+			summary: `No release ${inline(tag)} yet.\n\n${lines.join("")}`,
+			failure: null,
+			waits: true
+		};
+	}
 	const hub = request.connect();
 	const models = [];
 	for (const model of file.models) models.push({
@@ -5274,31 +4412,48 @@ async function releaseTag(request) {
 	const github = await openRepository(request);
 	const files = releaseFiles(models);
 	await keepFiles(join(asked.workDir, releaseFolder), files);
+	await (asked.dryRun ? notePrepared : requirePrepared)(asked.workDir, {
+		tag,
+		files
+	});
 	const weights = sha256Of(listWeights(models));
 	const last = await lastRelease(github, tag);
-	const { outcome, url } = await publishRelease(github, {
+	const text = {
 		tag,
 		title: tag,
-		assets: files.map(assetOf),
 		body: releaseNotes({
 			models,
 			mark: { weights },
 			repository: github.repository,
 			signer: await signerOf(github.repository, environment),
 			unchangedSince: last?.weights === weights ? last.tag : null
-		})
-	});
-	const summary = `Release ${link$1(inline(tag), url)}: ${outcome}\n`;
+		}),
+		assets: files.map(assetOf)
+	};
+	const { outcome, url } = await publishRelease(github, text, asked);
+	const isPlan = asked.dryRun && outcome !== "unchanged";
+	const summary = `Release ${url === null ? inline(tag) : link$1(inline(tag), url)}: ${isPlan ? `dry run; would be ${outcome}` : outcome}\n`;
 	return {
 		outputs: { changed: String(outcome !== "unchanged") },
 		summary,
 		failure: null
 	};
 }
-/** Why a model is not ready to be released, as lines of a list. */
-function waitsFor({ series, complete, tiers }) {
-	if (!complete) return [`- ${inline(series)} is not finished: the next run goes on.\n`];
-	return tiers.filter(({ outcome }) => outcome === "proposed").map(({ repository, url }) => `- ${link$1(inline(repository), url)} waits for a person to merge it. Then run the tag again.\n`);
+/** Why the models are not ready to be released, in Markdown. */
+function waitsFor({ asked, file }, results) {
+	const models = file.models.map(({ name }) => name);
+	const made = results.flatMap(({ series, command }) => isMaker(command) ? series ?? [] : []);
+	const unfinished = verdictsOf({
+		models,
+		expected: asked.models ?? made,
+		results
+	}).flatMap(({ name, state }) => {
+		if (state === "green") return [];
+		const why = state === "stopped" ? "is not finished: the next run goes on" : "was not made";
+		return [`${inline(name)} ${why}.`];
+	});
+	const merges = results.flatMap((result) => result.tiers).filter(({ outcome }) => outcome === "proposed").map(({ repository, url }) => `${link$1(inline(repository), url)} waits for a person to merge it. Then run the tag again.`);
+	return [...unfinished, ...merges];
 }
 function tagOf(ref) {
 	const [, tag] = /^refs\/tags\/(.+)$/.exec(ref ?? "") ?? [];
@@ -5311,8 +4466,8 @@ async function publishedTiers(hub, { baseModel, namespace, tiers }) {
 	const found = [];
 	for (const { name } of tiers) {
 		const repository = checkTierName(tierName(model, name), namespace);
-		const { receipt, sums } = await hub.inspect(repository);
-		if (receipt === null || sums === null) throw new OqeError(receipt === null ? "NOT_FOUND" : "CONFLICT", `${repository} cannot be released: it has no ${receipt === null ? "receipt" : "SHA256SUMS of ours"} on main`, "Run the jobs of this model again. They publish what is missing.");
+		const { receipt, sums } = await inspectVisible(hub, repository);
+		if (receipt === null || sums === null) throw new OqeError(receipt === null ? "NOT_FOUND" : "CONFLICT", `${repository} cannot be released: it has no ${receipt === null ? "receipt" : "SHA256SUMS of ours"} on main`, "Run the jobs of this model again. They publish what is missing. A private tier needs the secret hub-read-token.");
 		found.push({
 			repository,
 			url: `${hub.endpoint}/${repository}`,
@@ -5372,9 +4527,30 @@ const runs = {
 	report: reportResults
 };
 const tooLarge = "The summary of this run is too large for GitHub. The log has it.\n";
-/** A command that works on all models of the series file. Throws its failure. */
+/** `report` tells of a series file that cannot be read; for the others it is a failure. */
+async function readFile(command, { seriesFile }) {
+	try {
+		return {
+			file: await readSeriesFile(seriesFile),
+			unreadable: null
+		};
+	} catch (error) {
+		if (command !== "report") throw error;
+		return {
+			file: {
+				name: seriesFile.name,
+				models: []
+			},
+			unreadable: asKnown(error)
+		};
+	}
+}
+/**
+* A command that works on all models of the series file. Gives whether what was asked for waits for
+* others. Throws its failure.
+*/
 async function runUpkeep(command, { asked, read, occasion, report }) {
-	const file = await readSeriesFile(asked.seriesFile);
+	const { file, unreadable } = await readFile(command, asked);
 	const environment = process.env;
 	const inputsOf = (model) => parseInputs(readModel(model, read), environment);
 	const request = {
@@ -5384,13 +4560,15 @@ async function runUpkeep(command, { asked, read, occasion, report }) {
 		}, report, occasion),
 		asked,
 		file,
+		unreadable,
 		inputsOf,
 		environment
 	};
-	const { outputs, summary, failure } = await runs[command](request);
+	const { outputs, summary, failure, waits = false } = await runs[command](request);
 	for (const [name, value] of Object.entries(outputs)) setOutput(name, value);
 	if (summary !== "") await writeText(summary, tooLarge, jobSummary);
 	if (failure !== null) throw failure;
+	return waits;
 }
 
 // src/entry/action-run.ts
@@ -5410,7 +4588,7 @@ async function runAction() {
 	};
 	const { command } = asked;
 	if (!isUpkeep(command)) return runSeries(run);
-	return keepFailure(asked, () => runUpkeep(command, run));
+	return keepUpkeep(asked, () => runUpkeep(command, run));
 }
 
 export { runAction };

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { n as supervise, t as isWorker } from "./supervise.js";
-import { O as reasonOf, _ as OqeError, y as describeFailure } from "./memory.js";
+import { n as wrapped, r as paintFor } from "./wrap.js";
+import { S as describeFailure, b as OqeError, c as openTerminal, j as reasonOf, o as hasTerminal } from "./memory.js";
 
 // src/cli.ts
 function outputFailure(cause) {
@@ -8,7 +9,11 @@ function outputFailure(cause) {
 	return new OqeError("DISK", message, "Free disk space, or choose another file.", cause);
 }
 function print({ message, hint, details }) {
-	process.stderr.write(`error: ${message}\n${hint === "" ? "" : `  ${hint}\n`}${details}`);
+	const paint = paintFor(process.env, hasTerminal(process.env));
+	const columns = openTerminal().columns() ?? Number.POSITIVE_INFINITY;
+	const said = wrapped(`error: ${message}`, columns).replace("error:", paint("red", "error:"));
+	const advice = hint === "" ? "" : `${wrapped(hint, columns, "  ")}\n`;
+	process.stderr.write(`${said}\n${advice}${details}`);
 }
 if (isWorker()) {
 	process.stdout.on("error", (error) => {
@@ -17,14 +22,18 @@ if (isWorker()) {
 		process.exit(1);
 	});
 	try {
-		const { runCommand } = await import("./commands2.js");
-		const write = (text) => process.stdout.write(text);
-		await runCommand(process.argv.slice(2), process.env, write);
+		const { runCommand } = await import("./commands.js");
+		process.exitCode = await runCommand(process.argv.slice(2), {
+			environment: process.env,
+			write: (text) => process.stdout.write(text),
+			columns: process.stdout.isTTY ? process.stdout.columns : void 0,
+			script: process.argv[1] ?? "oqe"
+		});
 	} catch (error) {
 		const failure = describeFailure(error, process.env.OQE_DEBUG !== void 0);
 		print(failure);
 		process.exitCode = failure.exitCode;
 	}
-} else supervise(print);
+} else supervise(print, { asks: true });
 
 export {  };

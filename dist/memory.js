@@ -96,7 +96,7 @@ function codeOf(cause) {
 const memoryHint = "Use fewer calibration rows (calibration-samples 64), shorter ones (calibration-length 128), fewer threads (workers 2) or one tier per run (tiers oQ4e). NODE_OPTIONS=--max-old-space-size=8192 gives Node a heap of 8 GB.";
 /** What to do about an error that has no better hint. */
 const usualHints = {
-	BAD_INPUT: "The table of inputs in README.md and oqe <command> --help list what is allowed.",
+	BAD_INPUT: "docs/inputs.md and oqe <command> --help list what is allowed.",
 	UNSUPPORTED_MODEL: "Check that config and weights belong together, or add the architecture.",
 	ALREADY_QUANTIZED: "Name the unquantized original.",
 	BAD_CHECKPOINT: "Download the model again. If the error stays, report it to the model's authors.",
@@ -136,14 +136,15 @@ const exitCodes = {
 	failure: 1,
 	usage: 2,
 	gate: 3,
-	time: 4
+	time: 4,
+	stopped: 130
 };
 /** The part of a failure that an entry prints. The text of foreign errors is in `details` only. */
 function describeFailure(error, debug) {
 	const known = asKnown(error);
 	const details = debug ? `${inspect(error)}\n` : "";
 	return {
-		message: `${known.message} [${known.code}]`,
+		message: known.message.replace(/\n|$/, ` [${known.code}]$&`),
 		hint: known.hint,
 		details,
 		exitCode: exitCodeOf(known.code)
@@ -206,6 +207,16 @@ function byteSize(bytes) {
 	if (bytes < 1e3) return `${bytes.toFixed(0)} bytes`;
 	if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} kB`;
 	return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+}
+/** Three significant digits, `0.0144`, `0.00110`. Below a millionth as a power of ten. */
+function threeDigits(value) {
+	if (value === 0) return "0";
+	return Math.abs(value) < 1e-6 ? value.toExponential(1) : decimal(value, 3);
+}
+/** A number of significant digits, never as a power of ten, for values from 1e-6 on. */
+function decimal(value, digits) {
+	const places = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value))));
+	return value.toFixed(Math.min(12, places));
 }
 
 // src/ground/stage-progress.ts
@@ -283,10 +294,14 @@ function rateText(perSecond, unit) {
 * (entry/supervise). Unset: there is no terminal.
 */
 const terminalVariable = "OQE_TERMINAL";
+/** Whether stderr, or the terminal that a supervised process was handed, is watched. */
+function hasTerminal(environment) {
+	return isLive(environment) && isatty(Number(environment["OQE_TERMINAL"] ?? "2"));
+}
 /** The terminal of this process: stderr, because stdout is for the result of a command. */
 function openTerminal(environment = process.env) {
 	const handed = Number(environment["OQE_TERMINAL"] ?? "2");
-	if (!isLive(environment) || !isatty(handed)) return {
+	if (!hasTerminal(environment)) return {
 		write: (text) => void process.stderr.write(text),
 		columns: () => null
 	};
@@ -389,4 +404,4 @@ const allocatorSettings = {
 */
 const heapFlags = ["--max-semi-space-size=2"];
 
-export { codeOf as C, notJson as D, knownReason as E, reasonOf as O, outOfMemory as S, isSystemError as T, OqeError as _, LiveLine as a, exitCodes as b, terminalVariable as c, byteSize as d, duration as f, splitSize as g, sizeUnits as h, usualMemory as i, StageProgress as l, parseSize as m, heapFlags as n, isLive as o, grouped as p, machineMemory as r, openTerminal as s, allocatorSettings as t, percentText as u, asKnown as v, isOutOfMemory as w, memoryHint as x, describeFailure as y };
+export { notJson as A, exitCodes as C, isOutOfMemory as D, codeOf as E, isSystemError as O, describeFailure as S, outOfMemory as T, sizeUnits as _, LiveLine as a, OqeError as b, openTerminal as c, percentText as d, byteSize as f, parseSize as g, grouped as h, usualMemory as i, reasonOf as j, knownReason as k, terminalVariable as l, duration as m, heapFlags as n, hasTerminal as o, decimal as p, machineMemory as r, isLive as s, allocatorSettings as t, StageProgress as u, splitSize as v, memoryHint as w, asKnown as x, threeDigits as y };

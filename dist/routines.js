@@ -427,9 +427,12 @@ function initSync(module) {
 * do as their measure: it contains memory that is free, but was not given back to the system.
 * Buffers would fill that before any growth showed, and so be more at each time.
 */
-const betweenYoung = 64 << 20;
-/** Growth before a full collection: at any time, and at the end of a step of a walk. */
-const [mostGrown, mostLeft] = [256 << 20, 64 << 20];
+const betweenYoung = 32 << 20;
+/**
+* Growth before a full collection: at the end of a step of a walk, and at any time. At any time it
+* is half of what is in use, between the two: a small model has little garbage, too.
+*/
+const [mostLeft, mostGrown] = [32 << 20, 256 << 20];
 /**
 * Bytes of jobs after which a worker collects. Between two jobs nothing needs to survive, but what
 * a long job refers to is not young any more. A full collection of a worker takes about 5 ms.
@@ -452,9 +455,14 @@ function collectAbove(growth) {
 	collectYoung();
 	const { arrayBuffers } = process.memoryUsage();
 	lowest = Math.min(lowest, arrayBuffers);
-	if (arrayBuffers - lowest <= growth) return;
-	lowest = Number.POSITIVE_INFINITY;
+	if (arrayBuffers - lowest <= Math.min(growth, Math.max(lowest / 2, mostLeft))) return;
+	collectAll();
+}
+/** Frees all buffers that this thread no longer refers to. For the end of a stage of a walk. */
+function collectAll() {
+	collector ??= findCollector();
 	collector();
+	lowest = process.memoryUsage().arrayBuffers;
 }
 /** Frees the buffers of a worker's last job. Called when nothing refers to it any more. */
 function collectJob(bytes) {
@@ -1707,9 +1715,8 @@ const embed = {
 * much longer than copying its operands, and there should be enough tiles for all workers.
 */
 const mostRows = {
-	gram: 512,
-	/** Smaller, because tiles of a factor wait for each other. */
-	factor: 384
+	gram: 928,
+	factor: 928
 };
 /** Whole micro-tiles of the product (gemm.rs). */
 const unit = 24;
@@ -2022,17 +2029,20 @@ const TaskCall = struct({
 /** At 8 bits the stored scale is too coarse for a fit to improve it. */
 const mostRefitted = 6;
 /**
-* Memory of a worker for the rows of a job, in bytes. The factor's block and the second derivatives
-* (`columns`² float32) come on top.
+* Memory of a worker for the rows of a job, in bytes. It never shrinks. The factor's block and the
+* second derivatives (`columns`² float32) come on top.
 */
 const memoryForRows = 12e7;
+/** Rows, or twice the columns: with so many at once, what is done once for them hardly counts. */
+const enoughRows = 512;
 /** How many rows of these tasks a worker can hold at once: a multiple of 16. */
 function rowsAtOnce(columns, tasks, { sources, window = columns }) {
 	const ofSource = 4 + bytesPerElement.F32;
 	const ofDescent = 12 * Math.min(window, columns) / columns;
 	const ofTask = ({ bits, sweeps }) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
 	const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
-	return Math.max(16, Math.floor(memoryForRows / (each * columns) / 16) * 16);
+	const most = Math.min(memoryForRows / (each * columns), Math.max(enoughRows, 2 * columns));
+	return Math.max(16, Math.floor(most / 16) * 16);
 }
 /** Calls `fail` where an operand contradicts the others. */
 function checkFrame(frame, tasks, fail) {
@@ -2938,4 +2948,4 @@ function routineOf(name) {
 	return table[name];
 }
 
-export { collectShared as A, sharedFloats as C, isFloat as D, bytesPerElement as E, bytesIn as O, sharedDoubles as S, weightRows as T, inShared as _, mostRows as a, rowsOf as b, bitWidths as c, instantiate as d, asWeight as f, floatsOf as g, copyMatrix as h, rowsAtOnce as i, collectYoung as j, collectJob as k, groupSizes as l, clear as m, checkQuantize as n, tileBounds as o, bytesOf as p, describeQuantize as r, packedBytes as s, routineOf as t, plainHeads as u, joinRows as v, sharedIntegers as w, sharedBytes as x, newMatrix as y };
+export { collectJob as A, sharedFloats as C, isFloat as D, bytesPerElement as E, collectYoung as M, bytesIn as O, sharedDoubles as S, weightRows as T, inShared as _, mostRows as a, rowsOf as b, bitWidths as c, instantiate as d, asWeight as f, floatsOf as g, copyMatrix as h, rowsAtOnce as i, collectShared as j, collectAll as k, groupSizes as l, clear as m, checkQuantize as n, tileBounds as o, bytesOf as p, describeQuantize as r, packedBytes as s, routineOf as t, plainHeads as u, joinRows as v, sharedIntegers as w, sharedBytes as x, newMatrix as y };

@@ -1,4 +1,4 @@
-import { S as outOfMemory, _ as OqeError, c as terminalVariable, n as heapFlags, o as isLive, t as allocatorSettings, y as describeFailure } from "./memory.js";
+import { C as exitCodes, S as describeFailure, T as outOfMemory, b as OqeError, l as terminalVariable, n as heapFlags, s as isLive, t as allocatorSettings } from "./memory.js";
 import { spawn } from "node:child_process";
 
 // src/entry/supervise.ts
@@ -24,11 +24,42 @@ const passedOn = [
 	"SIGTERM",
 	"SIGHUP"
 ];
+/** Signals by which a user stops a run. */
+const stopping = ["SIGINT", "SIGTERM"];
+/** What the parent tells the child for the first of them. */
+const stopMessage = "oqe:stop";
+/**
+* Calls `stop` when the user asks this worker to end (Ctrl-C, SIGTERM), until the function that it
+* gives is called. A terminal sends Ctrl-C to parent and child, so a supervised child listens to
+* its parent alone. Without one, a second signal ends the process at once.
+*/
+function whenStopped(stop) {
+	const isSupervised = process.connected === true;
+	let isAsked = false;
+	const onSignal = () => {
+		if (isSupervised) return;
+		if (isAsked) process.exit(exitCodes.stopped);
+		isAsked = true;
+		stop();
+	};
+	const onMessage = (message) => {
+		if (message === stopMessage) stop();
+	};
+	for (const signal of stopping) process.on(signal, onSignal);
+	process.on("message", onMessage);
+	process.channel?.unref();
+	return () => {
+		for (const signal of stopping) process.off(signal, onSignal);
+		process.off("message", onMessage);
+	};
+}
+/** Within this time, in ms, two signals are one: npx passes on what the terminal sends as well. */
+const sameSignal = 300;
 /**
 * Runs this command line again in a child process and ends with its exit code. `report` prints the
 * failure if the child could not do so itself.
 */
-function supervise(report) {
+function supervise(report, { asks = false } = {}) {
 	const [node, script, ...args] = process.argv;
 	const handed = process.stderr.isTTY && isLive(process.env);
 	const child = spawn(node, [
@@ -55,7 +86,14 @@ function supervise(report) {
 	process.stdout.on("error", ignoreClosed);
 	const crash = new CrashFilter((text) => process.stderr.write(text));
 	child.stderr.setEncoding("utf8").on("data", (text) => crash.add(text));
-	const passOn = (signal) => void child.kill(signal);
+	let asked = null;
+	const passOn = (signal) => {
+		if (!asks || !stopping.includes(signal)) return void child.kill(signal);
+		const now = performance.now();
+		if (asked === null) child.send(stopMessage, () => {});
+		else if (now - asked > sameSignal) child.kill("SIGKILL");
+		asked ??= now;
+	};
 	for (const signal of passedOn) process.on(signal, passOn);
 	child.once("error", (cause) => {
 		const failure = describeFailure(cause, process.env.OQE_DEBUG !== void 0);
@@ -65,6 +103,10 @@ function supervise(report) {
 	child.once("close", (code, signal) => {
 		crash.end(process.env.OQE_DEBUG !== void 0);
 		for (const name of passedOn) process.off(name, passOn);
+		if (asked !== null && signal !== null) {
+			process.exitCode = exitCodes.stopped;
+			return;
+		}
 		const failure = signal === null && code !== abortCode ? null : explain(signal, crash.text);
 		if (failure !== null) {
 			report(failure);
@@ -119,4 +161,4 @@ var CrashFilter = class {
 	}
 };
 
-export { supervise as n, isWorker as t };
+export { supervise as n, whenStopped as r, isWorker as t };

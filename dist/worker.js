@@ -1,4 +1,4 @@
-import { O as bytesIn, d as instantiate, k as collectJob, t as routineOf } from "./routines.js";
+import { A as collectJob, O as bytesIn, d as instantiate, t as routineOf } from "./routines.js";
 import { parentPort, workerData } from "node:worker_threads";
 
 // src/kernel/worker.ts

@@ -53,7 +53,7 @@ describe("a base that nobody can read any more", () => {
       const line = annotation("warning", done);
       expect(line).toMatch(/^::warning file=series\.yml,line=3::series\.yml:3 \(tiny\): /);
       expect(line).toMatch(says);
-      expect(done.summary).toMatch(/\| tiny \| {2}\| {2}\| {2}\| \*\*failed\*\* \|/);
+      expect(done.summary).toMatch(/\| tiny \| .*\*\*failed\*\* \|/);
       expect(JSON.parse(done.outputs.models!)).toMatchObject([
         { name: "other", pending: ["oQ6e"] },
       ]);

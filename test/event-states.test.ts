@@ -142,9 +142,10 @@ describe.each(states)("$name", ({ name, begin, text, pending, end }) => {
       expect(listed.map((model) => model.pending)).toEqual(makesAny ? [pending] : []);
       expect(outputs["push-cards"]).toBe(event === "a push of cards" ? '["tiny"]' : "[]");
       const looks = event !== "a push of cards";
-      const told = summary.match(/\| to be (made|finished) \|/g) ?? [];
+      const shown = summary.replaceAll("&nbsp;", " ");
+      const told = shown.match(/\bto be (made|finished)\b/g) ?? [];
       expect(told).toHaveLength(looks ? pending.length : 0);
-      if (looks && name === "half-finished") expect(summary).toContain("| to be finished |");
+      if (looks && name === "half-finished") expect(shown).toContain("to be finished");
       expect(scene.writes()).toEqual([]);
     },
   );

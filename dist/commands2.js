@@ -1,3 +1,0 @@
-import { n as runCommand, t as openDependencies } from "./commands.js";
-
-export { runCommand };

@@ -1,0 +1,77 @@
+import { describe, expect, test } from "vitest";
+import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import { oddReceipts } from "../../test/support/odd-receipts.ts";
+import { renderCard } from "./render.ts";
+
+const cardOf = (name: string) => renderCard(oddReceipts[name]!);
+const hub = "https://huggingface.co/acme/NVIDIA-Nemotron-3-Nano-30B-A3B";
+const plain = (cells: readonly string[]) => cells.map((cell) => cell.replaceAll("\u00a0", " "));
+
+test.each(Object.keys(oddReceipts))("the card of %s is whole", async (name) => {
+  const card = await cardOf(name);
+  expectWholeTables(card);
+  expect(card.replace(/\n<!-- oqe-publisher .*/, "")).not.toMatch(
+    /undefined|\bnull\b|NaN|Infinity|\[object|\{\{|\{%|\n{3}|\]\(\)/,
+  );
+  expect(card.match(/<details>/g)).toHaveLength(card.match(/<\/details>/g)!.length);
+  // What is folded is read as Markdown only after an empty line.
+  expect(card).not.toMatch(/[^\n]\n<details>|<\/summary>\n[^\n]|[^\n]\n<\/details>/);
+});
+
+describe("the choice of a tier", () => {
+  test("of a receipt without proof has sizes alone, and links no tier but its own", async () => {
+    const card = await cardOf("a receipt without proof");
+    expect(plain(row(card, "oQ8e"))).toEqual(["oQ8e", "33.56", "48 GB", "256k"]);
+    expect(plain(row(card, "**"))[0]).toBe(`**[oQ4e](${hub}-oQ4e)**`);
+    expect(card).not.toMatch(/Verdict|Mean KL|stock 4-bit|Evidence/);
+  });
+
+  test("names a tier that failed its gate as held back, without a link", async () => {
+    const card = await cardOf("a tier that failed its gate");
+    expect(plain(row(card, "**"))).toEqual([
+      ...["**oQ4e**", "18.56", "32 GB", "256k", "0.0144", "91.36 %", "held back"],
+    ]);
+    expect(card).toContain("*Held back*: it failed a quality gate and is not published.");
+    expect(card).toContain("This tier failed a gate, so it was not published:");
+    const other = await cardOf("another tier that failed its gate");
+    expect(plain(row(other, "oQ8e"))).toEqual([
+      ...["oQ8e", "33.56", "48 GB", "256k", "0.000600", "99.64 %", "held back"],
+    ]);
+    expect(other).not.toContain(`${hub}-oQ8e`);
+    expect(plain(row(other, "[oQ6e"))[0]).toBe(`[oQ6e](${hub}-oQ6e)`);
+  });
+
+  test("has a custom tier at its place by size", async () => {
+    const card = await cardOf("a custom tier beside the series");
+    const [, table = ""] = card.split("## Choose a tier");
+    const lines = table.split("\n").filter((line) => /^\| (\*\*)?\[?oQ/.test(line));
+    const tiers = lines.slice(0, 5).map((line) => /oQ[\d.]+e/.exec(line)![0]);
+    expect(tiers).toEqual(["oQ8e", "oQ6e", "oQ5e", "oQ4e", "oQ4.25e"]);
+    expect(card).toContain(`**[oQ4.25e](${hub}-oQ4.25e)**`);
+  });
+
+  test("of one tier alone has that tier and the stock quant", async () => {
+    const [, table = ""] = (await cardOf("one tier")).split("## Choose a tier");
+    const rows = table.slice(0, table.indexOf("\n\n![")).split("\n").slice(4);
+    expect(rows.map((line) => line.slice(0, 8))).toEqual(["| **[oQ4", "| stock "]);
+  });
+
+  test("of a receipt of an earlier version leaves out what it does not have", async () => {
+    const card = await cardOf("a receipt of an earlier version");
+    expect(card).not.toMatch(/stock 4-bit|Stock 4-bit|npx|Sampling|Prompt format/);
+    expect(plain(row(card, "**[oQ4e"))[3]).toBe("–");
+    expect(card).toContain("`oqe` is the command of oqe-publisher 0.1.0.");
+  });
+});
+
+test("names from right to left cannot turn the text around", async () => {
+  const card = await cardOf("a right-to-left name");
+  expect(card).toMatch(/^# نموذج — oQe series, oQ4e$/m);
+  expect(card).not.toMatch(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/);
+});
+
+test("a model without experts says nothing about them", async () => {
+  const card = await cardOf("zero experts");
+  expect(card).not.toMatch(/MoE strategy|Router agreement|Tokens per expert/);
+  expect(card).toContain("| Active per token | all of them: the model is dense |");
+});
