@@ -126,6 +126,8 @@ describe("oqe", () => {
     [["card", ""], /oqe card needs a folder, got ""/],
     [["hub", ""], /oqe hub needs a folder, got ""/],
     [["init", ""], /oqe init needs a folder, got ""/],
+    [["site"], /oqe site takes a folder or more, got none/],
+    [["site", "a", ""], /oqe site needs a folder, got ""/],
     [["card", "/nowhere"], /\/nowhere\/oqe-receipt\.json/],
   ])("%j is refused in one line with its exit code", async (args, says) => {
     const { code, stdout, stderr } = await runCli(args);

@@ -7,6 +7,7 @@ import { type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { tiers } from "../src/plan/tiers.ts";
 import { tensorKinds } from "../src/quantize/tuning-record.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
+import { writeSite } from "../src/site/write-site.ts";
 import { readsOf } from "./support/base-reads.ts";
 
 /** `npm run demo`: tunes and publishes the embedded model, over HTTP, to a Hub on this machine. */
@@ -45,13 +46,15 @@ the base was read ${readsOf(seen, base, size).toFixed(3)} times over the network
   console.log(await gains());
   console.log("\nonce more, to show that the same thing is not published twice:");
   await runCli(publish);
+  const published = `${demo}/hub/demo`;
   console.log(`
-The published repositories, as the Hub stores them:
-  ${demo}/hub/demo/
-Their cards: README.md in each, for example
-  ${demo}/hub/demo/nemotron-nano-tiny-oQ4e/README.md
-The folders that were uploaded:
-  ${demo}/work/`);
+The published repositories, as the Hub stores them: ${published}/
+Their page, which compares them and leads to their cards:`);
+  const warn = (line: string) => console.log(line);
+  const site = { out: `${demo}/index.html`, isLocal: true };
+  const { page } = await writeSite([published], site, { warn });
+  openPage(page);
+  console.log(page);
 } finally {
   await hub.close();
 }
@@ -73,6 +76,17 @@ async function gains(): Promise<string> {
     "calibration loss left (plain rounding = 1)".padEnd(42) +
     tiers.map(({ name }) => name.padStart(7)).join("");
   return [head, ...rows].join("\n");
+}
+
+/** Opens a page for the person at this terminal, where there is one and the system can. */
+function openPage(page: string) {
+  const { CI, DISPLAY, WAYLAND_DISPLAY } = process.env;
+  const isMac = process.platform === "darwin";
+  if (!process.stdout.isTTY || CI !== undefined) return;
+  if (!isMac && DISPLAY === undefined && WAYLAND_DISPLAY === undefined) return;
+  const child = spawn(isMac ? "open" : "xdg-open", [page], { stdio: "ignore", detached: true });
+  child.on("error", () => {}); // the path is printed
+  child.unref();
 }
 
 /** Runs the committed bundle, as a user's machine would. */

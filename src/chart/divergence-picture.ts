@@ -86,8 +86,8 @@ export function divergenceDrawing(
       }),
       yAxis: scaleAxis(means),
       series: [
-        path(of("rounded").map(at), colors.rounded.light),
-        path(of("own", "other").map(at), colors.other.light),
+        dottedPath(of("rounded").map(at), colors.rounded.light),
+        dottedPath(of("own", "other").map(at), colors.other.light),
         bars(of("rounded", "stock", "other", "own"), at, means),
         ...kinds.map(({ kind }) => scatter(kind, of(kind).map(at))),
       ],
@@ -98,7 +98,8 @@ export function divergenceDrawing(
 /** Place of a spot on the two axes, each from 0 to 1. */
 type PlaceOf = (spot: Spot) => readonly [number, number];
 
-function unitOf(spots: readonly Spot[]) {
+/** The unit in which the largest of some sizes is at least 1. */
+export function unitOf(spots: readonly { readonly bytes: number }[]) {
   const largest = Math.max(...spots.map(({ bytes }) => bytes));
   return largest >= 1e9 ? { size: 1e9, name: "GB" } : { size: 1e6, name: "MB" };
 }
@@ -210,7 +211,7 @@ function legendMark(kind: Spot["kind"]): Element {
 }
 
 /** A thin line through the points, by ascending size. */
-function path(points: readonly (readonly [number, number])[], stroke: string) {
+export function dottedPath(points: readonly (readonly [number, number])[], stroke: string) {
   const sorted = [...points].sort(([a], [b]) => a - b);
   const renderItem: CustomSeriesRenderItem = (_, api) => ({
     type: "polyline",

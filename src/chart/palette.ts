@@ -25,6 +25,16 @@ export const colors = {
   stock: { light: "#7a3fb5", dark: "#c69cf2" },
 } as const satisfies Record<string, Color>;
 
+/** Of models side by side. */
+export const lineColors: readonly Color[] = [
+  { light: "#1d63c9", dark: "#6cb0ff" },
+  { light: "#b54a0a", dark: "#ffa960" },
+  { light: "#1a7f37", dark: "#56d364" },
+  { light: "#8a3ab9", dark: "#cf9df5" },
+  { light: "#a8174b", dark: "#ff8fb0" },
+  { light: "#0f766e", dark: "#4fd1c5" },
+];
+
 /** One step of a scale: the cell, and the text on it. */
 export interface Step {
   readonly cell: Color;
@@ -56,6 +66,7 @@ export const oranges = scale(
 
 const all: readonly Color[] = [
   ...Object.values(colors),
+  ...lineColors,
   ...[...blues, ...oranges].flatMap(({ cell, text }) => [cell, text]),
 ];
 

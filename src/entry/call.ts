@@ -19,6 +19,8 @@ import { type KeptPlaces, Stop } from "./stop.ts";
 /** One call of a command. */
 export interface Call {
   readonly target: string;
+  /** All arguments, of a command that takes several. */
+  readonly targets: readonly string[];
   readonly flags: Flags;
   readonly inputs: () => Inputs;
   readonly dependencies: (inputs: Inputs) => Dependencies;
@@ -78,6 +80,7 @@ export async function openCall(
   let sayCosts = () => {};
   return {
     target,
+    targets: positionals,
     flags,
     inputs: () => {
       settings?.check();
@@ -139,19 +142,20 @@ function placesOf({ name }: CommandRow, inputs: Inputs, { out }: Flags): KeptPla
 
 /** The argument. `known`: what stands for it if there is none. */
 function targetOf(command: CommandRow, positionals: readonly string[], known: string): string {
-  const { name, argument, usual, words } = command;
-  const [given, ...more] = positionals;
+  const { name, argument, isMany, usual, words } = command;
+  const [given, ...others] = positionals;
+  const more = isMany ? [] : others;
   const target = given ?? usual ?? (known === "" ? undefined : known);
   if (target === undefined || more.length > 0) {
     const got = target === undefined ? "none" : [target, ...more].join(" ");
     const or = argument === "<model>" ? ` Or set base-model in ${configName}.` : "";
     throw new OqeError(
       "BAD_INPUT",
-      `oqe ${name} takes one argument, got ${got}`,
+      `oqe ${name} takes ${isMany ? "a folder or more" : "one argument"}, got ${got}`,
       seeHelp(name) + (target === undefined ? or : ""),
     );
   }
-  if (target === "" && /folder/.test(argument) && !/repo/.test(argument))
+  if ([target, ...others].includes("") && /folder/.test(argument) && !/repo/.test(argument))
     throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
   if (words !== undefined) choice(...words).parse(target, argument.replace(/[<>]/g, ""));
   return target;

@@ -13,13 +13,15 @@ export interface FlagRow {
   readonly short?: string;
 }
 
-export type CommandName = InputCommand | "card" | "check" | "completion" | "hub" | "init";
+export type CommandName = InputCommand | "card" | "check" | "completion" | "hub" | "init" | "site";
 
 /** A command: its help text, and its flags that are not inputs. */
 export interface CommandRow {
   readonly name: CommandName;
   /** The one argument, as the help shows it: `<model>`. */
   readonly argument: string;
+  /** Takes several. */
+  readonly isMany?: true;
   /** Used without one; undefined: it has to be given. */
   readonly usual?: string;
   /** What the argument may be, where it is one of some words. */
@@ -143,6 +145,27 @@ export const commandTable: readonly CommandRow[] = [
     doc: "Renders the card of a finished folder from its receipt",
     flags: [],
     examples: [["oqe card ./tiers/my-model-oQ4e", "rewrites README.md and the pictures"]],
+  },
+  {
+    name: "site",
+    argument: "<folder...>",
+    isMany: true,
+    brief: "Writes a page of all tiers in some folders",
+    doc: "Writes a web page that compares all tiers in and below some folders, from their receipts",
+    flags: [
+      {
+        name: "out",
+        hint: "<file>",
+        example: "public/index.html",
+        doc: "File of the page. Empty means index.html",
+      },
+      {
+        name: "local",
+        hint: "",
+        doc: "Link tiers to their folders on this machine, not to their repositories",
+      },
+    ],
+    examples: [["oqe site ./tiers ./more --out public", "one page of all that is in both"]],
   },
   {
     name: "init",

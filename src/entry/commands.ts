@@ -1,5 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { plural } from "../card/figures.ts";
 import { paintFor } from "../ground/color.ts";
 import { onDisk, tryFile } from "../ground/disk.ts";
 import { exitCodes, OqeError } from "../ground/errors.ts";
@@ -15,6 +16,7 @@ import { rewriteCard } from "../series/card-files.ts";
 import { TimeIsUp } from "../series/time-limit.ts";
 import { verify } from "../series/verify.ts";
 import { readModel } from "../series-file/read-model.ts";
+import { writeSite } from "../site/write-site.ts";
 import { type Call, type Outlet, openCall } from "./call.ts";
 import { checkLocally, checksAsJson, failureOf, formatChecks } from "./check-local.ts";
 import { parseCommandLine } from "./command-line.ts";
@@ -36,6 +38,7 @@ const runs: Readonly<Record<CommandName, (call: Call) => Promise<void> | void>> 
   verify: verifyTarget,
   check,
   card,
+  site,
   init,
   hub,
   completion,
@@ -175,6 +178,13 @@ async function check({ target, flags, read, variables, report, print, columns }:
 async function card({ target, print, report }: Call) {
   const path = await rewriteCard(resolve(target), report);
   return print({ card: path }, () => path);
+}
+
+/** Prints the place of the page in its last line. */
+async function site({ targets, flags, print, report }: Call) {
+  const out = typeof flags.out === "string" && flags.out !== "" ? flags.out : "index.html";
+  const made = await writeSite(targets, { out, isLocal: flags.local === true }, report);
+  return print(made, () => `${plural(made.tiers, "tier")}\n${made.page}`);
 }
 
 async function init({ target, flags, print }: Call) {

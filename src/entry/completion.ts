@@ -93,12 +93,13 @@ function zshScript(): string {
       .flatMap(zshFlags)
       .map((text) => `        ${quoted(text)} \\`);
     const argument = command.words === undefined ? "_files" : `(${command.words.join(" ")})`;
-    const label = command.argument.replace(/[<>[\]]/g, "");
+    const label = command.argument.replace(/[<>[\].]/g, "");
+    const place = command.isMany ? "*" : "1";
     return `      ${command.name})
         _arguments \\
 ${lines.join("\n")}
         '(-h --help)'{-h,--help}'[Print this]' \\
-        ${quoted(`1:${label}:${argument}`)} ;;`;
+        ${quoted(`${place}:${label}:${argument}`)} ;;`;
   });
   return `#compdef oqe
 # Completion of oqe for zsh. In ~/.zshrc, behind compinit: source <(oqe completion zsh)
