@@ -179,7 +179,7 @@ function arenas({ shape, workers, tuning, measuring }: RunWork): number {
   return workers * Math.max(slabs, tune);
 }
 
-/** Logits of the positions in work while the head is tuned, and those of the batch before. */
+/** Logits of the positions in work while the head is tuned, and as much that is not freed yet. */
 function logitsOf(vocabulary: number): number {
   return 2 * 4 * positionsAtOnce * vocabulary;
 }

@@ -1,5 +1,5 @@
 import { pieces } from "../ground/pieces.ts";
-import { collectAll } from "../kernel/collect.ts";
+import { collectAll, collectShared } from "../kernel/collect.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { type Matrix, rowsOf, sharedDoubles } from "../kernel/matrix.ts";
 import { type CompareJob, comparisonColumns } from "../kernel/routines/compare.ts";
@@ -95,6 +95,7 @@ async function comparePart(
   const groups = pieces(models.length, modelsAtOnce);
   const heads = new Set([base, ...models].map(({ head }) => head));
   for (const [first, end] of partsOfHead(base.head)) {
+    collectShared(); // of the part before
     const read = new Map<Head, HeadRows>();
     for (const head of heads) read.set(head, await head.read(first, end));
     const jobs = pieces(base.x.rows, positionsAtOnce).flatMap(([top, bottom]) => {
