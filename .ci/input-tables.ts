@@ -10,7 +10,7 @@ import { seriesKeys } from "../src/series-file/series-keys.ts";
 
 /**
  * Writes what is made from the tables of inputs (src/inputs) and of the keys of the series file
- * (src/series-file): the inputs of action.yml, the tables of README.md, docs/inputs.md and
+ * (src/series-file): the inputs of action.yml, the tables of docs/action.md, docs/inputs.md and
  * docs/series-file.md, and both JSON Schemas in docs/. And the tables of docs/github.md, from the
  * reusable workflow. With `--check` it changes nothing, and fails for a file that is not current.
  */
@@ -34,14 +34,14 @@ export function renderAction(action: string): string {
   return action.slice(0, start + 1) + text + action.slice(end + 1);
 }
 
-/** README.md with the table of outputs between its markers. */
-export function renderReadme(readme: string, action: string): string {
+/** docs/action.md with the table of outputs between its markers. */
+export function renderActionPage(page: string, action: string): string {
   const { outputs } = parse(action) as { outputs: Record<string, { description: string }> };
   const outputRows = Object.entries(outputs).map(([name, output]) => [
     code(name),
     output.description,
   ]);
-  return replaceBlock(readme, "outputs", table(["Output", "Meaning"], outputRows));
+  return replaceBlock(page, "outputs", table(["Output", "Meaning"], outputRows));
 }
 
 /** docs/inputs.md with a table for each group of inputs. */
@@ -156,7 +156,7 @@ if (import.meta.main) {
   const action = renderAction(await read("action.yml"));
   const made = {
     "action.yml": action,
-    "README.md": renderReadme(await read("README.md"), action),
+    "docs/action.md": renderActionPage(await read("docs/action.md"), action),
     "docs/inputs.md": renderInputsPage(await read("docs/inputs.md")),
     "docs/inputs.schema.json": renderSchema(),
     "docs/github.md": renderGitHubPage(

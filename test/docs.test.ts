@@ -61,6 +61,20 @@ describe("documents", () => {
     expect(anchors(page)).toEqual(["a-b-c"]);
   });
 
+  test.each(pages)("%s says in its first paragraph what it is for", async (path) => {
+    const [title = "", first = ""] = (await read(path)).split("\n\n");
+    expect(title).toMatch(/^# \S.*$/);
+    expect(first).toMatch(/^[A-Z`*]/); // prose: no heading, table, list or code
+    expect(first.length).toBeGreaterThan(40);
+  });
+
+  test("docs/README.md lists every page once, with a line", async () => {
+    const index = await read("docs/README.md");
+    const listed = [...index.matchAll(/^\| \[.+?\]\(([^)]+)\) \| \S.+ \|$/gm)];
+    const others = pages.filter((path) => path !== "README.md" && path !== "docs/README.md");
+    expect(listed.map(([, path]) => `docs/${path}`).sort()).toEqual(others);
+  });
+
   test("docs/errors.md has one section for each error code", async () => {
     const union = /export type ErrorCode =([^;]+;)/.exec(
       (await read("src/ground/errors.ts")).replace(/\/\/.*$/gm, ""),

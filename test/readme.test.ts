@@ -1,11 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import {
   renderAction,
+  renderActionPage,
   renderGitHubPage,
   renderInputsPage,
-  renderReadme,
   renderSchema,
   renderSeriesPage,
   renderSeriesSchema,
@@ -142,28 +142,44 @@ describe("README.md", () => {
     expect(await read("docs/errors.md")).toContain(`Node older than ${oldest},`);
   });
 
-  test("and docs/errors.md list the exit codes", async () => {
-    for (const text of [await read("README.md"), await read("docs/errors.md")])
+  test("has at most 120 lines, and its pictures are there and small", async () => {
+    const readme = await read("README.md");
+    expect(readme.split("\n").length).toBeLessThanOrEqual(121);
+    const pictures = [...readme.matchAll(/<img src="([^"]+)"/g)].map(([, path]) => path!);
+    expect(pictures).toHaveLength(2);
+    for (const path of pictures)
+      expect((await stat(new URL(`../${path}`, import.meta.url))).size).toBeLessThan(150_000);
+  });
+
+  test("leads to the exit codes: docs/command-line.md and docs/errors.md list them", async () => {
+    for (const text of [await read("docs/command-line.md"), await read("docs/errors.md")])
       for (const code of Object.values(exitCodes))
         expect(text).toMatch(new RegExp(`^\\| ${code} \\|`, "m"));
   });
 
-  test("has the table of outputs, and links all inputs (else: node .ci/input-tables.ts)", async () => {
-    const readme = await read("README.md");
-    expect(readme).toBe(renderReadme(readme, await read("action.yml")));
-    expect(readme).toContain("(docs/inputs.md)");
+  test("links all inputs", async () => {
+    expect(await read("README.md")).toContain("(docs/inputs.md)");
+  });
+});
+
+describe("docs/action.md", () => {
+  test("has the table of outputs (else: node .ci/input-tables.ts)", async () => {
+    const page = await read("docs/action.md");
+    expect(page).toBe(renderActionPage(page, await read("action.yml")));
   });
 
   test("has no table without its markers, and changes only between them", () => {
     const action = "outputs: { b: { description: w|z } }";
     const blank = "# T\n<!-- outputs -->outdated<!-- /outputs -->\nend\n";
-    const filled = renderReadme(blank, action);
+    const filled = renderActionPage(blank, action);
     expect(filled).toContain("| `b` | w\\|z |");
     expect(filled).toMatch(/^# T\n<!-- outputs -->\n.*\n<!-- \/outputs -->\nend\n$/s);
     expect(filled).not.toContain("outdated");
-    expect(renderReadme(filled, action)).toBe(filled);
+    expect(renderActionPage(filled, action)).toBe(filled);
     for (const marker of ["<!-- outputs -->", "<!-- /outputs -->"]) {
-      expect(() => renderReadme(blank.replace(marker, ""), action)).toThrow(/the page must have/);
+      expect(() => renderActionPage(blank.replace(marker, ""), action)).toThrow(
+        /the page must have/,
+      );
     }
   });
 });
