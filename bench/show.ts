@@ -40,8 +40,8 @@ const styles: Readonly<Record<string, string>> = {
 };
 
 const found = await findReceipts([tiers], { warn: (line) => console.warn(line) });
-const receipts = found.map(({ receipt }) => receipt);
-const smallest = [...receipts].sort((a, b) => a.plan.bytes - b.plan.bytes)[0]!;
+const receipts = found.map(({ receipt }) => receipt).sort((a, b) => b.plan.bytes - a.plan.bytes);
+const smallest = receipts.at(-1)!;
 if (args.includes("--readme")) await forReadme();
 else await showAll();
 

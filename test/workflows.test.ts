@@ -52,6 +52,29 @@ describe("the workflows", () => {
     return [...shipped, "test/action/release.yml"];
   };
 
+  /** The example of docs/github.md. */
+  const pagesWorkflow = async () =>
+    /^```yaml pages\n([\s\S]*?)^```/m.exec(await readFile(`${root}docs/github.md`, "utf8"))![1]!;
+
+  test("the example for GitHub Pages pins what it uses, as the workflows do, and may not write", async () => {
+    const text = await pagesWorkflow();
+    const uses = text.split("\n").flatMap((line) => /uses: (\S+@\S+ # .*)$/.exec(line)?.[1] ?? []);
+    expect(uses).toHaveLength(3);
+    for (const one of uses) expect(one).toMatch(/^[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/);
+    const ci = await readFile(`${root}.github/workflows/ci.yml`, "utf8");
+    expect(ci).toContain(uses.find((one) => one.startsWith("actions/checkout@")));
+    const { permissions, jobs } = parse(text) as { permissions: unknown; jobs: { page: Job } };
+    expect(permissions).toEqual({});
+    expect(jobs.page.permissions).toEqual({
+      ...{ contents: "read", "id-token": "write", pages: "write" },
+    });
+    const commands = (jobs.page.steps ?? []).flatMap(({ run }) => run ?? []);
+    expect(commands.join("\n")).not.toContain("${{");
+    // What it calls is a command with its flag, and reads what a release has.
+    expect(commands[1]).toBe("node oqe-publisher/dist/cli.js site receipts --out page/");
+    expect(commands[0]).toContain('--pattern "*.receipt.json" --dir receipts');
+  });
+
   test.skipIf(actionlint === null && !inCi)(
     "pass actionlint (absent? .ci/toolchain actions)",
     async () => {
@@ -61,7 +84,8 @@ describe("the workflows", () => {
       onTestFinished(() => removeFolder(folder));
       const made = await firstFiles({ repository: "OWNER/oqe-publisher", ref: "v1" });
       await writeFile(`${folder}/oqe.yml`, made.get(firstPaths.workflow)!);
-      const all = [...(await files()), `${folder}/oqe.yml`];
+      await writeFile(`${folder}/pages.yml`, await pagesWorkflow());
+      const all = [...(await files()), `${folder}/oqe.yml`, `${folder}/pages.yml`];
       const args = ["-shellcheck=", "-pyflakes=", "-no-color", ...all];
       const { status, stdout, stderr } = spawnSync(actionlint, args, {
         cwd: root,
@@ -136,7 +160,7 @@ describe("the workflows", () => {
 
   test("are shown with this version, pinned", async () => {
     const { version } = JSON.parse(await readFile(`${root}package.json`, "utf8"));
-    for (const file of ["docs/github.md", "README.md"]) {
+    for (const file of ["docs/github.md", "docs/action.md"]) {
       const text = await readFile(`${root}${file}`, "utf8");
       const uses = text.match(/uses: \S+\/oqe-publisher.*$/gm) ?? [];
       expect(uses.length, file).toBeGreaterThan(0);

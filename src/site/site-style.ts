@@ -39,8 +39,8 @@ table,tbody,thead{display:block}
 thead tr{display:flex;flex-wrap:wrap;gap:6px 8px;padding:8px 0;align-items:center}
 thead th,th.name,th.tier{padding:0;border:0;background:none;width:auto}
 thead button{border:1px solid var(--rule);border-radius:6px;padding:4px 9px;background:var(--head)}
-tbody tr{display:grid;grid-template-columns:1fr 1fr;gap:2px 12px;padding:12px 0;
-border-top:1px solid var(--rule)}
+tbody tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:2px 12px;
+padding:12px 0;border-top:1px solid var(--rule)}
 tbody td{border:0;padding:0;min-width:0}
 tbody .name,tbody .tier{grid-column:1/-1}
 tbody .tier{font-size:1.1em}
