@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { drawPictures } from "../src/card/pictures.ts";
@@ -39,6 +40,10 @@ const styles: Readonly<Record<string, string>> = {
   "36": "color:light-dark(#1b7c83,#76e3ea)",
 };
 
+if (!existsSync(tiers)) {
+  console.error(`${tiers} does not exist. Run npm run demo first, or name tiers by --tiers.`);
+  process.exit(1);
+}
 const found = await findReceipts([tiers], { warn: (line) => console.warn(line) });
 const receipts = found.map(({ receipt }) => receipt).sort((a, b) => b.plan.bytes - a.plan.bytes);
 const smallest = receipts.at(-1)!;

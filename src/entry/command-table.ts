@@ -157,7 +157,7 @@ export const commandTable: readonly CommandRow[] = [
         name: "out",
         hint: "<file>",
         example: "public/index.html",
-        doc: "File of the page. Empty means index.html",
+        doc: "File of the page, or a folder for its index.html. Empty means index.html",
       },
       {
         name: "local",
@@ -165,7 +165,7 @@ export const commandTable: readonly CommandRow[] = [
         doc: "Link tiers to their folders on this machine, not to their repositories",
       },
     ],
-    examples: [["oqe site ./tiers ./more --out public", "one page of all that is in both"]],
+    examples: [["oqe site ./tiers ./more --out public/", "one page of all that is in both"]],
   },
   {
     name: "init",
