@@ -18,6 +18,7 @@ interface Job {
   readonly strategy?: { readonly "fail-fast": boolean };
   readonly "continue-on-error"?: boolean;
   readonly environment?: string;
+  readonly env?: Record<string, string>;
   readonly permissions: Rights;
   readonly concurrency?: Record<string, unknown>;
   readonly outputs?: Record<string, string>;
@@ -96,8 +97,11 @@ describe("series.yml and model.yml", () => {
   });
 
   test("give GitHub's token to jobs that write there, and tokens to the Action's step only", () => {
-    const token = expression("secrets.github-token || github.token");
-    expect(given("github-token", token)).toEqual(["plan", "cards", "release"]);
+    const token = "secrets.github-token || github.token";
+    // No key of an App where anyone can propose the series file.
+    expect(given("github-token", expression(token))).toEqual(["plan"]);
+    const first = expression(`steps.app.outputs.token || ${token}`);
+    expect(given("github-token", first)).toEqual(["cards", "release"]);
     // What it starts must not count as started by a person.
     expect(given("github-token", expression("github.token"))).toEqual(["report"]);
     for (const [name, { steps = [], ...rest }] of own) {
@@ -105,10 +109,15 @@ describe("series.yml and model.yml", () => {
         const { "hub-token": _, "github-token": __, ...plain } = inputs ?? {};
         // To read an artifact of another run.
         const reads = step.uses?.startsWith("actions/download-artifact@") && "run-id" in plain;
-        if (step.uses !== "./.oqe-publisher" && !reads) return { ...step, with: inputs };
-        return { ...step, with: plain };
+        if (step.uses !== "./.oqe-publisher" && !reads && step.id !== "app")
+          return { ...step, with: inputs };
+        const { "client-id": ___, "private-key": ____, ...open } = plain;
+        return { ...step, with: open };
       });
-      expect(JSON.stringify([rest, others]), name).not.toMatch(/secrets\.|github\.token/);
+      const { HAS_APP: _, ...env } = rest.env ?? {};
+      expect(JSON.stringify([{ ...rest, env }, others]), name).not.toMatch(
+        /secrets\.|github\.token/,
+      );
     }
     expect(series.jobs.series!.secrets).toEqual({
       HF_TOKEN: expression("secrets.HF_TOKEN"),

@@ -48,6 +48,9 @@ describe("checkCaller", () => {
       checkCaller(good.replace(/ {6}hub-token.*/, "      HF_TOKEN: ${" + "{ secrets.A }}")),
     ).toEqual([]);
     expect(checkCaller(good.replace(/secrets:\n.*/, "secrets: inherit"))).toEqual([]);
+    const key = (name: string) => `      ${name}: ${"$"}{{ secrets.A }}\n`;
+    const app = key("app-client-id") + key("app-private-key");
+    expect(checkCaller(good.replace("secrets:\n", `secrets:\n${app}`))).toEqual([]);
     expect(
       checkCaller(good.replace(/permissions:\n( {6}.*\n)+/, "permissions: write-all\n")),
     ).toEqual([]);
@@ -131,6 +134,12 @@ describe("checkCaller", () => {
     ["no commit", `@${commit}`, "", /^error .* names no @commit or @tag/],
     ["an unknown input", "dry-run: $", "dry-rum: $", /^error .*with\.dry-rum: is not an input of/],
     ["an unknown secret", "hub-token: $", "hub_token: $", /^error .*hub_token: is not a secret of/],
+    [
+      "half of a GitHub App",
+      "secrets:\n",
+      "secrets:\n      app-client-id: ${" + "{ secrets.A }}\n",
+      /^error .*app-client-id: is passed without app-private-key/,
+    ],
     ["no secrets", / {4}secrets:\n.*\n/, "", /^warning .*jobs\.series: no Hub token is passed/],
     ["no pull requests", / {2}pull_request:\n.*\n/, "", /^warning .*on: pull_request is missing/],
     [

@@ -16,7 +16,8 @@ export interface PlacedFault extends Pick<CallerFault, "level" | "hint"> {
 /** Inputs and secrets of series.yml. A test compares them with the file. */
 export const callerInputs: readonly string[] = ["series-file", "environment", "dry-run"];
 export const callerSecrets: readonly string[] = [
-  ...["hub-token", "hub-read-token", "github-token", "HF_TOKEN"],
+  ...["hub-token", "hub-read-token", "github-token"],
+  ...["app-client-id", "app-private-key", "HF_TOKEN"],
 ];
 
 const called =
@@ -115,6 +116,18 @@ function secretFaults(secrets: unknown, job: TreePath): readonly CallerFault[] {
         const revoke = "Revoke it, and save a new one below Settings → Secrets and variables.";
         return { level: "error", path: [...path, name], what, hint: `${revoke} ${hint}` };
       }),
+    ...halfApp(names, path),
     ...(names.some((name) => ["hub-token", "HF_TOKEN"].includes(name)) ? [] : [none]),
   ];
+}
+
+/** A GitHub App needs both of its secrets: with one, no job could make its token. */
+function halfApp(given: readonly string[], path: TreePath): readonly CallerFault[] {
+  const both = ["app-client-id", "app-private-key"];
+  const missing = both.filter((name) => !given.includes(name));
+  const [other] = both.filter((name) => given.includes(name));
+  if (missing.length !== 1 || other === undefined) return [];
+  const what = `is passed without ${missing[0]}, so no job can make a token of the GitHub App`;
+  const hint = `Add ${missing[0]}, or take ${other} out.`;
+  return [{ level: "error", path: [...path, other], what, hint }];
 }

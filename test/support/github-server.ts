@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createEmulator, type Emulator } from "emulate";
+import { AppTokens, app } from "./github-app.ts";
 import {
   type Answer,
   badCredentials,
@@ -19,7 +20,12 @@ import { namedDraft, refusePublishing, withTags } from "./github-releases.ts";
 /** The token of a job (`secrets.GITHUB_TOKEN`), and that of a person with all rights. */
 export const tokens = { job: "ghs_tokenOfThisJobOnly", person: "ghp_tokenOfAPerson" } as const;
 
-const logins = { [tokens.job]: "github-actions[bot]", [tokens.person]: "maintainer" } as const;
+const logins = {
+  ...{ [tokens.job]: "github-actions[bot]", [tokens.person]: "maintainer" },
+  [app.token]: app.login,
+} as const;
+
+type Rights = Record<Permission, Right>;
 
 interface Interception {
   readonly call: RegExp;
@@ -31,12 +37,12 @@ interface Interception {
  * GitHub's API on 127.0.0.1 with one public repository, `acme/series`, whose branch `main` has a
  * README. An emulator keeps the state; this server refuses what GitHub refuses and the emulator
  * does not. Start it, give its `url` as GITHUB_API_URL and `tokens.job` as GITHUB_TOKEN, close it.
- * The job's token is an integration: its `permissions` count, and it cannot ask who it is.
+ * Job and App are integrations: the rights of their tokens count, and they cannot ask who they are.
  */
 export class GitHubServer {
   readonly repository = "acme/series";
   /** The rights of the job's token, as the job's `permissions:` give them. */
-  permissions: Record<Permission, Right> = {
+  permissions: Rights = {
     contents: "write",
     issues: "write",
     "pull-requests": "write",
@@ -45,7 +51,9 @@ export class GitHubServer {
   };
   /** The switch "Allow GitHub Actions to create and approve pull requests". */
   mayOpenPullRequests = true;
-  /** Calls of the job's token, as `POST /repos/acme/series/issues`. A test empties them first. */
+  /** The tokens of the App. */
+  readonly apps = new AppTokens();
+  /** Calls of job and App, as `POST /repos/acme/series/issues`. A test empties them first. */
   calls: string[] = [];
   /** The part of `calls` that changes something. Refused ones count too. */
   writes: string[] = [];
@@ -167,12 +175,15 @@ export class GitHubServer {
     const method = request.method ?? "GET";
     const path = request.url ?? "/";
     const body = isJson && text !== "" ? JSON.parse(text) : {};
-    const token = (request.headers.authorization ?? "").replace(/^(token|bearer) /i, "");
+    const sent = (request.headers.authorization ?? "").replace(/^(token|bearer) /i, "");
+    const rights = this.apps.rightsOf(sent);
+    const token = rights === null ? sent : app.token;
     const call = { method, path, body };
     const releases = async () => this.person<Parameters<typeof namedDraft>[1]>("GET", "/releases");
     const isRelease = isWrite(call) && /\/releases(\/\d+)?$/.test(path);
     const answer =
-      (await this.#refuse(call, token)) ??
+      this.apps.answer(call) ??
+      (await this.#refuse(call, token, rights ?? this.permissions)) ??
       (isRelease ? refusePublishing(call, await releases()) : null) ??
       (await this.#ask(
         method,
@@ -186,9 +197,9 @@ export class GitHubServer {
       .end(payload);
   }
 
-  async #refuse(call: Call, token: string): Promise<Answer | null> {
+  async #refuse(call: Call, token: string, rights: Rights): Promise<Answer | null> {
     if (!(token in logins)) return badCredentials;
-    if (token !== tokens.job) return null;
+    if (token === tokens.person) return null;
     const line = `${call.method} ${call.path}`;
     this.calls.push(line);
     if (isWrite(call)) {
@@ -203,17 +214,17 @@ export class GitHubServer {
     }
     if (call.path === "/user") return inaccessible;
     return (
-      refuseByRights(call, this.permissions) ??
+      refuseByRights(call, rights) ??
       refuseByLength(call) ??
-      (await this.#refuseByState(call))
+      (await this.#refuseByState(call, token === app.token || this.mayOpenPullRequests))
     );
   }
 
   /** Refusals that depend on what there is already. */
-  async #refuseByState({ method, path, body }: Call): Promise<Answer | null> {
+  async #refuseByState({ method, path, body }: Call, mayOpen: boolean): Promise<Answer | null> {
     const post = method === "POST" ? path : "";
     if (/\/pulls$/.test(post)) {
-      if (!this.mayOpenPullRequests) return mayNotOpen;
+      if (!mayOpen) return mayNotOpen;
       return this.#refusePull(String(body.head), String(body.base));
     }
     const upload = /^(.*\/releases\/\d+)\/assets\?name=([^&]+)/.exec(post);
