@@ -141,7 +141,9 @@ describe("a scheduled check", () => {
   test("finds a card that its template gives otherwise today, and nothing else to do", async () => {
     const [repository] = repositories;
     const card = await scene.read(repository!, "README.md");
-    await scene.put(repository!, { "README.md": card.replace("# tiny-oQ8e", "# An old title") });
+    const old = card.replace(/^# tiny .*$/m, "# An old title");
+    expect(old).not.toBe(card);
+    await scene.put(repository!, { "README.md": old });
     const found = await check(tiny);
     expect(found).toMatchObject({ mode: "cards", models: [], cards: ["tiny"] });
     expect(found.summary).toMatch(/ oQ8e \| .* \| card&nbsp;only \|/);

@@ -137,7 +137,7 @@ describe("a pull request that changes cards alone", () => {
   });
 
   test("says that edits outside the markers are undone", async () => {
-    await edit("\n# tiny-oQ8e", "\n# Another title");
+    await edit("\n# tiny ", "\n# Another ");
     const { failure, bodies } = await check(series("oQ8e"), false, cards);
     expect(failure).toBeNull();
     expect(bodies[0]).toMatch(/the rest differs from the card that the receipt gives, and is re/);
@@ -149,7 +149,7 @@ describe("a pull request that changes cards alone", () => {
     expect(failure).toMatchObject({
       code: "BAD_INPUT",
       message: expect.stringMatching(
-        /cards\/tiny\/oQ8e\.md is not overwritten, because its markers .* are broken.*\n[\s\S]*^\+# tiny-oQ8e$/m,
+        /cards\/tiny\/oQ8e\.md is not overwritten, because its markers .* are broken.*\n[\s\S]*^\+# tiny .*oQ8e$/m,
       ),
     });
     for (const text of [bodies[0], summary]) expect(text).toMatch(/\*\*tiny\*\*: failed: cards\//);

@@ -178,8 +178,12 @@ describe("a run says what it needs before any work", () => {
     expect({ code, stderr }).toMatchObject({ code: 0 });
   });
 
-  test.each(["sensitivity", "plan"])("also if `%s` measures", async (command) => {
-    const way = [command, smallest.nemotron_h!, ...rows, "--work-dir", `${folder}/measured`];
+  test.each([
+    ["sensitivity", []],
+    ["plan", ["--measure"]],
+  ])("also if `%s` measures", async (command, flags) => {
+    const own = ["--work-dir", `${folder}/measured-by-${command}`];
+    const way = [command, smallest.nemotron_h!, ...flags, ...rows, ...own];
     const { code, stderr } = await runCli([...way, "--memory-limit", "3GB"]);
     expect({ code, stderr }).toMatchObject({ code: 0 });
     const [, block] = stderr.split(/^Estimate the run .*\n/m);
