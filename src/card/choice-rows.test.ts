@@ -26,6 +26,18 @@ describe("the choice of a tier", () => {
     expect(card).not.toMatch(/Verdict|Mean KL|stock 4-bit|Evidence/);
   });
 
+  test("says which tier to take on which Mac, and how to talk to this one", async () => {
+    const card = (await cardOf("a receipt without proof")).replaceAll("\u00a0", " ");
+    expect(card).toContain(
+      "\nTake the largest that fits: **oQ4e** on a Mac from 32 GB, **oQ6e** from 36 GB, " +
+        "**oQ8e** from 48 GB. Talk to this one: " +
+        "`mlx_lm.chat --model acme/NVIDIA-Nemotron-3-Nano-30B-A3B-oQ4e`. [More ways to run it](#use).\n\n|",
+    );
+    const other = (await cardOf("another tier that failed its gate")).replaceAll("\u00a0", " ");
+    expect(other).toMatch(/Take the largest that fits: [^\n]*\*\*oQ6e\*\* from 36 GB\. /);
+    expect(other).not.toMatch(/Take the largest that fits: [^\n]*oQ8e/);
+  });
+
   test("names a tier that failed its gate as held back, without a link", async () => {
     const card = await cardOf("a tier that failed its gate");
     expect(plain(row(card, "**"))).toEqual([
@@ -52,7 +64,8 @@ describe("the choice of a tier", () => {
 
   test("of one tier alone has that tier and the stock quant", async () => {
     const [, table = ""] = (await cardOf("one tier")).split("## Choose a tier");
-    const rows = table.slice(0, table.indexOf("\n\n![")).split("\n").slice(4);
+    const [first = ""] = /^\|(?:.+\n)+/m.exec(table) ?? [];
+    const rows = first.trimEnd().split("\n").slice(2);
     expect(rows.map((line) => line.slice(0, 8))).toEqual(["| **[oQ4", "| stock "]);
   });
 

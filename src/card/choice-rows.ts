@@ -18,6 +18,7 @@ export function choiceFacts(receipt: Receipt) {
   const rows = choiceRows(receipt);
   return {
     choice: table(columns, rows),
+    pick: pickWords(receipt),
     hasContext: model.cache !== null,
     cacheWords: cacheWords(model),
     leastContext: thousands(Math.min(leastContext, model.contextLength ?? leastContext)),
@@ -43,6 +44,28 @@ function choiceRows(receipt: Receipt): readonly Cells[] {
     }),
     ...stockRows(receipt),
   ];
+}
+
+/**
+ * Which tier to take on which Mac, for example "**oQ4e** on a Mac from 24 GB, **oQ8e** from 48 GB":
+ * the largest that fits. Empty if no Mac holds one.
+ */
+export function pickWords(receipt: Receipt): string {
+  const figures = knownFigures([receipt]);
+  const picks: string[] = [];
+  let least = Number.POSITIVE_INFINITY;
+  for (const { tier, bytes } of [...receipt.series].sort((a, b) => b.bytes - a.bytes)) {
+    const gibibytes = fitMac(bytes, receipt.model)?.gibibytes ?? Number.POSITIVE_INFINITY;
+    if (gibibytes >= least || isHeld(receipt, tier, figures)) continue;
+    least = gibibytes;
+    picks.unshift(`**${inline(tier)}** ${unbroken(`from ${gibibytes} GB`)}`);
+  }
+  return picks.join(", ").replace(/from/, "on a Mac from");
+}
+
+function isHeld(receipt: Receipt, tier: string, figures: readonly TierFigures[]): boolean {
+  if (tier === receipt.plan.tier) return isHeldBack(receipt);
+  return figures.find((known) => known.tier === tier)?.heldBack === true;
 }
 
 function stockRows(receipt: Receipt): readonly Cells[] {
@@ -71,7 +94,7 @@ function sizeCells(bytes: number, { model }: Receipt) {
 
 function tierCells(receipt: Receipt, row: SeriesRow, found: TierFigures | undefined) {
   const own = row.tier === receipt.plan.tier;
-  const held = own ? isHeldBack(receipt) : found?.heldBack === true;
+  const held = isHeld(receipt, row.tier, found === undefined ? [] : [found]);
   const address = own || found !== undefined ? addressOf(receipt, row.tier) : null;
   const name = inline(row.tier);
   const label = held || address === null ? name : link(name, address);
