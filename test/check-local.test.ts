@@ -2,6 +2,7 @@ import { cp, mkdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
+import { seriesOf } from "./support/many-tiers.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 
 let folder: string;
@@ -74,4 +75,10 @@ test("names the line of a series file, and of a workflow beside it, that cannot 
   expect((await runCli(["init", `${folder}/made`, ...uses])).code).toBe(0);
   await cp(`${folder}/made/.github`, `${folder}/caller/.github`, { recursive: true });
   expect((await check(file)).code).toBe(0);
+});
+
+test("refuses a series file whose tags could make no release", async () => {
+  const { code, stderr } = await check(await write("many", seriesOf(999)));
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/series\.yml has 999 tiers, and a release on GitHub holds .* 998 at most/);
 });

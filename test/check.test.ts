@@ -5,6 +5,7 @@ import { engine } from "../src/ground/engine.ts";
 import type { InputName } from "../src/inputs/input-table.ts";
 import { checkSeries } from "../src/upkeep/check.ts";
 import { GitHubServer, tokens } from "./support/github-server.ts";
+import { seriesOf } from "./support/many-tiers.ts";
 import { type EventFile, schedule, upkeepScene } from "./support/upkeep-scene.ts";
 
 const scene = upkeepScene();
@@ -225,5 +226,25 @@ describe("a scheduled check", () => {
         message: expect.stringMatching(/^series\.yml:4 \(gone\): /),
       },
     });
+  });
+});
+
+describe("a check of a tag", () => {
+  const ref = "refs/tags/v1.0.0";
+  const tag: EventFile = {
+    ...{ name: "push", variables: { GITHUB_REF: ref } },
+    payload: { ref, after: "b".repeat(40), created: true, forced: false },
+  };
+
+  test("refuses more tiers than a release holds, before it looks at any", async () => {
+    await expect(check(seriesOf(999), tag)).rejects.toMatchObject({
+      code: "BAD_INPUT",
+      message:
+        "series.yml has 999 tiers, and a release on GitHub holds the receipts of 998 at most",
+    });
+    expect(scene.seen).toEqual([]);
+    // None of these bases is there, so all are looked at.
+    const { failure } = await check(seriesOf(998), tag);
+    expect(failure).toMatchObject({ code: "UNAUTHORIZED" });
   });
 });

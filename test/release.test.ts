@@ -83,6 +83,8 @@ describe("the release of a tag", { timeout: 120_000 }, () => {
     expect(summary).toBe("Release v1.0.0: dry run; would be published\n");
     const names = await readdir(join(folder, "work/release"));
     expect(names).toContain("SHA256SUMS");
+    const listed = (place: string) => readFile(join(folder, `work/${place}/SHA256SUMS`), "utf8");
+    expect(await listed("attest")).toBe(await listed("release"));
     // As often as it is asked, until the release is there.
     expect((await release("v1.0.0", { dryRun: true })).outputs).toEqual({ changed: "true" });
   });

@@ -98,12 +98,11 @@ describe("series.yml and model.yml", () => {
 
   test("give GitHub's token to jobs that write there, and tokens to the Action's step only", () => {
     const token = "secrets.github-token || github.token";
-    // No key of an App where anyone can propose the series file.
-    expect(given("github-token", expression(token))).toEqual(["plan"]);
     const first = expression(`steps.app.outputs.token || ${token}`);
     expect(given("github-token", first)).toEqual(["cards", "release"]);
-    // What it starts must not count as started by a person.
-    expect(given("github-token", expression("github.token"))).toEqual(["report"]);
+    // Anyone can propose the series file of Plan. What Report starts must not count as started by a
+    // person.
+    expect(given("github-token", expression("github.token"))).toEqual(["plan", "report"]);
     for (const [name, { steps = [], ...rest }] of own) {
       const others = steps.map(({ with: inputs, ...step }) => {
         const { "hub-token": _, "github-token": __, ...plain } = inputs ?? {};
@@ -172,6 +171,8 @@ describe("series.yml and model.yml", () => {
       expect(step.uses).toMatch(/^actions\/attest@/);
       expect(step.if).toBe(open);
     }
+    expect(receipts!.with).toEqual({ "subject-path": `${work}/release/*.receipt.json` });
+    expect(weights!.with).toEqual({ "subject-checksums": `${work}/attest/SHA256SUMS` });
     expect(publish!.if).toBe(prepared);
     const { "dry-run": _, ...same } = prepare!.with!;
     expect(publish!.with).toEqual(same);

@@ -10,6 +10,7 @@ import type { SeriesModel } from "../series-file/series-types.ts";
 import { checkCallers, tellCallers } from "../upkeep/check-callers.ts";
 import { assumedThreads } from "../upkeep/check-models.ts";
 import { needsWords, stateOf } from "../upkeep/check-tables.ts";
+import { requireReleasable } from "../upkeep/release-limits.ts";
 import { textTable } from "./text-table.ts";
 
 /** What was found. */
@@ -48,6 +49,7 @@ export async function checkLocally(request: LocalRequest): Promise<LocalChecks> 
   const name = isAbsolute(request.file) ? basename(path) : normalize(request.file);
   const file = await readSeriesFile({ path, name });
   const models = series === null ? file.models : [findModel(file, series)];
+  if (series === null) requireReleasable({ file, inputsOf });
   const repository = { GITHUB_WORKSPACE: dirname(path) };
   const workflows = await checkCallers({ environment: repository, report });
   const callers = tellCallers(workflows, true, { report });

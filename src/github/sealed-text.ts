@@ -9,6 +9,9 @@ export const longest = { body: 65_536, title: 256 } as const;
 /** Length of marker, seal and what says that a text was cut. */
 const reserve = 600;
 
+/** Characters of a body that are never cut. */
+export const longestBody = longest.body - reserve;
+
 /** The marker of one thing, such as the plan of `series.yml` or the cards of `nano`. */
 export function marker(kind: string, name: string): string {
   const plain = (text: string) => text.replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "") || "x";
@@ -28,9 +31,8 @@ export type Seals = Readonly<Record<string, string>>;
  * line and says so. Nobody is notified: an `@name` gets an invisible character behind its `@`.
  */
 export function sealedText(mark: string, body: string, seals: Seals): string {
-  const room = longest.body - reserve;
   const quiet = withoutMentions(body.trim());
-  const text = quiet.length <= room ? quiet : cut(quiet, room);
+  const text = quiet.length <= longestBody ? quiet : cut(quiet, longestBody);
   return `${mark}\n${text}\n\n${sealOf(seals)}`;
 }
 

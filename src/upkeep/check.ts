@@ -11,6 +11,7 @@ import { checkCards } from "./check-cards.ts";
 import { type Checked, checkModels } from "./check-models.ts";
 import { stateTable } from "./check-tables.ts";
 import { commentPlan } from "./plan-comment.ts";
+import { requireReleasable } from "./release-limits.ts";
 import { openRepository } from "./report.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 
@@ -29,6 +30,7 @@ export async function checkSeries(request: UpkeepRequest): Promise<UpkeepResult>
   // A run that goes on with the release of a tag is started by hand, at the tag.
   const isTag = environment.GITHUB_REF?.startsWith("refs/tags/") === true;
   const agenda: Agenda = asked.task === "make" && isTag ? { ...asked, task: "release" } : asked;
+  if (agenda.task === "release") requireReleasable(request);
   const checked = await checkModels(agenda.models, request);
   const unattended = isUnattended(environment);
   const earlier = await earlierRuns(checked, unattended, request);

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { evaluatedReceipt, sha256 } from "../../test/support/receipts.ts";
+import { longest, marker, sealedText } from "../github/sealed-text.ts";
 import { writeReceipt } from "../receipt/receipt-file.ts";
 import {
+  attestedSums,
   listWeights,
   type ReleasedModel,
   readMark,
@@ -80,6 +82,31 @@ describe("a release", () => {
     const unknown = notesOf(models, null, null);
     expect(unknown).toContain(`${verify} --signer-repo <owner>/oqe-publisher\n\`\`\`\n\n`);
     expect(unknown).toContain("`<owner>` is the one that the line `uses:` of the workflow names.");
+  });
+
+  test("that is too large for GitHub keeps mark and command, and leaves pictures out", () => {
+    const tier = tierOf("nano", "oQ4e");
+    const tiers = Array.from({ length: 600 }, (_, k) => {
+      const repository = `acme/Nano${k}-oQ4e`;
+      return { ...tier, repository, url: `https://huggingface.co/${repository}` };
+    });
+    const large = [{ name: "nano", tiers }];
+    const text = sealedText(marker("release", "v1"), notesOf(large, "v0"), { commit: "ab" });
+    expect(text.length).toBeLessThanOrEqual(longest.body);
+    expect(text.length).toBeGreaterThan(longest.body - 1500);
+    expect(text).toMatch(
+      / \|\n\n\*The table goes on in the attached `matrix\.md`\.\*\n\nAttached: /,
+    );
+    expect(text).toContain("\n```sh\ngh attestation verify <file> --repo acme/series");
+    expect(text).not.toContain("too many for GitHub and left out");
+    expect(readMark(text)).toEqual({ weights: sha256(listWeights(large)) });
+    expect(text).toContain("receipt of every tier (pictures would be more files than the 1,000");
+    expect(text).toContain("as 1,200 files of weights are too many, `SHA256SUMS`:");
+    const names = releaseFiles(large).map(({ name }) => name);
+    expect(names).toHaveLength(602);
+    expect(names.filter((name) => name.endsWith(".svg"))).toEqual([]);
+    expect(attestedSums(large)).toBe(`${sha256(listWeights(large))}  SHA256SUMS\n`);
+    expect(attestedSums(models)).toBe(listWeights(models));
   });
 
   test("shows names of others as text", () => {

@@ -1,9 +1,11 @@
 import { bitsPerWeight, gigabytes, grouped } from "../card/figures.ts";
 import { code, commentJson, inline, link } from "../card/markdown.ts";
 import { estimate, share } from "../card/measured-figures.ts";
-import { drawPictures } from "../card/pictures.ts";
-import { type Sums, sumsPath } from "../hub/sums.ts";
+import { drawPictures, namePictures } from "../card/pictures.ts";
+import { longestBody, withoutMentions } from "../github/sealed-text.ts";
+import { type Sums, sha256Of, sumsPath } from "../hub/sums.ts";
 import type { Receipt } from "../receipt/receipt.ts";
+import { filesOfAll, mostFiles, mostSubjects } from "./release-limits.ts";
 import { repositoryNames } from "./repository-names.ts";
 
 /** A tier as its repository on the Hub shows it. */
@@ -48,15 +50,35 @@ export function listWeights(models: readonly ReleasedModel[]): string {
   return [...lines].sort((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join("");
 }
 
-/** The matrix, the list of weights and, of each tier, receipt and pictures. */
+/**
+ * What is attested besides the receipts, in the format of SHA256SUMS: the weights, or their list if
+ * they are more than an attestation holds.
+ */
+export function attestedSums(models: readonly ReleasedModel[]): string {
+  const list = listWeights(models);
+  return countLines(list) <= mostSubjects ? list : `${sha256Of(list)}  ${sumsPath}\n`;
+}
+
+const countLines = (text: string) => text.split("\n").length - 1;
+
+/** Whether GitHub takes the pictures of all tiers too. */
+function hasPictures(models: readonly ReleasedModel[]): boolean {
+  const ofTiers = models.flatMap(({ tiers }) =>
+    tiers.map(({ receipt }) => 1 + namePictures(receipt).length),
+  );
+  return ofTiers.reduce((sum, files) => sum + files, filesOfAll) <= mostFiles;
+}
+
+/** The matrix, the list of weights and, of each tier, the receipt and, if they fit, pictures. */
 export function releaseFiles(models: readonly ReleasedModel[]): readonly ReleaseFile[] {
   const tiers = models.flatMap((model) => model.tiers);
+  const draw = hasPictures(models) ? drawPictures : () => [];
   const ofTiers = tiers.flatMap(({ repository, receipt, receiptText }) => {
     // GitHub allows these characters in an asset's name; a Hub name has no others.
     const name = repository.replace("/", ".");
     return [
       { name: `${name}.receipt.json`, content: receiptText },
-      ...drawPictures(receipt).map(({ path, svg }) => ({ name: `${name}.${path}`, content: svg })),
+      ...draw(receipt).map(({ path, svg }) => ({ name: `${name}.${path}`, content: svg })),
     ];
   });
   return [
@@ -121,20 +143,42 @@ export function releaseNotes(request: NotesRequest): string {
   const { models, mark, unchangedSince } = request;
   const news =
     unchangedSince === null
-      ? []
-      : [`Nothing changed since ${code(unchangedSince)}: the weights are the same.`, ""];
-  return [
-    ...news,
-    matrix(models),
+      ? ""
+      : `Nothing changed since ${code(unchangedSince)}: the weights are the same.\n\n`;
+  const end = [
     // One line: GitHub shows the end of a line in a release as a line break.
-    "Attached: the receipt and the pictures of every tier, and `SHA256SUMS` of all weights. " +
-      "On public repositories GitHub attests receipts and weights:",
+    attachedWords(models),
     "",
     ...verifyLines(request),
     "",
     `<!-- oqe:release ${commentJson(mark)} -->`,
     "",
   ].join("\n");
+  const room = longestBody - withoutMentions(news + end).length;
+  return `${news}${fit(withoutMentions(matrix(models)), room)}\n${end}`;
+}
+
+/** What a table says that is too long for the notes. The end of the notes must not be cut. */
+const goesOn = "\n\n*The table goes on in the attached `matrix.md`.*\n";
+
+function fit(table: string, room: number): string {
+  if (table.length < room) return table;
+  return table.slice(0, table.lastIndexOf("\n", room - goesOn.length - 1)) + goesOn;
+}
+
+function attachedWords(models: readonly ReleasedModel[]): string {
+  const pictures = hasPictures(models)
+    ? "the receipt and the pictures of every tier"
+    : `the receipt of every tier (pictures would be more files than the ${grouped(mostFiles)} that GitHub takes)`;
+  const weights = countLines(listWeights(models));
+  const attested =
+    weights <= mostSubjects
+      ? "receipts and weights"
+      : `receipts and, as ${grouped(weights)} files of weights are too many, \`SHA256SUMS\``;
+  return (
+    `Attached: ${pictures}, and \`SHA256SUMS\` of all weights. ` +
+    `On public repositories GitHub attests ${attested}:`
+  );
 }
 
 /**

@@ -5,7 +5,7 @@ import type { GitHub } from "../github/client.ts";
 import { publishRelease, type ReleaseAsset } from "../github/release.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Hub } from "../hub/hub-types.ts";
-import { sha256Of } from "../hub/sums.ts";
+import { sha256Of, sumsPath } from "../hub/sums.ts";
 import { checkTagName } from "../hub/tag.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
@@ -13,7 +13,9 @@ import { inspectVisible } from "../series/published.ts";
 import { readResults, type SeriesResult } from "../series/result-file.ts";
 import { checkTierName, tierName } from "../series/tier-names.ts";
 import { notePrepared, requirePrepared } from "./prepared-release.ts";
+import { requireReleasable } from "./release-limits.ts";
 import {
+  attestedSums,
   listWeights,
   type ReleasedModel,
   type ReleasedTier,
@@ -27,20 +29,23 @@ import { signerOf } from "./signer.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 import { isMaker, verdictsOf } from "./verdicts.ts";
 
-/** Folder of the attached files, below the work folder. The workflow attests some of them. */
+/** Folder of the attached files, below the work folder. The workflow attests the receipts. */
 const releaseFolder = "release";
+/** Folder of the list of the other files that the workflow attests, below the work folder. */
+const attestFolder = "attest";
 
 /**
  * The GitHub release of the tag that started the run: matrix, receipts, pictures and the list of
  * all weights, as the Hub has them now. A release that is published is never changed. None is made
  * while a model was not made, or waits on the Hub for a person. A dry run leaves the files in the
- * work folder: they are attested before the release has them. Throws BAD_INPUT without a tag,
- * NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved, or for tiers that are
+ * work folder: they are attested before the release has them. Throws BAD_INPUT without a tag, or
+ * for more tiers than a release holds, NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved, or for tiers that are
  * not those of the dry run before.
  */
 export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, environment, file, inputsOf } = request;
   const tag = tagOf(environment.GITHUB_REF);
+  requireReleasable(request);
   const { results } = await readResults(join(asked.workDir, resultsFolder));
   const waits = waitsFor(request, results);
   if (waits.length > 0) {
@@ -55,6 +60,8 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
   const github = await openRepository(request);
   const files = releaseFiles(models);
   await keepFiles(join(asked.workDir, releaseFolder), files);
+  const attested = [{ name: sumsPath, content: attestedSums(models) }];
+  await keepFiles(join(asked.workDir, attestFolder), attested);
   const holdTo = asked.dryRun ? notePrepared : requirePrepared;
   await holdTo(asked.workDir, { tag, files });
   const weights = sha256Of(listWeights(models));
