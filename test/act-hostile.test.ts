@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { copyModel, removeFolder, smallest } from "./support/models.ts";
+import { copyModel, editConfig, removeFolder, smallest } from "./support/models.ts";
 import { act, events, type Told, workflowScene } from "./support/workflow-scene.ts";
 
 const scene = workflowScene();
@@ -101,16 +101,23 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
     async () => {
       const model = await copyModel(smallest.llama!, "hostile");
       const lines = attacks().map((value) => JSON.stringify(value));
+      await editConfig(model, (config) => {
+        const [first, ...others] = attacks();
+        Object.assign(config, { architectures: others, transformers_version: first });
+        for (const attack of attacks()) config[attack] = attack;
+      });
       const tags = lines.map((line) => `  - ${line}`).join("\n");
       const front = `---\nlicense: ${lines[3]}\nlicense_name: ${lines[5]}\ntags:\n${tags}\n---\n`;
       await writeFile(`${model}/README.md`, `${front}\n${attacks().join("\n")}\n`);
-      await writeFile(`${model}/LICENSE$(touch pwned).txt`, "x");
+      // A file's name has no `/`, so a shell takes the place from a variable.
+      await writeFile(`${model}/LICENSE$(touch $PWNED).txt`, "x");
       await writeFile(`${model}/::set-output name=mode::release`, "x");
       await scene.hub.seed("base/hostile", model);
       await removeFolder(dirname(model));
       await scene.write("series.yml", good.replace("base/small", "base/hostile"));
       scene.github.permissions = { ...scene.github.permissions, "pull-requests": "write" };
-      const told = await scene.run(events.schedule());
+      const environment = { PWNED: `${scene.scratch}/pwned` };
+      const told = await scene.run(events.schedule(), { environment });
       expect(told.code, told.output).toBe(0);
       expectHarmless(told);
     },

@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from "vitest";
 import { type DirectRun, runEntry } from "./action/run.ts";
 import { GitHubServer, tokens } from "./support/github-server.ts";
 import { upkeepScene } from "./support/upkeep-scene.ts";
@@ -26,6 +28,7 @@ beforeAll(async () => {
   await writeFile(join(scene.workspace, "series.yml"), series);
 });
 afterAll(() => github.close());
+afterEach(() => expect(existsSync(pwned)).toBe(false));
 
 async function run(
   command: string,
@@ -43,6 +46,8 @@ async function run(
   });
 }
 
+/** What a shell would make of the names below. */
+const pwned = join(tmpdir(), `oqe-pwned-${process.pid}`);
 /** Starts a command of the runner, sets an output, runs in a shell, or is an expression. */
 const hostile = [
   "v1\n::set-output name=mode::release",
@@ -50,9 +55,9 @@ const hostile = [
   "v1\r\nmode<<EOF\nrelease\nEOF",
   "v1%0A::error::x",
   "v1 ##[error]x",
-  "$(touch$IFS.pwned)",
-  "`touch pwned`",
-  "v1;touch$IFS.pwned",
+  `$(touch$IFS${pwned})`,
+  `\`touch ${pwned}\``,
+  `v1;touch$IFS${pwned}`,
   `v1$${"{{github.token}}"}`,
 ];
 
