@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { runEntry } from "./action/run.ts";
@@ -63,6 +63,36 @@ describe("the Action with a series file", () => {
     expect({ code, output }).toMatchObject({ code: 0 });
     expect(outputs).toMatchObject({ changed: "true" });
     expect((await run(series, { command: "check" })).outputs.models).toBe("[]");
+  });
+
+  test("on a schedule keeps a better tier, and its result has both; by hand replaces it", async () => {
+    const text = series.replace(
+      "verify: false\n    tiers: oQ8e",
+      "evaluation-samples: 4\n    tiers: oQ4e",
+    );
+    const work = join(scene.folder, "work");
+    const inputs = { command: "publish", series: "tiny", "hub-token": secret, "work-dir": work };
+    const tier = "acme/tiny-oQ4e";
+    expect(await run(text, inputs)).toMatchObject({ code: 0, outputs: { changed: "true" } });
+    const receipt = JSON.parse(await scene.read(tier, "oqe-receipt.json"));
+    const evaluation = { ...receipt.evaluation, meanKl: 1e-6, meanKlError: 1e-7, gates: [] };
+    const better = `${JSON.stringify({ ...receipt, evaluation }, null, 2)}\n`;
+    await scene.put(tier, { "oqe-receipt.json": better });
+    await scene.put("base/tiny", { "notice.txt": "a new commit" });
+    const head = scene.hub.head(tier);
+    const kept = await run(text, inputs);
+    expect(kept).toMatchObject({ code: 1, outputs: { changed: "false" } });
+    expect(scene.hub.head(tier)).toBe(head);
+    const result = JSON.parse(await readFile(join(work, "oqe-result-tiny.json"), "utf8"));
+    expect(result).toMatchObject({
+      tiers: [{ tier: "oQ4e", outcome: "kept", commit: head }],
+      tables: [{ markdown: expect.stringContaining("| Mean KL | 0.00000100 ± 0.00000010 |") }],
+      failure: { code: "GATE", message: expect.stringContaining("worse than") },
+    });
+    const hand = { GITHUB_EVENT_NAME: "workflow_dispatch", GITHUB_ACTOR: "maintainer" };
+    const asked = await run(text, inputs, hand);
+    expect({ code: asked.code, output: asked.output }).toMatchObject({ code: 0 });
+    expect(asked.outputs).toMatchObject({ changed: "true" });
   });
 
   test.each<[string, string, Record<string, string>, RegExp]>([

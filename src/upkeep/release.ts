@@ -39,8 +39,8 @@ const attestFolder = "attest";
  * all weights, as the Hub has them now. A release that is published is never changed. None is made
  * while a model was not made, or waits on the Hub for a person. A dry run leaves the files in the
  * work folder: they are attested before the release has them. Throws BAD_INPUT without a tag, or
- * for more tiers than a release holds, NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved, or for tiers that are
- * not those of the dry run before.
+ * for more tiers than a release holds, NOT_FOUND for a tier that is not published, CONFLICT for a
+ * tag that moved, or for tiers that are not those of the dry run before.
  */
 export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, environment, file, inputsOf } = request;
