@@ -132,6 +132,30 @@ describe("a namespace that the token cannot write", () => {
   });
 });
 
+describe("a token that may only read", () => {
+  test.each<[string, Parameters<typeof run>[1]]>([
+    ["a tag", { name: "push", ref: "refs/tags/v1" }],
+    ["a run by hand", { name: "workflow_dispatch" }],
+    ["a push of series.yml", { name: "push" }],
+  ])("is refused by access on %s", slow, async (_, event) => {
+    const done = await run({ command: "access", "hub-token": "hf_reader" }, event);
+    expect(done.code, done.output).toBe(1);
+    expect(done.output).toMatch(/^::error.*the token of reader may read but not write/m);
+    expect(scene.writes()).toEqual([]);
+  });
+
+  test("sends no merged cards", slow, async () => {
+    const card = join(scene.workspace, "cards/other/oQ8e.md");
+    await writeFile(card, (await readFile(card, "utf8")).replace("Ours.", "Of a reader."));
+    const head = scene.hub.head("acme/other-oQ8e");
+    const done = await run({ command: "push-cards", "hub-token": "hf_reader" });
+    expect(done.code, done.output).toBe(1);
+    expect(done.output).toMatch(/^::error.*\[FORBIDDEN\]/m);
+    expect(scene.hub.head("acme/other-oQ8e")).toBe(head);
+    await writeFile(card, (await readFile(card, "utf8")).replace("Of a reader.", "Ours."));
+  });
+});
+
 describe("a label that no runner has", () => {
   test("is refused by check at its line, with the nearest", slow, async () => {
     const text = series.replace("tiers: oQ8e }", "tiers: oQ8e, runner: macos-latst }");

@@ -98,7 +98,13 @@ describe("a pull request that changes the series file", () => {
     const { bodies } = await check(series("oQ8e"));
     expect(bodies[0]).toContain("Every tier is current: merging this makes nothing.");
     const more = await check(series("oQ8e,oQ6e"));
-    expect(more.bodies[0]).toMatch(/oQ6e[\s\S]*\n1 tier would stay as they are\./);
+    expect(more.bodies[0]).toMatch(/oQ6e[\s\S]*\n1 tier would stay as it is\./);
+    const card = await scene.read("acme/tiny-oQ8e", "README.md");
+    const old = card.replace(/^# tiny .*$/m, "# An old title");
+    expect(old).not.toBe(card);
+    await scene.put("acme/tiny-oQ8e", { "README.md": old });
+    const template = await check(series("oQ8e"));
+    expect(template.bodies[0]).toMatch(/ oQ8e \| .* \| card&nbsp;only \|/);
   });
 
   test("fails for a model that cannot be looked at, and the comment names it", async () => {

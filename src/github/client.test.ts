@@ -212,12 +212,6 @@ test("docs/github-writes.md names the limits", async () => {
     expect(page).toContain(words);
 });
 
-test("the token is masked when a repository is opened", async () => {
-  const masked: string[] = [];
-  await scene.connect({ mask: (secret) => masked.push(secret) });
-  expect(masked).toEqual([tokens.job]);
-});
-
 test("a personal access token owns what its account wrote, not what bots wrote", async () => {
   const person = await scene.connect({ token: tokens.person });
   expect(await person.isOwn({ login: "maintainer", type: "User" })).toBe(true);

@@ -54,8 +54,6 @@ export interface GitHubOptions {
   /** `owner/name`. */
   readonly repository: string;
   readonly report: Report;
-  /** Masks a secret in the log. An Action passes `core.setSecret`. */
-  readonly mask?: (secret: string) => void;
   /** Milliseconds of a second. Tests make it short. */
   readonly second?: number;
 }
@@ -68,7 +66,6 @@ export interface GitHubOptions {
 export async function openGitHub(options: GitHubOptions): Promise<GitHub> {
   const { repository, report, second = 1000 } = options;
   const { token, apiUrl } = checkOptions(options);
-  options.mask?.(token);
   const { getOctokit } = await loadToolkit();
   const waiting = new RateWaiting(report);
   const octokit = getOctokit(

@@ -48,7 +48,6 @@ export async function upsertComment(
 type Found = NonNullable<Awaited<ReturnType<typeof findComment>>>;
 
 /** The oldest comment of ours with this marker. */
-
 async function findComment(github: GitHub, pull: number, mark: string) {
   const { rest, at, paginate } = github;
   const pages = paginate.iterator(rest.issues.listComments, {

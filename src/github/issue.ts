@@ -29,9 +29,9 @@ const closedByUs = digestOf("closed");
 
 /**
  * Makes or updates the one issue with this marker. The same text again writes nothing. If two runs
- * open it at once, that of the lower number stays. If a person
- * closed it, the same cause leaves it closed (`dismissed`); a new cause, or a failure after
- * `closeIssue`, opens it again. Issues of others are left alone.
+ * open it at once, that of the lower number stays. If a person closed it, the same cause leaves it
+ * closed (`dismissed`); a new cause, or a failure after `closeIssue`, opens it again. Issues of
+ * others are left alone.
  */
 export async function upsertIssue(github: GitHub, text: IssueText): Promise<IssueResult> {
   const { rest, at } = github;

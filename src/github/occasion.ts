@@ -29,7 +29,7 @@ export function describeOccasion(occasion: Occasion | null, repository = ""): st
 }
 
 /** The tag that started this run; null: another event did. */
-export function tagOf(occasion: Occasion | null): string | null {
+export function tagOf(occasion: Pick<Occasion, "ref"> | null): string | null {
   return /^refs\/tags\/(.+)$/s.exec(occasion?.ref ?? "")?.[1] ?? null;
 }
 

@@ -42,7 +42,7 @@ test("one pull request a series: made, updated in place, unchanged without a wri
   const made = await propose("a", "1");
   expect(made).toMatchObject({ outcome: "created", kept: 0 });
   expect(scene.lines).toEqual([
-    expect.stringContaining("set github-token to a person's or an App's token"),
+    expect.stringContaining("app-client-id and app-private-key of a GitHub App"),
   ]);
   expect(await propose("a", "2", "What changed since.")).toMatchObject({
     ...{ outcome: "updated", number: made.number, url: made.url },

@@ -45,7 +45,8 @@ const jobLogin = "github-actions[bot]";
 
 const noChecks = (number: number) =>
   `GitHub starts no checks on pull request ${number}, because a job's own token opened it. Close ` +
-  "and reopen it by hand to start them, or set github-token to a person's or an App's token.";
+  "and reopen it by hand to start them, or give series.yml the secrets app-client-id and " +
+  "app-private-key of a GitHub App, or github-token of a person.";
 
 /**
  * Proposes files in the one pull request of a branch: commits them and makes or updates the pull

@@ -125,8 +125,8 @@ const unknownToken: Reason = {
   code: "UNAUTHORIZED",
   reason: "GitHub does not know the token",
   hint:
-    "Correct the input github-token: leave it out for the job's own token, or give a GitHub " +
-    "App's token or a personal access token that has not expired.",
+    "Correct github-token: leave it out for the job's own token, or give a personal access token " +
+    "that has not expired. For a GitHub App give series.yml app-client-id and app-private-key.",
 };
 
 const barred: Reason = {
@@ -135,7 +135,8 @@ const barred: Reason = {
   hint:
     "In the repository's Settings > Actions > General > Workflow permissions, switch on " +
     '"Allow GitHub Actions to create and approve pull requests"; an organization may have to ' +
-    "allow it in its own settings first. Or set github-token to a person's or an App's token.",
+    "allow it in its own settings first. Or give series.yml the secrets app-client-id and " +
+    "app-private-key of a GitHub App, or github-token of a person.",
 };
 
 function forbidden({ permission }: Verb, said: string): Reason {

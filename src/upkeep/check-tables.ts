@@ -24,7 +24,7 @@ export function stateTable(checked: readonly Checked[]): string {
 export function planTable(checked: readonly Checked[]): string {
   const tiers = checked.flatMap(({ look }) => look?.tiers ?? []);
   const current = tiers.filter((tier) => !isChanged(tier)).length;
-  const others = current === 0 ? "" : `${count(current, "tier")} would stay as they are.\n`;
+  const others = current === 0 ? "" : `${staying(current)}.\n`;
   return [tableOf(checked, isChanged), others].filter((part) => part !== "").join("\n");
 }
 
@@ -101,6 +101,6 @@ export function needsWords({ reads, writes, onDisk, stages }: RunEstimate): stri
   );
 }
 
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+function staying(tiers: number): string {
+  return tiers === 1 ? "1 tier would stay as it is" : `${tiers} tiers would stay as they are`;
 }

@@ -33,15 +33,19 @@ export async function readCheckedOut(
   const bytes = await readFile(at).catch((error) => {
     throw refuse(reasonOf(error));
   });
-  return decodeCard(bytes, path);
+  return decodeCard(bytes, path, kind === "a card" ? undefined : "");
 }
 
 /** The text of a card's bytes. Throws BAD_INPUT for bytes that are not UTF-8. */
-export function decodeCard(bytes: Uint8Array, path: string): string {
+export function decodeCard(
+  bytes: Uint8Array,
+  path: string,
+  so = ", so its notes cannot be kept",
+): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    const what = `${printable(path)} is not UTF-8, so its notes cannot be kept`;
+    const what = `${printable(path)} is not UTF-8${so}`;
     throw new OqeError("BAD_INPUT", what, "Save it as UTF-8.");
   }
 }

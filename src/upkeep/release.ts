@@ -1,17 +1,16 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { inline, link } from "../card/markdown.ts";
 import type { GitHub } from "../github/client.ts";
+import { tagOf } from "../github/occasion.ts";
 import { publishRelease, type ReleaseAsset } from "../github/release.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import { sha256Of, sumsPath } from "../hub/sums.ts";
 import { checkTagName } from "../hub/tag.ts";
-import type { Inputs } from "../inputs/inputs.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { inspectVisible } from "../series/published.ts";
 import { readResults, type SeriesResult } from "../series/result-file.ts";
-import { checkTierName, tierName } from "../series/tier-names.ts";
 import { notePrepared, requirePrepared } from "./prepared-release.ts";
 import { requireReleasable } from "./release-limits.ts";
 import {
@@ -26,6 +25,7 @@ import {
 } from "./release-notes.ts";
 import { openRepository, resultsFolder } from "./report.ts";
 import { signerOf } from "./signer.ts";
+import { type TierPlace, tierPlaces } from "./tier-cards.ts";
 import type { UpkeepRequest, UpkeepResult } from "./upkeep-types.ts";
 import { isMaker, verdictsOf } from "./verdicts.ts";
 
@@ -44,7 +44,7 @@ const attestFolder = "attest";
  */
 export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> {
   const { asked, environment, file, inputsOf } = request;
-  const tag = tagOf(environment.GITHUB_REF);
+  const tag = requireTag(environment.GITHUB_REF);
   requireReleasable(request);
   const { results } = await readResults(join(asked.workDir, resultsFolder));
   const waits = waitsFor(request, results);
@@ -56,7 +56,10 @@ export async function releaseTag(request: UpkeepRequest): Promise<UpkeepResult> 
   const hub = request.connect();
   const models: ReleasedModel[] = [];
   for (const model of file.models)
-    models.push({ name: model.name, tiers: await publishedTiers(hub, inputsOf(model)) });
+    models.push({
+      name: model.name,
+      tiers: await publishedTiers(hub, tierPlaces(model.name, inputsOf(model))),
+    });
   const github = await openRepository(request);
   const files = releaseFiles(models);
   await keepFiles(join(asked.workDir, releaseFolder), files);
@@ -102,12 +105,12 @@ function waitsFor(
   return [...unfinished, ...merges];
 }
 
-function tagOf(ref: string | undefined): string {
-  const [, tag] = /^refs\/tags\/(.+)$/.exec(ref ?? "") ?? [];
-  if (tag !== undefined) return checkTagName(tag);
+function requireTag(ref = ""): string {
+  const tag = tagOf({ ref });
+  if (tag !== null) return checkTagName(tag);
   throw new OqeError(
     "BAD_INPUT",
-    `command release needs a tag, but this run is of ${inline(ref ?? "no ref")}`,
+    `command release needs a tag, but this run is of ${inline(ref || "no ref")}`,
     "Run it on a push of a tag, or start the workflow at a tag.",
   );
 }
@@ -115,12 +118,10 @@ function tagOf(ref: string | undefined): string {
 /** The tiers of a model on the Hub. Throws NOT_FOUND, CONFLICT. */
 async function publishedTiers(
   hub: Hub,
-  { baseModel, namespace, tiers }: Inputs,
+  places: readonly TierPlace[],
 ): Promise<readonly ReleasedTier[]> {
-  const model = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
   const found: ReleasedTier[] = [];
-  for (const { name } of tiers) {
-    const repository = checkTierName(tierName(model, name), namespace);
+  for (const { repository } of places) {
     const { receipt, sums } = await inspectVisible(hub, repository);
     if (receipt === null || sums === null) {
       throw new OqeError(
