@@ -1,12 +1,12 @@
 import { o as __toESM, r as __commonJSMin } from "./undici.js";
 import { a as getIDToken, d as setSecret, m as summary, o as getInput, p as warning, u as setOutput } from "./core.js";
-import { $t as parsePlaces, Bn as regex$2, Bt as share, C as tokensOf, Cn as readJson, Ct as cardPath, D as openDependencies, Dn as integer, Dt as renderSummary, E as stagesOf, Fn as object, Ft as readFigures, G as checkWrites, Gt as renderNamed, H as findForeignWork, In as optional, Jt as bareEnd, K as checkTierName, Kt as table, L as publishModel, Lt as estimate, Mn as nullable, Mt as picturePaths, O as findModel, Ot as costsSoFar, P as readModel, Pn as number, Pt as figuresOf, Qt as parseInputs, Rn as pipe, S as tierPlaces, Sn as parse, St as writeSums, T as numberStages, Tn as boolean, U as refuseForeignWork, Un as string, Ut as gigabytes, V as inspectVisible, Vt as bitsPerWeight, W as checkRights, Wn as unknown, Xn as upkeepCommands, Xt as resultOf, Yn as seriesCommands, Yt as readResults, Zt as writeResult, _ as cardInRepository, _t as findEdits, a as repositoryNames, an as inputTable, ar as isRepositoryId, at as changeTable, b as filesOnHub, bt as sha256Of, c as callerText, en as unusedInputs, ft as parseReceipt, g as readCheckedOut, gt as decorate, h as decodeCard, i as stateTable, ir as checkRevision, jn as minValue, jt as drawPictures, k as readSeriesFile, kn as maxLength, kt as runWords, l as checkCallers, n as planTable, o as checkModels, or as pathFault, ot as gateFailures, q as tierName, sr as printable, tr as actionsReport, u as tellCallers, v as cardsFolder, vt as readNotes, w as checkBaseReads, x as readTier, xt as sumsPath, y as filesInRepository, yt as checkTagName, zn as record } from "./check-tables.js";
+import { $n as minValue, A as openDependencies, At as costsSoFar, B as publishModel, C as filesOnHub, Cr as actionsReport, Ct as sumsPath, D as checkBaseReads, Dn as inputTable, Dr as isRepositoryId, E as tokensOf, Er as checkRevision, Ft as picturePaths, G as findForeignWork, Gn as readJson, J as checkWrites, K as refuseForeignWork, L as readModel, M as readSeriesFile, Nt as drawPictures, O as numberStages, Or as pathFault, Pt as namePictures, Qt as readFigures, S as filesInRepository, Sn as unusedInputs, St as sha256Of, T as tierPlaces, Tt as cardPath, W as inspectVisible, Wn as parse, Yn as integer, Zn as maxLength, Zt as figuresOf, _n as readResults, _r as seriesCommands, a as planTable, an as share, b as cardInRepository, bn as parseInputs, bt as readNotes, c as repositoryNames, cr as regex$2, ct as gateFailures, d as callerText, dr as string, er as nullable, f as checkCallers, fr as unknown, gn as bareEnd, ir as optional, j as findModel, jt as runWords, k as stagesOf, kr as printable, kt as renderSummary, l as checkModels, mn as table, mt as parseReceipt, n as mostSubjects, nn as estimate, nr as number, or as pipe, p as tellCallers, pn as renderNamed, q as checkRights, qn as boolean, r as requireReleasable, rr as object, s as stateTable, sn as bitsPerWeight, sr as record, st as changeTable, t as mostFiles, un as gigabytes, v as decodeCard, vn as resultOf, vr as upkeepCommands, vt as decorate, w as readTier, wt as writeSums, x as cardsFolder, xn as parsePlaces, xt as checkTagName, y as readCheckedOut, yn as writeResult, yt as findEdits } from "./release-limits.js";
 import { a as commentJson, c as prose, i as code, n as secretsIn, o as inline, r as withoutSecrets, s as link$1, u as webAddress } from "./message-place.js";
 import { b as OqeError, h as grouped, j as reasonOf, x as asKnown } from "./memory.js";
 import { t as RequestError } from "./dist-src.js";
 import { t as failureWords } from "./failure-words.js";
 import { createHash } from "node:crypto";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { mkdir, readFile as readFile$1, rm, stat, writeFile } from "node:fs/promises";
 
 // src/github/occasion.ts
@@ -28,12 +28,12 @@ async function readOccasion() {
 function describeOccasion(occasion, repository = "") {
 	if (!occasion?.eventName || repository === "") return "";
 	const { eventName, sha = "" } = occasion;
-	const tag = tagOf$1(occasion);
+	const tag = tagOf(occasion);
 	if (tag !== null) return printable(`tag ${tag} of ${repository}`);
 	return printable(`${eventName} of ${repository} at ${sha.slice(0, 12)}`);
 }
 /** The tag that started this run; null: another event did. */
-function tagOf$1(occasion) {
+function tagOf(occasion) {
 	return /^refs\/tags\/(.+)$/s.exec(occasion?.ref ?? "")?.[1] ?? null;
 }
 /**
@@ -1857,12 +1857,12 @@ function rateLimit({ response }) {
 const unknownToken = {
 	code: "UNAUTHORIZED",
 	reason: "GitHub does not know the token",
-	hint: "Correct the input github-token: leave it out for the job's own token, or give a GitHub App's token or a personal access token that has not expired."
+	hint: "Correct github-token: leave it out for the job's own token, or give a personal access token that has not expired. For a GitHub App give series.yml app-client-id and app-private-key."
 };
 const barred = {
 	code: "FORBIDDEN",
 	reason: "this repository does not let Actions open pull requests",
-	hint: "In the repository's Settings > Actions > General > Workflow permissions, switch on \"Allow GitHub Actions to create and approve pull requests\"; an organization may have to allow it in its own settings first. Or set github-token to a person's or an App's token."
+	hint: "In the repository's Settings > Actions > General > Workflow permissions, switch on \"Allow GitHub Actions to create and approve pull requests\"; an organization may have to allow it in its own settings first. Or give series.yml the secrets app-client-id and app-private-key of a GitHub App, or github-token of a person."
 };
 function forbidden({ permission }, said) {
 	return {
@@ -1920,7 +1920,6 @@ const patience = {
 async function openGitHub(options) {
 	const { repository, report, second = 1e3 } = options;
 	const { token, apiUrl } = checkOptions(options);
-	options.mask?.(token);
 	const { getOctokit } = await loadToolkit();
 	const waiting = new RateWaiting(report);
 	const octokit = getOctokit(token, {
@@ -2406,6 +2405,8 @@ const longest = {
 };
 /** Length of marker, seal and what says that a text was cut. */
 const reserve = 600;
+/** Characters of a body that are never cut. */
+const longestBody = longest.body - reserve;
 /** The marker of one thing, such as the plan of `series.yml` or the cards of `nano`. */
 function marker(kind, name) {
 	const plain = (text) => text.replace(/[^\w.-]+/g, "-").replace(/^-+|-+$/g, "") || "x";
@@ -2420,9 +2421,8 @@ function digestOf(...parts) {
 * line and says so. Nobody is notified: an `@name` gets an invisible character behind its `@`.
 */
 function sealedText(mark, body, seals) {
-	const room = longest.body - reserve;
 	const quiet = withoutMentions(body.trim());
-	return `${mark}\n${quiet.length <= room ? quiet : cut(quiet, room)}\n\n${sealOf(seals)}`;
+	return `${mark}\n${quiet.length <= longestBody ? quiet : cut(quiet, longestBody)}\n\n${sealOf(seals)}`;
 }
 function sealOf(seals) {
 	return `<!-- oqe-seal ${Object.entries(seals).map(([name, hash]) => `${name}=${hash}`).join(" ")} -->`;
@@ -2463,7 +2463,7 @@ function cut(text, room) {
 const permission$2 = "pull-requests: write";
 /** Who a job's own token is. */
 const jobLogin = "github-actions[bot]";
-const noChecks = (number) => `GitHub starts no checks on pull request ${number}, because a job's own token opened it. Close and reopen it by hand to start them, or set github-token to a person's or an App's token.`;
+const noChecks = (number) => `GitHub starts no checks on pull request ${number}, because a job's own token opened it. Close and reopen it by hand to start them, or give series.yml the secrets app-client-id and app-private-key of a GitHub App, or github-token of a person.`;
 /**
 * Proposes files in the one pull request of a branch: commits them and makes or updates the pull
 * request. The same files again write nothing. If GitHub lets no pull request be opened, the branch
@@ -2788,9 +2788,9 @@ const permission$1 = "issues: write";
 const closedByUs = digestOf("closed");
 /**
 * Makes or updates the one issue with this marker. The same text again writes nothing. If two runs
-* open it at once, that of the lower number stays. If a person
-* closed it, the same cause leaves it closed (`dismissed`); a new cause, or a failure after
-* `closeIssue`, opens it again. Issues of others are left alone.
+* open it at once, that of the lower number stays. If a person closed it, the same cause leaves it
+* closed (`dismissed`); a new cause, or a failure after `closeIssue`, opens it again. Issues of
+* others are left alone.
 */
 async function upsertIssue(github, text) {
 	const { rest, at } = github;
@@ -3828,6 +3828,7 @@ async function checkSeries(request) {
 		...asked,
 		task: "release"
 	} : asked;
+	if (agenda.task === "release") requireReleasable(request);
 	const checked = await checkModels(agenda.models, request);
 	const unattended = isUnattended(environment);
 	const outputs = outputsOf(agenda, checked, {
@@ -4255,14 +4256,29 @@ async function requirePrepared(workDir, prepared) {
 function listWeights(models) {
 	return [...models.flatMap(({ tiers }) => tiers.flatMap(({ repository, sums }) => [...sums].filter(([path]) => path.endsWith(".safetensors")).map(([path, sha256]) => `${sha256}  ${repository}/${path}\n`)))].sort((a, b) => a.slice(66) < b.slice(66) ? -1 : 1).join("");
 }
-/** The matrix, the list of weights and, of each tier, receipt and pictures. */
+/**
+* What is attested besides the receipts, in the format of SHA256SUMS: the weights, or their list if
+* they are more than an attestation holds.
+*/
+function attestedSums(models) {
+	const list = listWeights(models);
+	return countLines(list) <= 1024 ? list : `${sha256Of(list)}  ${sumsPath}\n`;
+}
+const countLines = (text) => text.split("\n").length - 1;
+/** Whether GitHub takes the pictures of all tiers too. */
+function hasPictures(models) {
+	return models.flatMap(({ tiers }) => tiers.map(({ receipt }) => 1 + namePictures(receipt).length)).reduce((sum, files) => sum + files, 2) <= mostFiles;
+}
+/** The matrix, the list of weights and, of each tier, the receipt and, if they fit, pictures. */
 function releaseFiles(models) {
-	const ofTiers = models.flatMap((model) => model.tiers).flatMap(({ repository, receipt, receiptText }) => {
+	const tiers = models.flatMap((model) => model.tiers);
+	const draw = hasPictures(models) ? drawPictures : () => [];
+	const ofTiers = tiers.flatMap(({ repository, receipt, receiptText }) => {
 		const name = repository.replace("/", ".");
 		return [{
 			name: `${name}.receipt.json`,
 			content: receiptText
-		}, ...drawPictures(receipt).map(({ path, svg }) => ({
+		}, ...draw(receipt).map(({ path, svg }) => ({
 			name: `${name}.${path}`,
 			content: svg
 		}))];
@@ -4324,16 +4340,28 @@ function baseOf(tiers) {
 /** Notes of a release, in Markdown. */
 function releaseNotes(request) {
 	const { models, mark, unchangedSince } = request;
-	return [
-		...unchangedSince === null ? [] : [`Nothing changed since ${code(unchangedSince)}: the weights are the same.`, ""],
-		matrix(models),
-		"Attached: the receipt and the pictures of every tier, and `SHA256SUMS` of all weights. On public repositories GitHub attests receipts and weights:",
+	const news = unchangedSince === null ? "" : `Nothing changed since ${code(unchangedSince)}: the weights are the same.\n\n`;
+	const end = [
+		attachedWords(models),
 		"",
 		...verifyLines(request),
 		"",
 		`<!-- oqe:release ${commentJson(mark)} -->`,
 		""
 	].join("\n");
+	const room = longestBody - withoutMentions(news + end).length;
+	return `${news}${fit(withoutMentions(matrix(models)), room)}\n${end}`;
+}
+/** What a table says that is too long for the notes. The end of the notes must not be cut. */
+const goesOn = "\n\n*The table goes on in the attached `matrix.md`.*\n";
+function fit(table, room) {
+	if (table.length < room) return table;
+	return table.slice(0, table.lastIndexOf("\n", room - 51 - 1)) + goesOn;
+}
+function attachedWords(models) {
+	const pictures = hasPictures(models) ? "the receipt and the pictures of every tier" : `the receipt of every tier (pictures would be more files than the ${grouped(mostFiles)} that GitHub takes)`;
+	const weights = countLines(listWeights(models));
+	return `Attached: ${pictures}, and \`SHA256SUMS\` of all weights. On public repositories GitHub attests ${weights <= 1024 ? "receipts and weights" : `receipts and, as ${grouped(weights)} files of weights are too many, \`SHA256SUMS\``}:`;
 }
 /**
 * The command that checks an attestation. GitHub names the called workflow as its signer, so `gh`
@@ -4379,19 +4407,22 @@ async function signerOf(caller, environment) {
 }
 
 // src/upkeep/release.ts
-/** Folder of the attached files, below the work folder. The workflow attests some of them. */
+/** Folder of the attached files, below the work folder. The workflow attests the receipts. */
 const releaseFolder = "release";
+/** Folder of the list of the other files that the workflow attests, below the work folder. */
+const attestFolder = "attest";
 /**
 * The GitHub release of the tag that started the run: matrix, receipts, pictures and the list of
 * all weights, as the Hub has them now. A release that is published is never changed. None is made
 * while a model was not made, or waits on the Hub for a person. A dry run leaves the files in the
-* work folder: they are attested before the release has them. Throws BAD_INPUT without a tag,
-* NOT_FOUND for a tier that is not published, CONFLICT for a tag that moved, or for tiers that are
-* not those of the dry run before.
+* work folder: they are attested before the release has them. Throws BAD_INPUT without a tag, or
+* for more tiers than a release holds, NOT_FOUND for a tier that is not published, CONFLICT for a
+* tag that moved, or for tiers that are not those of the dry run before.
 */
 async function releaseTag(request) {
 	const { asked, environment, file, inputsOf } = request;
-	const tag = tagOf(environment.GITHUB_REF);
+	const tag = requireTag(environment.GITHUB_REF);
+	requireReleasable(request);
 	const { results } = await readResults(join(asked.workDir, resultsFolder));
 	const waits = waitsFor(request, results);
 	if (waits.length > 0) {
@@ -4407,11 +4438,16 @@ async function releaseTag(request) {
 	const models = [];
 	for (const model of file.models) models.push({
 		name: model.name,
-		tiers: await publishedTiers(hub, inputsOf(model))
+		tiers: await publishedTiers(hub, tierPlaces(model.name, inputsOf(model)))
 	});
 	const github = await openRepository(request);
 	const files = releaseFiles(models);
 	await keepFiles(join(asked.workDir, releaseFolder), files);
+	const attested = [{
+		name: sumsPath,
+		content: attestedSums(models)
+	}];
+	await keepFiles(join(asked.workDir, attestFolder), attested);
 	await (asked.dryRun ? notePrepared : requirePrepared)(asked.workDir, {
 		tag,
 		files
@@ -4455,17 +4491,15 @@ function waitsFor({ asked, file }, results) {
 	const merges = results.flatMap((result) => result.tiers).filter(({ outcome }) => outcome === "proposed").map(({ repository, url }) => `${link$1(inline(repository), url)} waits for a person to merge it. Then run the tag again.`);
 	return [...unfinished, ...merges];
 }
-function tagOf(ref) {
-	const [, tag] = /^refs\/tags\/(.+)$/.exec(ref ?? "") ?? [];
-	if (tag !== void 0) return checkTagName(tag);
-	throw new OqeError("BAD_INPUT", `command release needs a tag, but this run is of ${inline(ref ?? "no ref")}`, "Run it on a push of a tag, or start the workflow at a tag.");
+function requireTag(ref = "") {
+	const tag = tagOf({ ref });
+	if (tag !== null) return checkTagName(tag);
+	throw new OqeError("BAD_INPUT", `command release needs a tag, but this run is of ${inline(ref || "no ref")}`, "Run it on a push of a tag, or start the workflow at a tag.");
 }
 /** The tiers of a model on the Hub. Throws NOT_FOUND, CONFLICT. */
-async function publishedTiers(hub, { baseModel, namespace, tiers }) {
-	const model = basename(baseModel.kind === "folder" ? baseModel.path : baseModel.id);
+async function publishedTiers(hub, places) {
 	const found = [];
-	for (const { name } of tiers) {
-		const repository = checkTierName(tierName(model, name), namespace);
+	for (const { repository } of places) {
 		const { receipt, sums } = await inspectVisible(hub, repository);
 		if (receipt === null || sums === null) throw new OqeError(receipt === null ? "NOT_FOUND" : "CONFLICT", `${repository} cannot be released: it has no ${receipt === null ? "receipt" : "SHA256SUMS of ours"} on main`, "Run the jobs of this model again. They publish what is missing. A private tier needs the secret hub-read-token.");
 		found.push({
@@ -4582,7 +4616,7 @@ async function runAction() {
 		asked,
 		read,
 		occasion: describeOccasion(event, process.env.GITHUB_REPOSITORY),
-		tag: tagOf$1(event),
+		tag: tagOf(event),
 		report: actionsReport(),
 		isUnattended: isUnattended(process.env)
 	};

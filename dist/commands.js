@@ -1,7 +1,7 @@
 import { a as __require, o as __toESM, r as __commonJSMin } from "./undici.js";
+import { $ as rowDrawer, $t as licenceIds, A as openDependencies, An as elements, At as costsSoFar, B as publishModel, Bn as list, Bt as placeLabels, Cn as usualWorkDir, Dn as inputTable, Dr as isRepositoryId, Dt as readText$1, En as gateNames, Et as receiptPath, F as unexpected, Fn as count, Gn as readJson$1, Gt as drawSvg, H as openBase, Hn as object, Ht as marks, I as writtenAs, In as describeIssue, It as dottedPath, Jn as check$2, Jt as lineColors, Kn as sha256, Kt as scaleAxis, L as readModel, Ln as entries, Lt as unitOf, M as readSeriesFile, Mn as quantizedBytes, Mt as engine, N as longestFile, Nn as costlyFloors, O as numberStages, On as flipFactor, Ot as defaultEndpoint, P as readYaml, Pn as formatFloors, Q as refuseOverlap, Qn as minLength, R as measureModel, Rn as flag, Rt as linearScale, Sn as unusedInputs, Sr as didYouMean, Tn as limitsOf, Tr as terminalReport, U as openRepository, Un as oneOf, Ut as segment, V as quantizeModel, Vn as matching, Vt as heading, Wn as parse, Wt as text$2, X as writeSensitivity, Xn as literal, Xt as require_dist, Y as estimateEvaluation, Yt as labelText, Z as evaluationShape, Zn as maxLength, _ as cronFault, _t as tryFile, an as share, ar as parse$1, at as writeAside, bn as parseInputs, br as optionalCount, cn as byteCount, dn as percentage, dr as string, dt as widthOf, en as verdictOf, er as nullable, et as openCalibration, f as checkCallers, fn as plural, ft as fingerprint, g as textsOf, gr as describeInput, gt as onDisk, h as tableOf, hn as assets, hr as parseText, ht as makeFolder, i as needsWords, in as ratio, ir as optional, it as withWaitingBytes, j as findModel, jn as modulePath, jt as runWords, k as stagesOf, kn as flipLoss, ln as gibibytes, lr as safeInteger, lt as TimeIsUp, m as readWorkflow, mr as parseModel, mt as parseReceipt, nn as estimate, nr as number, nt as withStates, o as stateOf, on as fitMac, or as pipe, ot as evaluateTiers, p as tellCallers, pr as variant, pt as rewriteCard, qt as colors, r as requireReleasable, rn as nats, rr as object$2, rt as proveReads, sn as bitsPerWeight, tn as verdictWords, tr as nullish, tt as openEvaluation, u as lookAtSeries, un as gigabytes, ur as safeParse, ut as openFinished, vt as decorate, wn as describeFailures, wr as quietReport, xn as parsePlaces, xr as wholeNumber, yr as choice, z as planModel, zn as line$2, zt as logScale } from "./release-limits.js";
 import { n as wrapped, r as paintFor, t as wrap } from "./wrap.js";
-import { $ as openCalibration, $n as wholeNumber, $t as parsePlaces, A as longestFile, An as minLength, At as engine, B as openRepository, Bt as share, Cn as readJson$1, D as openDependencies, E as stagesOf, En as check$2, Et as defaultEndpoint, F as measureModel, Fn as object$2, Gn as variant, Hn as safeParse, Ht as gibibytes, I as planModel, In as optional, It as licenceIds, J as estimateEvaluation, Jn as describeInput, Kn as parseModel, L as publishModel, Ln as parse$1, Lt as estimate, M as unexpected, Mn as nullable, N as writtenAs, Nn as nullish, Nt as require_dist, O as findModel, On as literal, Ot as costsSoFar, P as readModel, Pn as number, Q as rowDrawer, Qn as optionalCount, Qt as parseInputs, R as quantizeModel, Rn as pipe, Rt as nats, Sn as parse, T as numberStages, Tt as readText$1, Un as string, Ut as gigabytes, Vn as safeInteger, Vt as bitsPerWeight, Wt as percentage, X as evaluationShape, Y as writeSensitivity, Z as refuseOverlap, Zn as choice, _n as line$2, an as inputTable, bn as object, cn as elements, ct as openFinished, d as readWorkflow, dn as costlyFloors, dt as rewriteCard, en as unusedInputs, er as didYouMean, et as openEvaluation, f as tableOf, fn as formatFloors, ft as parseReceipt, gn as flag, gt as decorate, hn as entries, ht as tryFile, in as gateNames, it as evaluateTiers, j as readYaml, k as readSeriesFile, kn as maxLength, kt as runWords, l as checkCallers, ln as modulePath, lt as widthOf, m as cronFault, mn as describeIssue, mt as onDisk, nn as describeFailures, nr as quietReport, nt as proveReads, on as flipFactor, p as textsOf, pn as count, pt as makeFolder, qn as parseText, qt as assets, r as stateOf, rn as limitsOf, rr as terminalReport, rt as withWaitingBytes, s as lookAtSeries, sn as flipLoss, st as TimeIsUp, t as needsWords, tn as usualWorkDir, tt as withStates, u as tellCallers, un as quantizedBytes, ut as fingerprint, vn as list, wn as sha256, wt as receiptPath, xn as oneOf, yn as matching, z as openBase, zt as ratio } from "./check-tables.js";
-import { C as exitCodes, E as codeOf, b as OqeError, f as byteSize, h as grouped, j as reasonOf, o as hasTerminal, x as asKnown } from "./memory.js";
+import { C as exitCodes, E as codeOf, b as OqeError, f as byteSize, h as grouped, j as reasonOf, o as hasTerminal, x as asKnown, y as threeDigits } from "./memory.js";
 import { l as shellWord } from "./message-place.js";
 import { r as whenStopped } from "./supervise.js";
 import { execFile } from "node:child_process";
@@ -10,7 +10,7 @@ import { createServer } from "node:http";
 import { Readable } from "node:stream";
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { basename, dirname, isAbsolute, join, normalize, relative, resolve } from "node:path";
+import { basename, dirname, isAbsolute, join, normalize, relative, resolve, sep } from "node:path";
 import { createReadStream, createWriteStream } from "node:fs";
 import { access, appendFile, chmod, copyFile, link, lstat, mkdir, open as open$1, readFile, readdir, realpath, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
@@ -1425,7 +1425,7 @@ async function commit(context) {
 	const { header, operations } = parseCommit(decodeUtf8(await readBody(context.request, largestCommit)));
 	return hub.store.change(repo.id, async () => {
 		const wanted = header.parentCommit;
-		const parent = proposes && wanted ? repo.commitByPrefix(wanted) : headOf(repo, revision);
+		const parent = proposes && wanted ? repo.commitByPrefix(wanted) : headOf$1(repo, revision);
 		if (!parent) throw refuse.noRevision(wanted);
 		if (!proposes && wanted && !parent.id.startsWith(wanted)) throw refuse.parentMoved();
 		const tree = await applyOperations(context, parent.tree, operations);
@@ -1451,7 +1451,7 @@ function answer(context, made, pullRequest) {
 	};
 }
 /** Head of a branch or open pull request; tags and commits cannot be committed to. */
-function headOf(repo, revision) {
+function headOf$1(repo, revision) {
 	const isBranch = Object.hasOwn(repo.state.branches, revision);
 	const isOpenPull = repo.state.discussions.some((discussion) => `refs/pr/${discussion.num}` === revision && (discussion.status === "open" || discussion.status === "draft"));
 	if (!isBranch && !isOpenPull) throw refuse.noRevision(revision);
@@ -4112,6 +4112,612 @@ function conclude(receipt, evaluation) {
 }
 function nameOf({ id, name }) {
 	return id ?? name;
+}
+
+// src/chart/series-picture.ts
+/** Pixels of the plot and of what is around it. */
+const plot = {
+	left: 66,
+	right: 26,
+	height: 300,
+	below: 54
+};
+/** Of more points, only marks are drawn: their labels would cover each other. */
+const mostLabels = 16;
+/** Models with a color and a place in the legend. The others are grey. */
+const mostNamed = 2 * lineColors.length;
+/** Sizes that differ by more than this factor are on a logarithmic axis. */
+const mostLinear = 8;
+/**
+* KL divergence against size for the series of many models, on a logarithmic scale. Points at 0
+* have no place on it and are left out. null: no point is left.
+*/
+function seriesDrawing(lines) {
+	const spots = lines.flatMap(({ points }, line) => points.filter(({ mean, bytes }) => Number.isFinite(mean) && mean > 0 && bytes > 0).map((point) => ({
+		...point,
+		line
+	})));
+	if (spots.length === 0) return null;
+	const unit = unitOf(spots);
+	const { scale: sizes, isLog } = sizeScale(spots.map(({ bytes }) => bytes / unit.size));
+	const means = logScale(spots.map(({ mean }) => mean));
+	const at = ({ bytes, mean }) => [sizes.place(bytes / unit.size), means.place(mean)];
+	const head = heading("KL divergence from each base against size", "Mean in nats, logarithmic; lower is better. Bars: ± 1 standard error.");
+	const signs = legend(lines, spots, head.bottom + 12);
+	const top = signs.bottom + 14;
+	return {
+		height: top + plot.height + plot.below,
+		title: "KL divergence from the base model against size, for the tiers of every model",
+		option: {
+			grid: {
+				left: plot.left,
+				right: plot.right,
+				top,
+				height: plot.height
+			},
+			graphic: { elements: [
+				...head.elements,
+				...signs.elements,
+				...labels(spots, at, top)
+			] },
+			xAxis: scaleAxis(sizes, {
+				name: `Size in ${unit.name}${isLog ? ", logarithmic" : ""}`,
+				nameLocation: "middle",
+				nameGap: 32
+			}),
+			yAxis: scaleAxis(means),
+			series: [
+				...lines.map((_, line) => dottedPath(spots.filter((spot) => spot.line === line && !spot.isStock).map(at), colorOf(line).light)),
+				bars(spots, at, means),
+				...spots.map((spot) => ({
+					...markOf(spot),
+					type: "scatter",
+					silent: true,
+					clip: false,
+					data: [at(spot)]
+				}))
+			]
+		}
+	};
+}
+function sizeScale(sizes) {
+	const isLog = Math.max(...sizes) > mostLinear * Math.min(...sizes);
+	return {
+		scale: isLog ? logScale(sizes) : linearScale(sizes),
+		isLog
+	};
+}
+function colorOf(line) {
+	return line < mostNamed ? lineColors[line % lineColors.length] : colors.rounded;
+}
+/** Models of the same color have another mark. Quants of stock tools are hollow squares. */
+function markOf({ line, isStock }) {
+	const color = colorOf(line).light;
+	const symbol = isStock ? "rect" : line < lineColors.length ? "circle" : "diamond";
+	const itemStyle = isStock ? {
+		color: colors.panel.light,
+		borderColor: color,
+		borderWidth: 2,
+		opacity: 1
+	} : {
+		color,
+		opacity: 1
+	};
+	return {
+		symbol,
+		symbolSize: symbol === "diamond" ? 13 : isStock ? 9 : 11,
+		itemStyle
+	};
+}
+function legend(lines, spots, y) {
+	const shown = lines.flatMap(({ name }, line) => line < mostNamed && spots.some((spot) => spot.line === line) ? [{
+		mark: legendMark(line),
+		label: labelText(name, 440 - 80)
+	}] : []);
+	const others = new Set(spots.map(({ line }) => line).filter((line) => line >= mostNamed)).size;
+	return marks([
+		...shown,
+		...others === 0 ? [] : [{
+			mark: legendMark(mostNamed),
+			label: `${others} more`
+		}],
+		...spots.some(({ isStock }) => isStock) ? [{
+			mark: stockMark,
+			label: "mlx_lm.convert -q"
+		}] : []
+	], y);
+}
+function legendMark(line) {
+	const style = { fill: colorOf(line).light };
+	return line < lineColors.length ? {
+		type: "circle",
+		silent: true,
+		shape: { r: 5 },
+		style
+	} : {
+		type: "polygon",
+		silent: true,
+		shape: { points: [
+			[0, -6],
+			[6, 0],
+			[0, 6],
+			[-6, 0]
+		] },
+		style
+	};
+}
+const stockMark = {
+	type: "rect",
+	silent: true,
+	shape: {
+		x: -4,
+		y: -4,
+		width: 8,
+		height: 8
+	},
+	style: {
+		fill: colors.panel.light,
+		stroke: colors.muted.light,
+		lineWidth: 2
+	}
+};
+function labels(spots, at, top) {
+	const named = spots.filter(({ isStock }) => !isStock);
+	if (named.length > mostLabels) return [];
+	const isAlone = new Set(named.map(({ line }) => line)).size === 1;
+	const frame = {
+		left: plot.left,
+		right: 440 - plot.right,
+		top,
+		bottom: top + plot.height
+	};
+	const wanted = named.map((spot) => {
+		const [x, y] = at(spot);
+		const tier = labelText(spot.tier, 90);
+		return {
+			x: frame.left + x * (frame.right - frame.left),
+			y: frame.bottom - y * plot.height,
+			label: isAlone ? `${tier} · ${threeDigits(spot.mean)}` : tier,
+			prefer: "below"
+		};
+	});
+	return placeLabels(wanted, frame).map(([x, y], index) => text$2(wanted[index].label, x, y, {
+		align: "center",
+		color: colorOf(named[index].line).light,
+		halo: true
+	}));
+}
+/** One standard error either way, as far as the axis reaches. */
+function bars(spots, at, means) {
+	const renderItem = ({ dataIndex }, api) => {
+		const spot = spots[dataIndex];
+		const error = spot.error ?? 0;
+		const [x] = at(spot);
+		const [middle = 0, y1 = 0] = api.coord([x, means.place(spot.mean + error)]);
+		const [, y2 = 0] = api.coord([x, means.place(spot.mean - error)]);
+		return {
+			type: "group",
+			children: [segment([middle, y1], [middle, y2], colorOf(spot.line).light)]
+		};
+	};
+	return {
+		type: "custom",
+		silent: true,
+		clip: false,
+		renderItem,
+		data: spots.map(at)
+	};
+}
+
+// src/site/site-rows.ts
+/** Of the quant that stock tools make, in the column of tiers. */
+const stockName = "stock 4-bit";
+/** Rows by model, and of each from the largest to the smallest. */
+function siteRows(found, links) {
+	const isOne = namespaceOf(found) !== null;
+	const nameOf = ({ receipt }) => seriesName(receipt, isOne);
+	return [...new Set(found.map(nameOf))].sort(inOrder).flatMap((model) => {
+		const own = found.filter((one) => nameOf(one) === model);
+		const tiers = own.map((one) => ({
+			...tierRow(one, links),
+			model
+		}));
+		const stock = own.flatMap(({ receipt }) => stockRow(receipt, links, model)).slice(0, 1);
+		return [...tiers.sort((a, b) => b.bytes - a.bytes), ...stock];
+	});
+}
+/** The same rows as lines of the picture. */
+function linesOf(rows) {
+	return [...new Set(rows.map(({ model }) => model))].map((name) => ({
+		name,
+		points: rows.flatMap(({ model, tier, bytes, meanKl: mean, meanKlError: error, isStock }) => model === name && mean !== null ? [{
+			tier,
+			bytes,
+			mean,
+			error,
+			isStock
+		}] : [])
+	}));
+}
+/** The one namespace of all repositories; null: there is none, or more than one. */
+function namespaceOf(found) {
+	const names = new Set(found.map(({ receipt: { repository } }) => repository.includes("/") ? repository.split("/")[0] : null));
+	const [only = null] = names;
+	return names.size === 1 ? only : null;
+}
+/** A tier's repository without the tier, and without a namespace that all have. */
+function seriesName({ repository, name, plan }, isOne) {
+	const whole = isOne ? name : repository;
+	const end = `-${plan.tier}`;
+	return whole.endsWith(end) ? whole.slice(0, -end.length) : whole;
+}
+function inOrder(a, b) {
+	const [x, y] = [a.toLowerCase(), b.toLowerCase()];
+	return x < y ? -1 : x > y ? 1 : a < b ? -1 : 1;
+}
+function tierRow({ receipt, folder }, { localFrom }) {
+	const { plan, model, evaluation, repository } = receipt;
+	const isHeld = evaluation?.gates.some(({ passed }) => !passed) === true;
+	return {
+		modelUrl: baseUrl(receipt, localFrom),
+		tier: plan.tier,
+		tierUrl: localFrom !== null ? folderUrl(localFrom, folder) : isHeld || !isRepositoryId(repository) ? null : `https://huggingface.co/${repository}`,
+		isStock: false,
+		bytes: plan.bytes,
+		bpw: plan.bpw,
+		mac: fitMac(plan.bytes, model),
+		...evaluation ?? unknown,
+		verdict: isHeld ? "held back" : evaluation === null ? "not measured" : verdictOf(evaluation)
+	};
+}
+const unknown = {
+	meanKl: null,
+	meanKlError: null,
+	sameTop: null,
+	perplexityRatio: null
+};
+function stockRow(receipt, { localFrom }, model) {
+	const stock = receipt.evaluation?.stock ?? null;
+	if (stock === null) return [];
+	const { bytes } = stock;
+	return [{
+		model,
+		modelUrl: baseUrl(receipt, localFrom),
+		tier: stockName,
+		tierUrl: null,
+		isStock: true,
+		bytes,
+		bpw: null,
+		mac: fitMac(bytes, receipt.model),
+		...stock,
+		verdict: verdictOf(stock)
+	}];
+}
+/** Of the base. That of a rehearsal is on no public Hub. */
+function baseUrl({ base }, localFrom) {
+	return base.id === null || localFrom !== null ? null : `https://huggingface.co/${base.id}`;
+}
+function folderUrl(from, folder) {
+	const path = relative(from, folder).split(sep).map(encodeURIComponent).join("/");
+	return `./${path}${path === "" ? "" : "/"}`;
+}
+
+// src/site/site-style.ts
+/** Style of the page. Up to 760 pixels a row is a box of figures, labelled by `data-l`. */
+const style = `
+:root{color-scheme:light dark;--ink:light-dark(#1f2328,#e6edf3);--muted:light-dark(#59636e,#9da7b1);
+--panel:light-dark(#ffffff,#0d1117);--rule:light-dark(#d1d9e0,#3d444d);
+--head:light-dark(#f6f8fa,#151b23);--link:light-dark(#0860ca,#6cb6ff)}
+*{box-sizing:border-box}
+body{margin:0;background:var(--panel);color:var(--ink);font:16px/1.5 system-ui,sans-serif}
+main{max-width:1012px;margin:0 auto;padding:24px 16px}
+h1{font-size:1.75rem;line-height:1.25;margin:0 0 4px;overflow-wrap:anywhere}
+h2{font-size:1.1rem;margin:0 0 8px}
+p{margin:0 0 12px}
+a{color:var(--link)}
+code{font:0.9em ui-monospace,monospace;overflow-wrap:anywhere}
+footer,.lead,small{color:var(--muted)}
+.top{display:grid;grid-template-columns:minmax(0,440px) minmax(0,1fr);gap:24px;margin:16px 0 24px}
+.top svg{display:block;width:100%;height:auto;max-width:440px}
+dl{margin:0}
+dt{font-weight:600}
+dd{margin:0 0 10px}
+table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:15px;
+table-layout:fixed}
+th,td{padding:7px 6px;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
+thead th{background:var(--head);vertical-align:bottom}
+th.n,td.n{text-align:right}
+th.name{width:24%}th.tier{width:11%}
+.name,.tier{overflow-wrap:anywhere}
+td.tier{font-weight:600}
+.stock td{color:var(--muted)}.stock td.tier{font-weight:400}
+small{display:block;font-size:0.8em;letter-spacing:-0.01em}
+button{all:unset;cursor:pointer;font-weight:600}
+button:focus-visible,a:focus-visible{outline:2px solid var(--link);outline-offset:2px}
+th[aria-sort=ascending] button::after{content:" \u25b2"}
+th[aria-sort=descending] button::after{content:" \u25bc"}
+.sort{display:none}
+@media(max-width:760px){
+.top{grid-template-columns:minmax(0,1fr)}
+table,tbody,thead{display:block}
+.sort{display:inline;color:var(--muted)}
+thead tr{display:flex;flex-wrap:wrap;gap:6px 8px;padding:8px 0;align-items:center}
+thead th,th.name,th.tier{padding:0;border:0;background:none;width:auto}
+thead button{border:1px solid var(--rule);border-radius:6px;padding:4px 9px;background:var(--head)}
+tbody tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(140px,1fr));gap:2px 12px;
+padding:12px 0;border-top:1px solid var(--rule)}
+tbody td{border:0;padding:0;min-width:0}
+tbody .name,tbody .tier{grid-column:1/-1}
+tbody .tier{font-size:1.1em}
+tbody td.n{text-align:left}
+tbody td[data-l]::before{content:attr(data-l);display:block;color:var(--muted);font-size:0.82em}
+tbody small{display:inline;margin-left:6px}
+}`;
+/**
+* Sorts the table by a column: `data-v` of a cell is a number or text, empty for none. Cells
+* without a value stay at the end. It reads nothing but the page.
+*/
+const script = `
+"use strict";
+const body = document.querySelector("tbody");
+const heads = [...document.querySelectorAll("thead th")];
+const valueOf = (row, at) => row.cells[at].dataset.v;
+for (const [at, head] of heads.entries()) {
+  head.querySelector("button").addEventListener("click", () => {
+    const isUp = head.getAttribute("aria-sort") === "ascending";
+    const isFresh = !head.hasAttribute("aria-sort");
+    const sign = (isFresh ? head.dataset.first === "down" : isUp) ? -1 : 1;
+    for (const one of heads) one.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
+    const isText = head.dataset.first === "text";
+    const rows = [...body.rows].sort((a, b) => {
+      const [x, y] = [valueOf(a, at), valueOf(b, at)];
+      if (x === "" || y === "") return (x === "") - (y === "");
+      if (isText) return sign * (x < y ? -1 : x > y ? 1 : 0);
+      return sign * (Number(x) - Number(y));
+    });
+    body.append(...rows);
+  });
+}`;
+
+// src/site/site-page.ts
+/** How a page of ours says who made it. */
+const generator = "<meta name=\"generator\" content=\"oqe-publisher ";
+/**
+* The series page as one HTML file. It asks for nothing from outside: its policy allows its own
+* style and its one script, by its hash. The same receipts give the same bytes.
+*/
+function sitePage(found, links) {
+	const rows = siteRows(found, links);
+	const lines = linesOf(rows);
+	const drawing = seriesDrawing(lines);
+	const namespace = namespaceOf(found);
+	const title = namespace === null ? "oQe series" : `oQe series of ${namespace}`;
+	return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${`default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${createHash("sha256").update(script).digest("base64")}'; base-uri 'none'; form-action 'none'`}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+${generator}${escapeHtml(engine.version)}">
+<title>${escapeHtml(title)}</title>
+<style>${style}
+</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(title)}</h1>
+<p class="lead">${plural(found.length, "tier")} of ${plural(lines.length, "model")}, for mlx-lm on Macs with
+Apple silicon. Every figure is from the receipt in the tier's repository.</p>
+<div class="top">
+<div>${drawing === null ? "<p>No tier was evaluated, so there is no picture.</p>" : drawSvg(drawing)}</div>
+${howToRead(rows.some(({ isStock }) => isStock))}
+</div>
+<table>
+<thead><tr>${columns$1.map(headOf).join("")}</tr></thead>
+<tbody>
+${rows.map(rowOf).join("\n")}
+</tbody>
+</table>
+<footer><p><small>Made by oqe-publisher ${escapeHtml(engine.version)}. <code>oqe verify &lt;repository&gt;</code> checks a
+tier against its receipt, and measures its figures again.</small></p></footer>
+</main>
+<script>${script}<\/script>
+</body>
+</html>
+`;
+}
+function howToRead(hasStock) {
+	return `<div>
+<h2>How to choose</h2>
+<dl>
+<dt>Mac</dt><dd>The smallest Mac that holds the weights, with so many tokens of context.</dd>
+<dt>KL</dt><dd>How far a tier's predictions are from those of its own base, on held-out text. 0 means
+the same. Compare the tiers of one model: another model has other predictions.</dd>
+<dt>Same top token</dt><dd>How often tier and base find the same next token the most likely.</dd>
+<dt>PPL ÷ base</dt><dd>Perplexity divided by that of the base. 1 means no loss.</dd>
+<dt>Verdict</dt><dd>By KL and same top token: ${escapeHtml(verdictWords().replaceAll("*", ""))}.</dd>
+${hasStock ? `<dt>${stockName}</dt><dd>What <code>mlx_lm.convert -q</code> makes of the same base.</dd>` : ""}
+</dl>
+</div>`;
+}
+const columns$1 = [
+	{
+		name: "Model",
+		first: "text",
+		kind: "name",
+		value: ({ model }) => oneLine(model).toLowerCase(),
+		shown: ({ model, modelUrl }) => linked(model, modelUrl)
+	},
+	{
+		name: "Tier",
+		first: "text",
+		kind: "tier",
+		value: ({ tier }) => oneLine(tier),
+		shown: ({ tier, tierUrl }) => linked(tier, tierUrl)
+	},
+	{
+		name: "Size",
+		first: "up",
+		kind: "n",
+		value: ({ bytes }) => bytes,
+		shown: ({ bytes }) => bytes < 1e9 ? byteCount(bytes) : `${gigabytes(bytes)}\u00a0GB`
+	},
+	{
+		name: "Mac",
+		first: "up",
+		kind: "n",
+		value: ({ mac }) => mac === null ? null : mac.gibibytes,
+		shown: ({ mac }) => mac === null ? "\u2013" : `${mac.gibibytes}\u00a0GB${contextOf(mac.context)}`
+	},
+	{
+		name: "KL",
+		first: "up",
+		kind: "n",
+		value: ({ meanKl }) => meanKl,
+		shown: ({ meanKl }) => meanKl === null ? "\u2013" : nats(meanKl)
+	},
+	{
+		name: "Same top token",
+		first: "down",
+		kind: "n",
+		value: ({ sameTop }) => sameTop,
+		shown: ({ sameTop }) => sameTop === null ? "\u2013" : share(sameTop).replace(" %", "\xA0%")
+	},
+	{
+		name: "PPL ÷ base",
+		first: "up",
+		kind: "n",
+		value: ({ perplexityRatio }) => perplexityRatio,
+		shown: ({ perplexityRatio: value }) => value === null ? "\u2013" : ratio(value, null)
+	},
+	{
+		name: "Bits per weight",
+		first: "up",
+		kind: "n",
+		value: ({ bpw }) => bpw,
+		shown: ({ bpw }) => bpw === null ? "\u2013" : bpw.toFixed(2)
+	},
+	{
+		name: "Verdict",
+		first: "up",
+		kind: "",
+		value: ({ meanKl, verdict }) => verdict === "held back" ? null : meanKl,
+		shown: ({ verdict }) => escapeHtml(verdict)
+	}
+];
+function contextOf(tokens) {
+	if (tokens === null) return "";
+	return `<small>${tokens < 1024 ? String(tokens) : `${Math.floor(tokens / 1024)}k`}\u00a0tokens</small>`;
+}
+function headOf({ name, first, kind }, at) {
+	return `<th scope="col" class="${kind}" data-first="${first}">${at === 0 ? "<span class=\"sort\">Sort by </span>" : ""}<button type="button">${name}</button></th>`;
+}
+function rowOf(row) {
+	const cells = columns$1.map(({ name, kind, value, shown }) => {
+		return `<td class="${kind}"${kind === "name" || kind === "tier" ? "" : ` data-l="${name}"`} data-v="${escapeHtml(String(value(row) ?? ""))}">${shown(row)}</td>`;
+	});
+	return `<tr${row.isStock ? " class=\"stock\"" : ""}>${cells.join("")}</tr>`;
+}
+function linked(text, url) {
+	const name = `<bdi>${escapeHtml(text)}</bdi>`;
+	return url === null ? name : `<a href="${escapeHtml(url)}">${name}</a>`;
+}
+/** Text of others as one line, without characters that are no letters or that reorder text. */
+function oneLine(text) {
+	return text.replace(/[\p{C}\s]+/gu, " ").trim();
+}
+function escapeHtml(text) {
+	return oneLine(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+}
+
+// src/site/site-receipts.ts
+/** Bytes of the largest receipt that is read; that of a model with 30 B parameters has 3 MB. */
+const largest = 64e6;
+/** Folders below a named one that are looked through. */
+const deepest = 8;
+/**
+* The receipts in and below some folders: `oqe-receipt.json` of a tier, or `<name>.receipt.json` as
+* a release has it. Hidden folders and links are left out. A receipt that cannot be read is a
+* warning, and the others are kept. Of two for one repository the first counts. Throws NOT_FOUND
+* if a folder is missing or none has a receipt, BAD_INPUT if all receipts are broken.
+*/
+async function findReceipts(places, report) {
+	const paths = new Set((await Promise.all(places.map(receiptsBelow))).flat());
+	if (paths.size === 0) throw new OqeError("NOT_FOUND", `no receipt (${receiptPath} or *.receipt.json) in ${places.join(", ")}`, "Name folders that `oqe quantize` or `oqe publish` wrote, or the receipts of a release.");
+	const found = /* @__PURE__ */ new Map();
+	for (const path of paths) {
+		const read = await readOne(path).catch((error) => {
+			if (!(error instanceof OqeError)) throw error;
+			report.warn(`left out: ${error.message}`);
+			return null;
+		});
+		if (read === null) continue;
+		const first = found.get(read.receipt.repository);
+		if (first === void 0) found.set(read.receipt.repository, {
+			...read,
+			path
+		});
+		else if (first.text !== read.text) report.warn(`left out: ${path} differs from ${first.path}, of the same repository`);
+	}
+	if (found.size > 0) return [...found.values()];
+	throw new OqeError("BAD_INPUT", `none of ${paths.size} receipts can be read`, "The warnings above say why. Restore them from the repositories, or quantize again.");
+}
+async function receiptsBelow(place) {
+	const path = resolve(place);
+	return (await stat(path).catch((cause) => {
+		throw new OqeError("NOT_FOUND", `${place} cannot be read: ${reasonOf(cause)}`, "Check the name of the folder.", cause);
+	})).isDirectory() ? walk(path, deepest) : [path];
+}
+async function walk(folder, levels) {
+	const shown = (await readdir(folder, { withFileTypes: true }).catch(() => [])).filter(({ name }) => !name.startsWith(".") && name !== "node_modules").sort((a, b) => a.name < b.name ? -1 : 1);
+	const paths = [];
+	for (const entry of shown) {
+		const path = join(folder, entry.name);
+		const isReceipt = entry.name === "oqe-receipt.json" || entry.name.endsWith(".receipt.json");
+		if (entry.isFile() && isReceipt) paths.push(path);
+		else if (entry.isDirectory() && levels > 0) paths.push(...await walk(path, levels - 1));
+	}
+	return paths;
+}
+async function readOne(path) {
+	const unreadable = (reason, cause) => new OqeError("BAD_INPUT", `${path} cannot be read: ${reason}`, void 0, cause);
+	const text = await stat(path).then(({ size }) => {
+		if (size > largest) throw unreadable(`${size} bytes are too many for a receipt`);
+		return readFile(path, "utf8");
+	}).catch((cause) => {
+		throw cause instanceof OqeError ? cause : unreadable(reasonOf(cause), cause);
+	});
+	return {
+		receipt: parseReceipt(text, path),
+		folder: dirname(path),
+		text
+	};
+}
+
+// src/site/write-site.ts
+/**
+* Writes the series page of all receipts in and below some folders. Throws NOT_FOUND, BAD_INPUT,
+* and NOT_OURS if another file is in its place.
+*/
+async function writeSite(folders, { out, isLocal }, report) {
+	const page = await placeOf(out);
+	await refuseForeignPage(page);
+	const found = await findReceipts(folders, report);
+	await writeAside(page, sitePage(found, { localFrom: isLocal ? dirname(page) : null }));
+	return {
+		page,
+		tiers: found.length
+	};
+}
+async function placeOf(out) {
+	const path = resolve(out);
+	return await stat(path).then((status) => status.isDirectory(), () => /[\\/]$/.test(out)) ? join(path, "index.html") : path;
+}
+async function refuseForeignPage(page) {
+	const text = await readFile(page, "utf8").catch(() => null);
+	if (text === null || text === "" || text.includes("<meta name=\"generator\" content=\"oqe-publisher ")) return;
+	throw new OqeError("NOT_OURS", `${page} exists, and oqe site did not write it`, "Name another file with --out.");
 }
 
 // node_modules/commander/lib/error.js
@@ -7230,6 +7836,24 @@ const commandTable = [
 		examples: [["oqe card ./tiers/my-model-oQ4e", "rewrites README.md and the pictures"]]
 	},
 	{
+		name: "site",
+		argument: "<folder...>",
+		isMany: true,
+		brief: "Writes a page of all tiers in some folders",
+		doc: "Writes a web page that compares all tiers in and below some folders, from their receipts",
+		flags: [{
+			name: "out",
+			hint: "<file>",
+			example: "public/index.html",
+			doc: "File of the page, or a folder for its index.html. Empty means index.html"
+		}, {
+			name: "local",
+			hint: "",
+			doc: "Link tiers to their folders on this machine, not to their repositories"
+		}],
+		examples: [["oqe site ./tiers ./more --out public/", "one page of all that is in both"]]
+	},
+	{
 		name: "init",
 		argument: "[folder]",
 		usual: ".",
@@ -7866,6 +8490,7 @@ async function openCall({ command, positionals, flags }, argv, { environment, wr
 	let sayCosts = () => {};
 	return {
 		target,
+		targets: positionals,
 		flags,
 		inputs: () => {
 			settings?.check();
@@ -7934,15 +8559,16 @@ function placesOf({ name }, inputs, { out }) {
 }
 /** The argument. `known`: what stands for it if there is none. */
 function targetOf(command, positionals, known) {
-	const { name, argument, usual, words } = command;
-	const [given, ...more] = positionals;
+	const { name, argument, isMany, usual, words } = command;
+	const [given, ...others] = positionals;
+	const more = isMany ? [] : others;
 	const target = given ?? usual ?? (known === "" ? void 0 : known);
 	if (target === void 0 || more.length > 0) {
 		const got = target === void 0 ? "none" : [target, ...more].join(" ");
 		const or = argument === "<model>" ? ` Or set base-model in ${configName}.` : "";
-		throw new OqeError("BAD_INPUT", `oqe ${name} takes one argument, got ${got}`, seeHelp(name) + (target === void 0 ? or : ""));
+		throw new OqeError("BAD_INPUT", `oqe ${name} takes ${isMany ? "a folder or more" : "one argument"}, got ${got}`, seeHelp(name) + (target === void 0 ? or : ""));
 	}
-	if (target === "" && /folder/.test(argument) && !/repo/.test(argument)) throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
+	if ([target, ...others].includes("") && /folder/.test(argument) && !/repo/.test(argument)) throw new OqeError("BAD_INPUT", `oqe ${name} needs a folder, got ""`, seeHelp(name));
 	if (words !== void 0) choice(...words).parse(target, argument.replace(/[<>]/g, ""));
 	return target;
 }
@@ -7990,6 +8616,10 @@ async function checkLocally(request) {
 		name
 	});
 	const models = series === null ? file.models : [findModel(file, series)];
+	if (series === null) requireReleasable({
+		file,
+		inputsOf
+	});
 	const repository = { GITHUB_WORKSPACE: dirname(path) };
 	const workflows = await checkCallers({
 		environment: repository,
@@ -8159,12 +8789,13 @@ function zshScript() {
 	const cases = commandTable.map((command) => {
 		const lines = flagsOf(command).flatMap(zshFlags).map((text) => `        ${quoted(text)} \\`);
 		const argument = command.words === void 0 ? "_files" : `(${command.words.join(" ")})`;
-		const label = command.argument.replace(/[<>[\]]/g, "");
+		const label = command.argument.replace(/[<>[\].]/g, "");
+		const place = command.isMany ? "*" : "1";
 		return `      ${command.name})
         _arguments \\
 ${lines.join("\n")}
         '(-h --help)'{-h,--help}'[Print this]' \\
-        ${quoted(`1:${label}:${argument}`)} ;;`;
+        ${quoted(`${place}:${label}:${argument}`)} ;;`;
 	});
 	return `#compdef oqe
 # Completion of oqe for zsh. In ~/.zshrc, behind compinit: source <(oqe completion zsh)
@@ -8701,6 +9332,7 @@ const runs = {
 	verify: verifyTarget,
 	check,
 	card,
+	site,
 	init,
 	hub,
 	completion
@@ -8843,6 +9475,15 @@ async function check({ target, flags, read, variables, report, print, columns })
 async function card({ target, print, report }) {
 	const path = await rewriteCard(resolve(target), report);
 	return print({ card: path }, () => path);
+}
+/** Prints the place of the page in its last line. */
+async function site({ targets, flags, print, report }) {
+	const out = typeof flags.out === "string" && flags.out !== "" ? flags.out : "index.html";
+	const made = await writeSite(targets, {
+		out,
+		isLocal: flags.local === true
+	}, report);
+	return print(made, () => `${plural(made.tiers, "tier")}\n${made.page}`);
 }
 async function init({ target, flags, print }) {
 	const made = await writeFirstFiles(resolve(target), flags);
