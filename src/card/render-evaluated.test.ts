@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { cells, row } from "../../test/support/markdown-tables.ts";
+import { cells, plainRow, row, section } from "../../test/support/markdown-tables.ts";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
 import { renderCard } from "./render.ts";
 
@@ -7,12 +7,6 @@ const receipt = measuredSeries.at(-1)!;
 const evaluation = receipt.evaluation!;
 const card = await renderCard(receipt);
 const { stock } = evaluation;
-/** What follows a heading or a summary, up to the next one. */
-const section = (text: string, title: string) =>
-  text.split(/^#{2,3} |^<summary>/m).find((part) => part.startsWith(title)) ?? "";
-/** Without line breaks inside of figures. */
-const plainRow = (text: string, first: string) =>
-  row(text, first).map((cell) => cell.replaceAll("\u00a0", " "));
 /** On the card of a tier that was evaluated, these would be untrue. */
 const outdated =
   /not been measured|fixed rules|does not measure the quality|without data|not the sensitivity of this model/;
@@ -21,7 +15,7 @@ describe("the card of a measured and evaluated tier", () => {
   test("shows at a glance which tier fits which Mac, and how good it is", () => {
     const choice = section(card, "Choose a tier");
     expect(cells(choice.split("\n").find((line) => line.startsWith("| Tier"))!)).toEqual([
-      ...["Tier", "GB", "Mac", "Context", "Mean KL", "Same top", "Verdict"],
+      ...["Tier", "GB", "Mac, from", "Context", "Mean KL", "Same top", "Verdict"],
     ]);
     const address = "https://huggingface.co/acme/NVIDIA-Nemotron-3-Nano-30B-A3B";
     expect(plainRow(choice, "**")).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import { expectWholeTables, plainRow, row, section } from "../../test/support/markdown-tables.ts";
 import { measuredSeries, smallSeries } from "../../test/support/measured-receipts.ts";
 import { evaluatedReceipt, nemotronReceipt, tunedReceipt } from "../../test/support/receipts.ts";
 import type { Receipt } from "../receipt/receipt.ts";
@@ -12,12 +12,6 @@ const receipt = measuredSeries.at(-1)!;
 const evaluation = receipt.evaluation!;
 const card = await renderCard(receipt);
 const { stock } = evaluation;
-/** What follows a heading or a summary, up to the next one. */
-const section = (text: string, title: string) =>
-  text.split(/^#{2,3} |^<summary>/m).find((part) => part.startsWith(title)) ?? "";
-/** Without line breaks inside of figures. */
-const plainRow = (text: string, first: string) =>
-  row(text, first).map((cell) => cell.replaceAll("\u00a0", " "));
 test.each([...measuredSeries, ...smallSeries].map((one) => [one.name, one] as const))(
   "%s reads back from its receipt, its card has whole tables and no hole",
   async (_, one) => {

@@ -30,3 +30,13 @@ export function prose(text: string): string {
     .replace(/^```[\s\S]*?^```/gm, "")
     .replace(/^<!-- .* -->$/gm, "");
 }
+
+/** What follows a heading or a summary, up to the next one. */
+export function section(text: string, title: string): string {
+  return text.split(/^#{2,3} |^<summary>/m).find((part) => part.startsWith(title)) ?? "";
+}
+
+/** A row without the spaces that keep figures on one line. */
+export function plainRow(text: string, first: string): readonly string[] {
+  return row(text, first).map((cell) => cell.replaceAll("\u00a0", " "));
+}
