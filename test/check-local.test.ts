@@ -1,21 +1,10 @@
 import { cp, mkdir, writeFile } from "node:fs/promises";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
+import { expect, test } from "vitest";
 import { rounded, runCli } from "./support/cli-run.ts";
+import { llamaHub } from "./support/llama-hub.ts";
 import { seriesOf } from "./support/many-tiers.ts";
-import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 
-let folder: string;
-let hub: LocalHub;
-beforeAll(async () => {
-  folder = await scratchFolder();
-  hub = await startLocalHub({ folder: `${folder}/hub` });
-  await hub.seed("base/llama-tiny", byArchitecture.llama!);
-});
-afterAll(async () => {
-  await hub.close();
-  await removeFolder(folder);
-});
+const scene = llamaHub();
 
 const series = `models:
   - base-model: base/llama-tiny
@@ -24,11 +13,11 @@ const series = `models:
     method: rounded
     verify: false
 `;
-const check = (...args: string[]) => runCli(["check", ...args], { HF_ENDPOINT: hub.url });
+const check = (...args: string[]) => runCli(["check", ...args], { HF_ENDPOINT: scene.hub.url });
 const write = async (name: string, text: string) => {
-  await mkdir(`${folder}/${name}/.github/workflows`, { recursive: true });
-  await writeFile(`${folder}/${name}/series.yml`, text);
-  return `${folder}/${name}/series.yml`;
+  await mkdir(`${scene.folder}/${name}/.github/workflows`, { recursive: true });
+  await writeFile(`${scene.folder}/${name}/series.yml`, text);
+  return `${scene.folder}/${name}/series.yml`;
 };
 
 test("says tier by tier what a run would make and why, without a token and without GitHub", async () => {
@@ -40,8 +29,8 @@ test("says tier by tier what a run would make and why, without a token and witho
   expect(stdout).toMatch(/^Reads \S+ [kM]B, writes /m);
 
   const publish = ["publish", "base/llama-tiny", "--namespace", "acme", "--tiers", "oQ8e"];
-  const rights = { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_rehearsal" };
-  const work = ["--work-dir", `${folder}/work`];
+  const rights = { HF_ENDPOINT: scene.hub.url, HF_TOKEN: "hf_rehearsal" };
+  const work = ["--work-dir", `${scene.folder}/work`];
   expect((await runCli([...publish, ...rounded, ...work], rights)).code).toBe(0);
   const [model] = JSON.parse((await check(file, "--json")).stdout);
   expect(model).toMatchObject({ name: "llama-tiny", failure: null });
@@ -68,12 +57,14 @@ test("names the line of a series file, and of a workflow beside it, that cannot 
   const { code, stderr } = await check(wrong);
   expect(code).toBe(2);
   expect(stderr).toMatch(/series\.yml:5: models\[0\]\.method: "gptq" is not one of/);
-  expect((await check(`${folder}/nowhere.yml`)).stderr).toMatch(/nowhere\.yml: it does not exist/);
+  expect((await check(`${scene.folder}/nowhere.yml`)).stderr).toMatch(
+    /nowhere\.yml: it does not exist/,
+  );
 
   const file = await write("caller", series);
   const uses = ["--uses", "acme/oqe-publisher@0123456789abcdef0123456789abcdef01234567"];
-  expect((await runCli(["init", `${folder}/made`, ...uses])).code).toBe(0);
-  await cp(`${folder}/made/.github`, `${folder}/caller/.github`, { recursive: true });
+  expect((await runCli(["init", `${scene.folder}/made`, ...uses])).code).toBe(0);
+  await cp(`${scene.folder}/made/.github`, `${scene.folder}/caller/.github`, { recursive: true });
   expect((await check(file)).code).toBe(0);
 });
 

@@ -1,24 +1,14 @@
 import { writeFile } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
+import { describe, expect, test } from "vitest";
 import { runCli } from "./support/cli-run.ts";
-import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
+import { llamaHub } from "./support/llama-hub.ts";
+import { byArchitecture } from "./support/models.ts";
 
-let folder: string;
-let hub: LocalHub;
-beforeAll(async () => {
-  folder = await scratchFolder();
-  hub = await startLocalHub({ folder: `${folder}/hub` });
-  await hub.seed("base/llama-tiny", byArchitecture.llama!);
-});
-afterAll(async () => {
-  await hub.close();
-  await removeFolder(folder);
-});
+const scene = llamaHub();
 
 const config = async (name: string, text: string) => {
-  await writeFile(`${folder}/${name}`, text);
-  return ["--config", `${folder}/${name}`];
+  await writeFile(`${scene.folder}/${name}`, text);
+  return ["--config", `${scene.folder}/${name}`];
 };
 const tiersOf = (stdout: string) =>
   JSON.parse(stdout).tiers.map(({ tier }: { tier: string }) => tier);
@@ -35,9 +25,9 @@ describe("inputs of oqe", () => {
     const variable = { OQE_TIERS: "oQ5e" };
     expect(tiersOf((await plan([], variable)).stdout)).toEqual(["oQ5e"]);
     expect(tiersOf((await plan(["--tiers", "oQ4e"], variable)).stdout)).toEqual(["oQ4e"]);
-    const named = await runCli(["plan", "--json"], { OQE_CONFIG: `${folder}/oqe.yml` });
+    const named = await runCli(["plan", "--json"], { OQE_CONFIG: `${scene.folder}/oqe.yml` });
     expect(tiersOf(named.stdout)).toEqual(["oQ8e", "oQ6e"]);
-    const model = await plan(["base/llama-tiny"], { HF_ENDPOINT: hub.url });
+    const model = await plan(["base/llama-tiny"], { HF_ENDPOINT: scene.hub.url });
     expect(JSON.parse(model.stdout).model).toBe("base/llama-tiny");
   });
 
@@ -47,9 +37,9 @@ describe("inputs of oqe", () => {
       runCli(
         [
           ...["publish", "base/llama-tiny", "--namespace", "acme", "--method", "rounded"],
-          ...["--tiers", "oQ4e", "--work-dir", `${folder}/work`, "--json", ...file, ...args],
+          ...["--tiers", "oQ4e", "--work-dir", `${scene.folder}/work`, "--json", ...file, ...args],
         ],
-        { HF_ENDPOINT: hub.url, HF_TOKEN: "hf_rehearsal", OQE_VERIFY: "true" },
+        { HF_ENDPOINT: scene.hub.url, HF_TOKEN: "hf_rehearsal", OQE_VERIFY: "true" },
       );
     const outcome = ({ stdout }: { stdout: string }) => JSON.parse(stdout).repositories[0].outcome;
     expect(outcome(await publish("--no-verify"))).toBe("dry-run");
@@ -86,9 +76,9 @@ describe("inputs of oqe", () => {
 describe("the token that `hf auth login` saved", () => {
   test("is not sent to another Hub than it was saved for, and is not shown", async () => {
     const secret = "hf_rehearsal"; // which the local Hub would take
-    await writeFile(`${folder}/token`, secret);
+    await writeFile(`${scene.folder}/token`, secret);
     const publish = ["publish", "base/llama-tiny", "--namespace", "me", "--method", "rounded"];
-    const environment = { HF_TOKEN_PATH: `${folder}/token`, HF_ENDPOINT: hub.url };
+    const environment = { HF_TOKEN_PATH: `${scene.folder}/token`, HF_ENDPOINT: scene.hub.url };
     const { code, stdout, stderr } = await runCli(publish, environment);
     expect(code).toBe(1);
     expect(stderr).toMatch(/\[UNAUTHORIZED\]/);

@@ -50,7 +50,7 @@ function choiceRows(receipt: Receipt): readonly Cells[] {
  * Which tier to take on which Mac, for example "**oQ4e** on a Mac from 24 GB, **oQ8e** from 48 GB":
  * the largest that fits. Empty if no Mac holds one.
  */
-export function pickWords(receipt: Receipt): string {
+function pickWords(receipt: Receipt): string {
   const figures = knownFigures([receipt]);
   const picks: string[] = [];
   let least = Number.POSITIVE_INFINITY;

@@ -1,12 +1,12 @@
-import type { CustomSeriesRenderItem } from "echarts";
 import { grouped, threeDigits } from "../ground/digits.ts";
 import { scaleAxis } from "./axes.ts";
+import { dottedPath, errorBars } from "./curve.ts";
 import { type Drawing, pictureWidth } from "./drawing.ts";
-import { type Element, heading, marks, segment, text } from "./elements.ts";
+import { type Element, heading, marks, text } from "./elements.ts";
 import { type Frame, placeLabels } from "./label-places.ts";
 import { labelText } from "./labels.ts";
 import { colors } from "./palette.ts";
-import { linearScale, logScale, type Scale } from "./scales.ts";
+import { linearScale, logScale } from "./scales.ts";
 
 export interface TierPoint {
   readonly tier: string;
@@ -88,7 +88,7 @@ export function divergenceDrawing(
       series: [
         dottedPath(of("rounded").map(at), colors.rounded.light),
         dottedPath(of("own", "other").map(at), colors.other.light),
-        bars(of("rounded", "stock", "other", "own"), at, means),
+        errorBars(of("rounded", "stock", "other", "own"), { at, means, colorOf, cap: 4 }),
         ...kinds.map(({ kind }) => scatter(kind, of(kind).map(at))),
       ],
     },
@@ -208,40 +208,4 @@ function legendMark(kind: Spot["kind"]): Element {
   return kind === "predicted"
     ? { type: "polygon", silent: true, shape: { points }, style }
     : { type: "circle", silent: true, shape: { r: 4.5 }, style };
-}
-
-/** A thin line through the points, by ascending size. */
-export function dottedPath(points: readonly (readonly [number, number])[], stroke: string) {
-  const sorted = [...points].sort(([a], [b]) => a - b);
-  const renderItem: CustomSeriesRenderItem = (_, api) => ({
-    type: "polyline",
-    shape: { points: sorted.map((point) => api.coord([...point]) as [number, number]) },
-    style: { stroke, fill: "none", lineWidth: 1, lineDash: [2, 3] },
-  });
-  return { type: "custom", silent: true, clip: false, renderItem, data: sorted.slice(0, 1) };
-}
-
-/** One standard error either way, as far as the axis reaches. */
-function bars(spots: readonly Spot[], at: PlaceOf, means: Scale) {
-  const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
-    const spot = spots[dataIndex]!;
-    const error = spot.error ?? 0;
-    const [x] = at(spot);
-    const [middle = 0, y1 = 0] = api.coord([x, means.place(spot.mean + error)]);
-    const [, y2 = 0] = api.coord([x, means.place(spot.mean - error)]);
-    const color = colorOf(spot);
-    const children = [
-      segment([middle, y1], [middle, y2], color),
-      segment([middle - 4, y1], [middle + 4, y1], color),
-      segment([middle - 4, y2], [middle + 4, y2], color),
-    ];
-    return { type: "group", children };
-  };
-  return {
-    type: "custom",
-    silent: true,
-    clip: false,
-    renderItem,
-    data: spots.map(at),
-  };
 }

@@ -1,9 +1,9 @@
-import type { CustomSeriesRenderItem } from "echarts";
 import { threeDigits } from "../ground/digits.ts";
 import { scaleAxis } from "./axes.ts";
-import { dottedPath, unitOf } from "./divergence-picture.ts";
+import { dottedPath, errorBars } from "./curve.ts";
+import { unitOf } from "./divergence-picture.ts";
 import { type Drawing, pictureWidth } from "./drawing.ts";
-import { type Element, heading, marks, segment, text } from "./elements.ts";
+import { type Element, heading, marks, text } from "./elements.ts";
 import { placeLabels } from "./label-places.ts";
 import { labelText } from "./labels.ts";
 import { type Color, colors, lineColors } from "./palette.ts";
@@ -83,7 +83,7 @@ export function seriesDrawing(lines: readonly SeriesLine[]): Drawing | null {
             colorOf(line).light,
           ),
         ),
-        bars(spots, at, means),
+        errorBars(spots, { at, means, colorOf: ({ line }) => colorOf(line).light, cap: 0 }),
         ...spots.map((spot) => ({
           ...markOf(spot),
           ...{ type: "scatter", silent: true, clip: false, data: [at(spot)] },
@@ -178,18 +178,4 @@ function labels(spots: readonly Spot[], at: PlaceOf, top: number): readonly Elem
       halo: true,
     }),
   );
-}
-
-/** One standard error either way, as far as the axis reaches. */
-function bars(spots: readonly Spot[], at: PlaceOf, means: Scale) {
-  const renderItem: CustomSeriesRenderItem = ({ dataIndex }, api) => {
-    const spot = spots[dataIndex]!;
-    const error = spot.error ?? 0;
-    const [x] = at(spot);
-    const [middle = 0, y1 = 0] = api.coord([x, means.place(spot.mean + error)]);
-    const [, y2 = 0] = api.coord([x, means.place(spot.mean - error)]);
-    const line = segment([middle, y1], [middle, y2], colorOf(spot.line).light);
-    return { type: "group", children: [line] };
-  };
-  return { type: "custom", silent: true, clip: false, renderItem, data: spots.map(at) };
 }
