@@ -1,5 +1,5 @@
 import { a as __require, o as __toESM, r as __commonJSMin } from "./undici.js";
-import { $ as rowDrawer, $t as licenceIds, A as openDependencies, An as elements, At as costsSoFar, B as publishModel, Bn as list, Bt as placeLabels, Cn as usualWorkDir, Dn as inputTable, Dr as isRepositoryId, Dt as readText$1, En as gateNames, Et as receiptPath, F as unexpected, Fn as count, Gn as readJson$1, Gt as drawSvg, H as openBase, Hn as object, Ht as marks, I as writtenAs, In as describeIssue, It as dottedPath, Jn as check$2, Jt as lineColors, Kn as sha256, Kt as scaleAxis, L as readModel, Ln as entries, Lt as unitOf, M as readSeriesFile, Mn as quantizedBytes, Mt as engine, N as longestFile, Nn as costlyFloors, O as numberStages, On as flipFactor, Ot as defaultEndpoint, P as readYaml, Pn as formatFloors, Q as refuseOverlap, Qn as minLength, R as measureModel, Rn as flag, Rt as linearScale, Sn as unusedInputs, Sr as didYouMean, Tn as limitsOf, Tr as terminalReport, U as openRepository, Un as oneOf, Ut as segment, V as quantizeModel, Vn as matching, Vt as heading, Wn as parse, Wt as text$2, X as writeSensitivity, Xn as literal, Xt as require_dist, Y as estimateEvaluation, Yt as labelText, Z as evaluationShape, Zn as maxLength, _ as cronFault, _t as tryFile, an as share, ar as parse$1, at as writeAside, bn as parseInputs, br as optionalCount, cn as byteCount, dn as percentage, dr as string, dt as widthOf, en as verdictOf, er as nullable, et as openCalibration, f as checkCallers, fn as plural, ft as fingerprint, g as textsOf, gr as describeInput, gt as onDisk, h as tableOf, hn as assets, hr as parseText, ht as makeFolder, i as needsWords, in as ratio, ir as optional, it as withWaitingBytes, j as findModel, jn as modulePath, jt as runWords, k as stagesOf, kn as flipLoss, ln as gibibytes, lr as safeInteger, lt as TimeIsUp, m as readWorkflow, mr as parseModel, mt as parseReceipt, nn as estimate, nr as number, nt as withStates, o as stateOf, on as fitMac, or as pipe, ot as evaluateTiers, p as tellCallers, pr as variant, pt as rewriteCard, qt as colors, r as requireReleasable, rn as nats, rr as object$2, rt as proveReads, sn as bitsPerWeight, tn as verdictWords, tr as nullish, tt as openEvaluation, u as lookAtSeries, un as gigabytes, ur as safeParse, ut as openFinished, vt as decorate, wn as describeFailures, wr as quietReport, xn as parsePlaces, xr as wholeNumber, yr as choice, z as planModel, zn as line$2, zt as logScale } from "./release-limits.js";
+import { $ as rowDrawer, $t as licenceIds, A as openDependencies, An as elements, At as costsSoFar, B as publishModel, Bn as list, Bt as dottedPath, Cn as usualWorkDir, Dn as inputTable, Dr as isRepositoryId, Dt as readText$1, En as gateNames, Et as receiptPath, F as unexpected, Fn as count, Gn as readJson$1, Gt as drawSvg, H as openBase, Hn as object, Ht as heading, I as writtenAs, In as describeIssue, It as unitOf, Jn as check$2, Jt as lineColors, Kn as sha256, Kt as scaleAxis, L as readModel, Ln as entries, Lt as linearScale, M as readSeriesFile, Mn as quantizedBytes, Mt as engine, N as longestFile, Nn as costlyFloors, O as numberStages, On as flipFactor, Ot as defaultEndpoint, P as readYaml, Pn as formatFloors, Q as refuseOverlap, Qn as minLength, R as measureModel, Rn as flag, Rt as logScale, Sn as unusedInputs, Sr as didYouMean, Tn as limitsOf, Tr as terminalReport, U as openRepository, Un as oneOf, Ut as marks, V as quantizeModel, Vn as matching, Vt as errorBars, Wn as parse, Wt as text$2, X as writeSensitivity, Xn as literal, Xt as require_dist, Y as estimateEvaluation, Yt as labelText, Z as evaluationShape, Zn as maxLength, _ as cronFault, _t as tryFile, an as share, ar as parse$1, at as writeAside, bn as parseInputs, br as optionalCount, cn as byteCount, dn as percentage, dr as string, dt as widthOf, en as verdictOf, er as nullable, et as openCalibration, f as checkCallers, fn as plural, ft as fingerprint, g as textsOf, gr as describeInput, gt as onDisk, h as tableOf, hn as assets, hr as parseText, ht as makeFolder, i as needsWords, in as ratio, ir as optional, it as withWaitingBytes, j as findModel, jn as modulePath, jt as runWords, k as stagesOf, kn as flipLoss, ln as gibibytes, lr as safeInteger, lt as TimeIsUp, m as readWorkflow, mr as parseModel, mt as parseReceipt, nn as estimate, nr as number, nt as withStates, o as stateOf, on as fitMac, or as pipe, ot as evaluateTiers, p as tellCallers, pr as variant, pt as rewriteCard, qt as colors, r as requireReleasable, rn as nats, rr as object$2, rt as proveReads, sn as bitsPerWeight, tn as verdictWords, tr as nullish, tt as openEvaluation, u as lookAtSeries, un as gigabytes, ur as safeParse, ut as openFinished, vt as decorate, wn as describeFailures, wr as quietReport, xn as parsePlaces, xr as wholeNumber, yr as choice, z as planModel, zn as line$2, zt as placeLabels } from "./release-limits.js";
 import { n as wrapped, r as paintFor, t as wrap } from "./wrap.js";
 import { C as exitCodes, E as codeOf, b as OqeError, f as byteSize, h as grouped, j as reasonOf, o as hasTerminal, x as asKnown, y as threeDigits } from "./memory.js";
 import { l as shellWord } from "./message-place.js";
@@ -4168,7 +4168,12 @@ function seriesDrawing(lines) {
 			yAxis: scaleAxis(means),
 			series: [
 				...lines.map((_, line) => dottedPath(spots.filter((spot) => spot.line === line && !spot.isStock).map(at), colorOf(line).light)),
-				bars(spots, at, means),
+				errorBars(spots, {
+					at,
+					means,
+					colorOf: ({ line }) => colorOf(line).light,
+					cap: 0
+				}),
 				...spots.map((spot) => ({
 					...markOf(spot),
 					type: "scatter",
@@ -4286,27 +4291,6 @@ function labels(spots, at, top) {
 		color: colorOf(named[index].line).light,
 		halo: true
 	}));
-}
-/** One standard error either way, as far as the axis reaches. */
-function bars(spots, at, means) {
-	const renderItem = ({ dataIndex }, api) => {
-		const spot = spots[dataIndex];
-		const error = spot.error ?? 0;
-		const [x] = at(spot);
-		const [middle = 0, y1 = 0] = api.coord([x, means.place(spot.mean + error)]);
-		const [, y2 = 0] = api.coord([x, means.place(spot.mean - error)]);
-		return {
-			type: "group",
-			children: [segment([middle, y1], [middle, y2], colorOf(spot.line).light)]
-		};
-	};
-	return {
-		type: "custom",
-		silent: true,
-		clip: false,
-		renderItem,
-		data: spots.map(at)
-	};
 }
 
 // src/site/site-rows.ts

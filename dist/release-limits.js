@@ -55138,6 +55138,54 @@ function outsideCells(roles) {
 	}]);
 }
 
+// src/chart/curve.ts
+/** Parts of a curve of means against sizes. */
+/** A thin line through the points, by ascending size. */
+function dottedPath(points, stroke) {
+	const sorted = [...points].sort(([a], [b]) => a - b);
+	const renderItem = (_, api) => ({
+		type: "polyline",
+		shape: { points: sorted.map((point) => api.coord([...point])) },
+		style: {
+			stroke,
+			fill: "none",
+			lineWidth: 1,
+			lineDash: [2, 3]
+		}
+	});
+	return {
+		type: "custom",
+		silent: true,
+		clip: false,
+		renderItem,
+		data: sorted.slice(0, 1)
+	};
+}
+/** One standard error either way, as far as the axis reaches. */
+function errorBars(spots, { at, means, colorOf, cap }) {
+	const renderItem = ({ dataIndex }, api) => {
+		const spot = spots[dataIndex];
+		const error = spot.error ?? 0;
+		const [x] = at(spot);
+		const [middle = 0, y1 = 0] = api.coord([x, means.place(spot.mean + error)]);
+		const [, y2 = 0] = api.coord([x, means.place(spot.mean - error)]);
+		const color = colorOf(spot);
+		const end = (y) => segment$1([middle - cap, y], [middle + cap, y], color);
+		const ends = cap > 0 ? [end(y1), end(y2)] : [];
+		return {
+			type: "group",
+			children: [segment$1([middle, y1], [middle, y2], color), ...ends]
+		};
+	};
+	return {
+		type: "custom",
+		silent: true,
+		clip: false,
+		renderItem,
+		data: spots.map(at)
+	};
+}
+
 // src/chart/label-places.ts
 const half = {
 	line: 8,
@@ -55332,7 +55380,12 @@ function divergenceDrawing(points, positions, stock = null) {
 			series: [
 				dottedPath(of("rounded").map(at), colors.rounded.light),
 				dottedPath(of("own", "other").map(at), colors.other.light),
-				bars(of("rounded", "stock", "other", "own"), at, means),
+				errorBars(of("rounded", "stock", "other", "own"), {
+					at,
+					means,
+					colorOf,
+					cap: 4
+				}),
 				...kinds$1.map(({ kind }) => scatter$1(kind, of(kind).map(at)))
 			]
 		}
@@ -55504,53 +55557,6 @@ function legendMark(kind) {
 		silent: true,
 		shape: { r: 4.5 },
 		style
-	};
-}
-/** A thin line through the points, by ascending size. */
-function dottedPath(points, stroke) {
-	const sorted = [...points].sort(([a], [b]) => a - b);
-	const renderItem = (_, api) => ({
-		type: "polyline",
-		shape: { points: sorted.map((point) => api.coord([...point])) },
-		style: {
-			stroke,
-			fill: "none",
-			lineWidth: 1,
-			lineDash: [2, 3]
-		}
-	});
-	return {
-		type: "custom",
-		silent: true,
-		clip: false,
-		renderItem,
-		data: sorted.slice(0, 1)
-	};
-}
-/** One standard error either way, as far as the axis reaches. */
-function bars(spots, at, means) {
-	const renderItem = ({ dataIndex }, api) => {
-		const spot = spots[dataIndex];
-		const error = spot.error ?? 0;
-		const [x] = at(spot);
-		const [middle = 0, y1 = 0] = api.coord([x, means.place(spot.mean + error)]);
-		const [, y2 = 0] = api.coord([x, means.place(spot.mean - error)]);
-		const color = colorOf(spot);
-		return {
-			type: "group",
-			children: [
-				segment$1([middle, y1], [middle, y2], color),
-				segment$1([middle - 4, y1], [middle + 4, y1], color),
-				segment$1([middle - 4, y2], [middle + 4, y2], color)
-			]
-		};
-	};
-	return {
-		type: "custom",
-		silent: true,
-		clip: false,
-		renderItem,
-		data: spots.map(at)
 	};
 }
 
@@ -88660,4 +88666,4 @@ function requireReleasable({ file, inputsOf }) {
 	throw new OqeError("BAD_INPUT", `${file.name} has ${tiers} tiers, and a release on GitHub holds the receipts of ${most} at most`, "Put some of the models into a series file of another repository.");
 }
 
-export { rowDrawer as $, minValue as $n, licenceIds as $t, openDependencies as A, elements as An, costsSoFar as At, publishModel as B, list$1 as Bn, placeLabels as Bt, filesOnHub as C, usualWorkDir as Cn, actionsReport as Cr, sumsPath as Ct, checkBaseReads as D, inputTable as Dn, isRepositoryId as Dr, readText as Dt, tokensOf as E, gateNames as En, checkRevision as Er, receiptPath as Et, unexpected as F, count$1 as Fn, picturePaths as Ft, findForeignWork as G, readJson as Gn, drawSvg as Gt, openBase as H, object as Hn, marks as Ht, writtenAs as I, describeIssue as In, dottedPath as It, checkWrites as J, check as Jn, lineColors as Jt, refuseForeignWork as K, sha256$1 as Kn, scaleAxis as Kt, readModel as L, entries as Ln, unitOf as Lt, readSeriesFile as M, quantizedBytes as Mn, engine as Mt, longestFile as N, costlyFloors as Nn, drawPictures as Nt, numberStages as O, flipFactor as On, pathFault as Or, defaultEndpoint as Ot, readYaml as P, formatFloors as Pn, namePictures as Pt, refuseOverlap as Q, minLength as Qn, readFigures as Qt, measureModel as R, flag$1 as Rn, linearScale as Rt, filesInRepository as S, unusedInputs as Sn, didYouMean as Sr, sha256Of$1 as St, tierPlaces as T, limitsOf as Tn, terminalReport as Tr, cardPath as Tt, openRepository as U, oneOf as Un, segment$1 as Ut, quantizeModel as V, matching$1 as Vn, heading as Vt, inspectVisible as W, parse$3 as Wn, text$1 as Wt, writeSensitivity as X, literal as Xn, require_dist as Xt, estimateEvaluation as Y, integer$1 as Yn, labelText as Yt, evaluationShape as Z, maxLength as Zn, figuresOf$1 as Zt, cronFault as _, readResults as _n, seriesCommands as _r, tryFile as _t, planTable as a, share$2 as an, parse$4 as ar, writeAside as at, cardInRepository as b, parseInputs as bn, optionalCount as br, readNotes as bt, repositoryNames as c, byteCount as cn, regex as cr, gateFailures as ct, callerText as d, percentage as dn, string as dr, widthOf$2 as dt, verdictOf as en, nullable as er, openCalibration as et, checkCallers as f, plural as fn, unknown$1 as fr, fingerprint as ft, textsOf as g, bareEnd as gn, describeInput as gr, onDisk as gt, tableOf$1 as h, assets as hn, parseText as hr, makeFolder as ht, needsWords as i, ratio$1 as in, optional as ir, withWaitingBytes as it, findModel as j, modulePath as jn, runWords as jt, stagesOf as k, flipLoss as kn, printable$1 as kr, renderSummary as kt, checkModels as l, gibibytes as ln, safeInteger as lr, TimeIsUp as lt, readWorkflow as m, table as mn, parseModel as mr, parseReceipt as mt, mostSubjects as n, estimate as nn, number$2 as nr, withStates as nt, stateOf as o, fitMac as on, pipe as or, evaluateTiers as ot, tellCallers as p, renderNamed as pn, variant as pr, rewriteCard as pt, checkRights as q, boolean as qn, colors as qt, requireReleasable as r, nats as rn, object$2 as rr, proveReads as rt, stateTable as s, bitsPerWeight as sn, record$1 as sr, changeTable as st, mostFiles as t, verdictWords as tn, nullish as tr, openEvaluation as tt, lookAtSeries as u, gigabytes as un, safeParse as ur, openFinished as ut, decodeCard as v, resultOf as vn, upkeepCommands as vr, decorate as vt, readTier as w, describeFailures as wn, quietReport as wr, writeSums as wt, cardsFolder as x, parsePlaces as xn, wholeNumber as xr, checkTagName as xt, readCheckedOut as y, writeResult as yn, choice as yr, findEdits as yt, planModel as z, line as zn, logScale as zt };
+export { rowDrawer as $, minValue as $n, licenceIds as $t, openDependencies as A, elements as An, costsSoFar as At, publishModel as B, list$1 as Bn, dottedPath as Bt, filesOnHub as C, usualWorkDir as Cn, actionsReport as Cr, sumsPath as Ct, checkBaseReads as D, inputTable as Dn, isRepositoryId as Dr, readText as Dt, tokensOf as E, gateNames as En, checkRevision as Er, receiptPath as Et, unexpected as F, count$1 as Fn, picturePaths as Ft, findForeignWork as G, readJson as Gn, drawSvg as Gt, openBase as H, object as Hn, heading as Ht, writtenAs as I, describeIssue as In, unitOf as It, checkWrites as J, check as Jn, lineColors as Jt, refuseForeignWork as K, sha256$1 as Kn, scaleAxis as Kt, readModel as L, entries as Ln, linearScale as Lt, readSeriesFile as M, quantizedBytes as Mn, engine as Mt, longestFile as N, costlyFloors as Nn, drawPictures as Nt, numberStages as O, flipFactor as On, pathFault as Or, defaultEndpoint as Ot, readYaml as P, formatFloors as Pn, namePictures as Pt, refuseOverlap as Q, minLength as Qn, readFigures as Qt, measureModel as R, flag$1 as Rn, logScale as Rt, filesInRepository as S, unusedInputs as Sn, didYouMean as Sr, sha256Of$1 as St, tierPlaces as T, limitsOf as Tn, terminalReport as Tr, cardPath as Tt, openRepository as U, oneOf as Un, marks as Ut, quantizeModel as V, matching$1 as Vn, errorBars as Vt, inspectVisible as W, parse$3 as Wn, text$1 as Wt, writeSensitivity as X, literal as Xn, require_dist as Xt, estimateEvaluation as Y, integer$1 as Yn, labelText as Yt, evaluationShape as Z, maxLength as Zn, figuresOf$1 as Zt, cronFault as _, readResults as _n, seriesCommands as _r, tryFile as _t, planTable as a, share$2 as an, parse$4 as ar, writeAside as at, cardInRepository as b, parseInputs as bn, optionalCount as br, readNotes as bt, repositoryNames as c, byteCount as cn, regex as cr, gateFailures as ct, callerText as d, percentage as dn, string as dr, widthOf$2 as dt, verdictOf as en, nullable as er, openCalibration as et, checkCallers as f, plural as fn, unknown$1 as fr, fingerprint as ft, textsOf as g, bareEnd as gn, describeInput as gr, onDisk as gt, tableOf$1 as h, assets as hn, parseText as hr, makeFolder as ht, needsWords as i, ratio$1 as in, optional as ir, withWaitingBytes as it, findModel as j, modulePath as jn, runWords as jt, stagesOf as k, flipLoss as kn, printable$1 as kr, renderSummary as kt, checkModels as l, gibibytes as ln, safeInteger as lr, TimeIsUp as lt, readWorkflow as m, table as mn, parseModel as mr, parseReceipt as mt, mostSubjects as n, estimate as nn, number$2 as nr, withStates as nt, stateOf as o, fitMac as on, pipe as or, evaluateTiers as ot, tellCallers as p, renderNamed as pn, variant as pr, rewriteCard as pt, checkRights as q, boolean as qn, colors as qt, requireReleasable as r, nats as rn, object$2 as rr, proveReads as rt, stateTable as s, bitsPerWeight as sn, record$1 as sr, changeTable as st, mostFiles as t, verdictWords as tn, nullish as tr, openEvaluation as tt, lookAtSeries as u, gigabytes as un, safeParse as ur, openFinished as ut, decodeCard as v, resultOf as vn, upkeepCommands as vr, decorate as vt, readTier as w, describeFailures as wn, quietReport as wr, writeSums as wt, cardsFolder as x, parsePlaces as xn, wholeNumber as xr, checkTagName as xt, readCheckedOut as y, writeResult as yn, choice as yr, findEdits as yt, planModel as z, line as zn, placeLabels as zt };
