@@ -143,7 +143,11 @@ class TokenStream {
   }
 }
 
-function checkVocabulary(ids: Uint32Array, { tokenizer, vocabularySize }: RowsRequest): void {
+/** Throws BAD_CHECKPOINT for a token outside of the model's vocabulary. */
+export function checkVocabulary(
+  ids: Uint32Array,
+  { tokenizer, vocabularySize }: Pick<RowsRequest, "tokenizer" | "vocabularySize">,
+): void {
   const outside = ids.find((id) => id >= vocabularySize);
   if (outside === undefined) return;
   throw new OqeError(
@@ -155,7 +159,8 @@ function checkVocabulary(ids: Uint32Array, { tokenizer, vocabularySize }: RowsRe
   );
 }
 
-function hashOf(ids: Uint32Array): string {
+/** SHA-256, hex, of ids as little-endian uint32. */
+export function hashOf(ids: Uint32Array): string {
   const bytes = new DataView(new ArrayBuffer(4 * ids.length));
   ids.forEach((id, index) => {
     bytes.setUint32(4 * index, id, true);

@@ -43,11 +43,11 @@ export interface PictureFiles {
 export async function pictureFiles(pictures: readonly CardPicture[]): Promise<PictureFiles> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const failures = pictures.flatMap(({ failure }) => failure ?? []);
-  for (const { path, svg, alt } of pictures) {
+  for (const { path, svg, alt, failure } of pictures) {
     files.set(path, new TextEncoder().encode(svg));
     for (const [theme, png] of Object.entries(pngPaths(path)) as ["light" | "dark", string][]) {
       const drawn = await drawPng(svg, theme).catch((cause) => {
-        failures.push(`${png}: ${reasonOf(cause)}`);
+        if (failure === null) failures.push(`${png}: ${reasonOf(cause)}`);
         return drawPng(drawPlaceholder(alt), theme);
       });
       files.set(png, drawn);

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { setImmediate } from "node:timers/promises";
 import { initWasm, Resvg } from "@resvg/resvg-wasm";
 import { assets } from "../ground/assets.ts";
 import { darkened } from "./palette.ts";
@@ -8,6 +9,10 @@ export type Theme = "light" | "dark";
 /** Pixels of a PNG for each pixel of its picture: screens of phones and Macs have two or more. */
 const density = 2;
 
+/** Files that are kept, as a model's cards are compared first and then sent. */
+const mostKept = 64;
+const kept = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+
 /** Both weights of the one font that pictures are drawn with. Loaded once, with the renderer. */
 let fonts: Promise<readonly Uint8Array[]> | null = null;
 
@@ -16,7 +21,16 @@ let fonts: Promise<readonly Uint8Array[]> | null = null;
  * the renderer is WebAssembly, so the same SVG gives the same bytes on every machine. Letters that
  * the font lacks are drawn as boxes. Throws an Error for an SVG that cannot be drawn.
  */
-export async function drawPng(svg: string, theme: Theme): Promise<Uint8Array<ArrayBuffer>> {
+export function drawPng(svg: string, theme: Theme): Promise<Uint8Array<ArrayBuffer>> {
+  const key = `${theme} ${svg}`;
+  const png = kept.get(key) ?? render(svg, theme);
+  kept.delete(key); // the newest is last
+  kept.set(key, png);
+  for (const oldest of kept.keys()) if (kept.size > mostKept) kept.delete(oldest);
+  return png;
+}
+
+async function render(svg: string, theme: Theme): Promise<Uint8Array<ArrayBuffer>> {
   fonts ??= load();
   const options = {
     font: {
@@ -25,6 +39,7 @@ export async function drawPng(svg: string, theme: Theme): Promise<Uint8Array<Arr
     },
     fitTo: { mode: "zoom", value: density },
   } as const;
+  await setImmediate(); // drawing takes a while: connections get their turn between two pictures
   const drawing = new Resvg(theme === "dark" ? darkened(svg) : svg, options);
   try {
     const image = drawing.render();
