@@ -36,6 +36,21 @@ export function add_fisher_weights(call) {
 }
 
 /**
+ * Row r of `y` += sigmoid(gates[r]) · row r of `x`.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} y
+ * @param {number} x
+ * @param {number} gates
+ * @param {number} rows
+ * @param {number} columns
+ */
+export function add_gated(y, x, gates, rows, columns) {
+    wasm.add_gated(y, x, gates, rows, columns);
+}
+
+/**
  * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
@@ -213,6 +228,17 @@ export function forecast_energy_start(call) {
 export function forecast_loss(call, index, pivots) {
     const ret = wasm.forecast_loss(call, index, pivots);
     return ret;
+}
+
+/**
+ * The sequence of a [`DeltaCall`] through its mixer.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} call
+ */
+export function gated_delta(call) {
+    wasm.gated_delta(call);
 }
 
 /**

@@ -1,6 +1,6 @@
 //! The functions between the matrices of an MLP.
 
-use crate::elementary::{map, silu, zip};
+use crate::elementary::{map, sigmoid, silu, zip};
 use crate::lanes::Floats;
 
 /// max(x, 0)², in place.
@@ -14,6 +14,14 @@ pub fn relu_squared(values: &mut [f32]) {
 /// `gate` = SiLU(gate) · up (Shazeer, "GLU variants improve transformer", 2020).
 pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     zip(gate, up, |gate, up| silu(gate) * up);
+}
+
+/// Row r of `y` += sigmoid(gates[r]) · row r of `x`, for rows of `columns` values.
+pub fn add_gated(y: &mut [f32], x: &[f32], gates: &[f32], columns: usize) {
+    for ((y, x), gate) in y.chunks_exact_mut(columns).zip(x.chunks_exact(columns)).zip(gates) {
+        let share = sigmoid(Floats::splat(*gate));
+        zip(y, x, |y, x| x.mul_add(share, y));
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +48,25 @@ mod tests {
             let expected = swiglu_ref(&gate, &up);
             swiglu(&mut gate, &up);
             assert!(distance(&gate, &expected) < 1e-6, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_gated_sum_equals_its_formula() {
+        for columns in EDGES {
+            let (mut y, x, gates) =
+                (numbers(3 * columns, 1), numbers(3 * columns, 2), [-9.0, 0.0, 2.5f64]);
+            let expected: Vec<f32> = y
+                .iter()
+                .zip(&x)
+                .enumerate()
+                .map(|(i, (y, x))| {
+                    let share = 1.0 / (1.0 + (-gates[i / columns]).exp());
+                    (f64::from(*y) + share * f64::from(*x)) as f32
+                })
+                .collect();
+            add_gated(&mut y, &x, &gates.map(|gate| gate as f32), columns);
+            assert!(distance(&y, &expected) < 1e-6, "{columns}");
         }
     }
 }
