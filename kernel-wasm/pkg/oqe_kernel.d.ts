@@ -26,14 +26,6 @@ export function add_contexts(call: number): void;
 export function add_fisher_weights(call: number): void;
 
 /**
- * Row r of `y` += sigmoid(gates[r]) · row r of `x`.
- *
- * # Safety
- * As the module says.
- */
-export function add_gated(y: number, x: number, gates: number, rows: number, columns: number): void;
-
-/**
  * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
@@ -141,6 +133,14 @@ export function forecast_energy_start(call: number): void;
  * As [`tune_prepare`].
  */
 export function forecast_loss(call: number, index: number, pivots: number): number;
+
+/**
+ * Row r of `data` times sigmoid(gates[r]).
+ *
+ * # Safety
+ * As the module says.
+ */
+export function gate_rows(data: number, gates: number, rows: number, columns: number): void;
 
 /**
  * The sequence of a [`DeltaCall`] through its mixer.
@@ -303,7 +303,6 @@ export interface InitOutput {
     readonly add: (a: number, b: number, c: number) => void;
     readonly add_contexts: (a: number) => void;
     readonly add_fisher_weights: (a: number) => void;
-    readonly add_gated: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly add_product: (a: number) => void;
     readonly add_weighted: (a: number, b: number, c: number, d: number, e: number) => void;
     readonly arena: (a: number) => number;
@@ -318,6 +317,7 @@ export interface InitOutput {
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
     readonly forecast_energy_start: (a: number) => void;
     readonly forecast_loss: (a: number, b: number, c: number) => number;
+    readonly gate_rows: (a: number, b: number, c: number, d: number) => void;
     readonly gated_delta: (a: number) => void;
     readonly linear: (a: number) => void;
     readonly mamba: (a: number) => void;

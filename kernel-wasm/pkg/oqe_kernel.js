@@ -36,21 +36,6 @@ export function add_fisher_weights(call) {
 }
 
 /**
- * Row r of `y` += sigmoid(gates[r]) · row r of `x`.
- *
- * # Safety
- * As the module says.
- * @param {number} y
- * @param {number} x
- * @param {number} gates
- * @param {number} rows
- * @param {number} columns
- */
-export function add_gated(y, x, gates, rows, columns) {
-    wasm.add_gated(y, x, gates, rows, columns);
-}
-
-/**
  * `tile` += alpha·`left`ᵀ·`right` of a [`ProductCall`].
  *
  * # Safety
@@ -228,6 +213,20 @@ export function forecast_energy_start(call) {
 export function forecast_loss(call, index, pivots) {
     const ret = wasm.forecast_loss(call, index, pivots);
     return ret;
+}
+
+/**
+ * Row r of `data` times sigmoid(gates[r]).
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} data
+ * @param {number} gates
+ * @param {number} rows
+ * @param {number} columns
+ */
+export function gate_rows(data, gates, rows, columns) {
+    wasm.gate_rows(data, gates, rows, columns);
 }
 
 /**

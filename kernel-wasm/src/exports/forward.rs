@@ -63,14 +63,13 @@ pub unsafe fn add(y: usize, x: usize, count: usize) {
     rows::add(floats_mut(y, count), floats(x, count));
 }
 
-/// Row r of `y` += sigmoid(gates[r]) · row r of `x`.
+/// Row r of `data` times sigmoid(gates[r]).
 ///
 /// # Safety
 /// As the module says.
 #[wasm_bindgen]
-pub unsafe fn add_gated(y: usize, x: usize, gates: usize, rows: usize, columns: usize) {
-    let count = rows * columns;
-    activate::add_gated(floats_mut(y, count), floats(x, count), floats(gates, rows), columns);
+pub unsafe fn gate_rows(data: usize, gates: usize, rows: usize, columns: usize) {
+    activate::gate_rows(floats_mut(data, rows * columns), floats(gates, rows), columns);
 }
 
 /// Σ (x - y)² of each row, float64 into `out`; both given.
