@@ -3,7 +3,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, Role } from "./architecture.ts";
 import { type Expert, mixture, type NormedRows } from "./blocks.ts";
 import { flag, has, integer } from "./config-fields.ts";
 import type { Folded } from "./fold.ts";
@@ -24,11 +24,13 @@ const perToken = (c: ModelConfig) => integer(c, "num_experts_per_tok");
 const mlp = rolesUnder("model.layers.{i}.mlp.");
 const leaf = (name: string) => [`experts.{e}.${name}`, `switch_mlp.${name}`] as const;
 
-const moeRoles = [
-  mlp.router("gate", [experts, hidden], {
-    fedBy: "mlp.in",
-    stockWidth: { bits: 8, groupSize: 64 },
-  }),
+const router = mlp.router("gate", [experts, hidden], {
+  fedBy: "mlp.in",
+  stockWidth: { bits: 8, groupSize: 64 },
+});
+
+/** One tensor for each expert. */
+export const expertRoles = [
   mlp.expert("experts.gate", leaf("gate_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
   mlp.expert("experts.up", leaf("up_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
   mlp.expert("experts.down", leaf("down_proj"), [hidden, expertSize], {
@@ -37,11 +39,14 @@ const moeRoles = [
   }),
 ];
 
+/** Rows of a mixture of experts: the router before its experts. */
+export const moeOf = (experts: readonly Role[]): readonly Role[] => [router, ...experts];
+
 /**
  * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
  * `mlp_only_layers`.
  */
-function layers(c: ModelConfig): readonly LayerKind[] {
+export function sparseLayers(c: ModelConfig, kinds: readonly LayerKind[]): readonly LayerKind[] {
   const step = integer(c, "decoder_sparse_step");
   const dense = c.mlp_only_layers;
   if (!Array.isArray(dense)) {
@@ -50,12 +55,12 @@ function layers(c: ModelConfig): readonly LayerKind[] {
       `config.json: "mlp_only_layers" should be a list, got ${show(dense)}`,
     );
   }
-  return qwen3
-    .layers(c)
-    .map((kind, i) =>
-      (i + 1) % step === 0 && !dense.includes(i) ? { ...kind, mlp: "moe" } : kind,
-    );
+  return kinds.map((kind, i) =>
+    (i + 1) % step === 0 && !dense.includes(i) ? { ...kind, mlp: "moe" } : kind,
+  );
 }
+
+const layers = (c: ModelConfig) => sparseLayers(c, qwen3.layers(c));
 
 const fold = foldTransformer({
   // transformers' Qwen3MoeConfig
@@ -86,19 +91,23 @@ export const qwen3Moe: Architecture = {
   countsAsMoe: true,
   fold: (raw) => refuseScaling(fold(raw)),
   layers,
-  roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],
+  roles: ({ mlp }) => [
+    ...attentionRoles,
+    ...headNorms,
+    ...(mlp === "moe" ? moeOf(expertRoles) : mlpRoles),
+  ],
   experts: (c) =>
     layers(c).some(({ mlp }) => mlp === "moe")
       ? { routed: experts(c), perToken: perToken(c), shared: 0 }
       : null,
   forward: transformerForward({
     window: windowIfUsed,
-    mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),
+    mlp: (at, x) => (at.kind.mlp === "moe" ? softmaxMoe(at, x) : swiglu(at, x)),
   }),
 };
 
-/** Σ over each token's experts of weight · SwiGLU(x). */
-function moe(at: BlockContext, x: NormedRows): Promise<Matrix> {
+/** Σ over each token's experts of weight · SwiGLU(x), with weights by softmax. */
+export function softmaxMoe(at: BlockContext, x: NormedRows): Promise<Matrix> {
   const { ops, config: c } = at;
   const rules: RouterRules = {
     score: "softmax",
