@@ -12,9 +12,10 @@ import { elements } from "../mlx/format.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
 import { expand } from "../models/expand.ts";
-import { findArchitecture, architectures as registered } from "../models/registry.ts";
+import { architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { untieOwnHead } from "./tied-head.ts";
+import { architectureOf } from "./unknown-model.ts";
 
 /** A base model that was opened and compared with its role table. Planning needs no more. */
 export interface Base {
@@ -46,8 +47,8 @@ export interface BaseOptions {
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
   const { allowHeaderOnly, architectures = registered } = options;
   const ignores = (name: string, config: ModelConfig) => {
-    const architecture = findArchitecture(config, architectures);
-    return architecture.dropped(name, architecture.fold(config).config);
+    const own = architectures.find(({ modelType }) => modelType === config.model_type);
+    return own === undefined || own.dropped(name, own.fold(config).config);
   };
   const checkpoint = await openCheckpoint(repository, {
     allowHeaderOnly,
@@ -55,7 +56,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     allowQuantized: (config) => isDeclared(config, architectures),
   });
   try {
-    const architecture = findArchitecture(checkpoint.config, architectures);
+    const architecture = architectureOf(checkpoint, architectures);
     const folded = await untieOwnHead(
       architecture,
       architecture.fold(checkpoint.config),
