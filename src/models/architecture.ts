@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Width } from "../kernel/width.ts";
+import type { Carried } from "./carried.ts";
 import type { Folded } from "./fold.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
@@ -143,6 +144,8 @@ export interface Architecture {
    * tables, the copy of a tied head.
    */
   dropped(name: string, config: ModelConfig): boolean;
+  /** Parts that the MLX repository holds as the base has them. Default: none. */
+  readonly carried?: readonly Carried[];
   /**
    * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
    * A base of any other is refused as quantized. Default: none.
