@@ -109,8 +109,8 @@ pub fn attend(heads: &Heads, sequence: Sequence, scratch: &mut Scratch) {
     }
 }
 
-/// [`attend`] with a gate: `q` is `[T, queries * (size + value_size)]`. Each query head is followed by
-/// logits whose sigmoids scale the head's output (Qwen3-Next).
+/// [`attend`] with a gate: `q` is `[T, queries * (size + value_size)]`. Each query head is followed
+/// by logits whose sigmoids scale the head's output (Qwen3-Next).
 pub fn attend_gated(heads: &Heads, sequence: Sequence, scratch: &mut Scratch) {
     let (size, width) = (heads.size, heads.size + heads.value_size);
     let Sequence { q, k, v, y } = sequence;

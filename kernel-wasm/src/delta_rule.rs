@@ -199,8 +199,8 @@ impl Rule {
     }
 }
 
-/// Factors of the values that earlier tokens wrote: the products, decayed. With `writes` times β, and
-/// 0 for the token itself.
+/// Factors of the values that earlier tokens wrote: the products, decayed. With `writes` times β,
+/// and 0 for the token itself.
 fn weigh(factors: &mut [f32], products: &[f32], sums: &[f64], writes: Option<&[f32; CHUNK]>) {
     let lines = factors.chunks_exact_mut(CHUNK).zip(products.chunks_exact(CHUNK));
     for (i, ((factors, products), sum)) in lines.zip(sums).enumerate() {

@@ -15,8 +15,8 @@ const stateBytes = 4;
 
 /**
  * The cache in the storage dtype: keys and values of every attention layer, as if none had a
- * sliding window; convolution and recurrence of every Mamba-2 and DeltaNet layer. null: a layer has a mixer
- * whose state is not known here.
+ * sliding window; convolution and recurrence of every Mamba-2 and DeltaNet layer. null: a layer has
+ * a mixer whose state is not known here.
  */
 export function cacheOf({
   architecture,

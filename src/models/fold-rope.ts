@@ -46,7 +46,7 @@ export function foldRope({ config, assumed }: Folding, partial: number | null = 
 }
 
 const words = ({ theta, partial, scaling }: Rope) =>
-  `theta ${theta} of ${partial} of the channels with ${show(scaling)}`;
+  `theta ${theta}${partial === 1 ? "" : ` of ${partial} of the channels`} with ${show(scaling)}`;
 
 /**
  * `rope_parameters`. If they are nested by kind of layer, those of full attention apply to all

@@ -3,7 +3,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Matrix } from "../kernel/matrix.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
-import type { Architecture, Role } from "./architecture.ts";
+import type { Architecture } from "./architecture.ts";
 import { type Expert, mixture, type NormedRows } from "./blocks.ts";
 import { flag, has, integer } from "./config-fields.ts";
 import type { Folded } from "./fold.ts";
@@ -24,13 +24,11 @@ const perToken = (c: ModelConfig) => integer(c, "num_experts_per_tok");
 const mlp = rolesUnder("model.layers.{i}.mlp.");
 const leaf = (name: string) => [`experts.{e}.${name}`, `switch_mlp.${name}`] as const;
 
-const router = mlp.router("gate", [experts, hidden], {
-  fedBy: "mlp.in",
-  stockWidth: { bits: 8, groupSize: 64 },
-});
-
-/** One tensor for each expert. */
-export const expertRoles = [
+export const moeRoles = [
+  mlp.router("gate", [experts, hidden], {
+    fedBy: "mlp.in",
+    stockWidth: { bits: 8, groupSize: 64 },
+  }),
   mlp.expert("experts.gate", leaf("gate_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
   mlp.expert("experts.up", leaf("up_proj"), [expertSize, hidden], { fedBy: "experts.in" }),
   mlp.expert("experts.down", leaf("down_proj"), [hidden, expertSize], {
@@ -38,9 +36,6 @@ export const expertRoles = [
     residual: true,
   }),
 ];
-
-/** Rows of a mixture of experts: the router before its experts. */
-export const moeOf = (experts: readonly Role[]): readonly Role[] => [router, ...experts];
 
 /**
  * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
@@ -91,11 +86,7 @@ export const qwen3Moe: Architecture = {
   countsAsMoe: true,
   fold: (raw) => refuseScaling(fold(raw)),
   layers,
-  roles: ({ mlp }) => [
-    ...attentionRoles,
-    ...headNorms,
-    ...(mlp === "moe" ? moeOf(expertRoles) : mlpRoles),
-  ],
+  roles: ({ mlp }) => [...attentionRoles, ...headNorms, ...(mlp === "moe" ? moeRoles : mlpRoles)],
   experts: (c) =>
     layers(c).some(({ mlp }) => mlp === "moe")
       ? { routed: experts(c), perToken: perToken(c), shared: 0 }

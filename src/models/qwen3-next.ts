@@ -11,7 +11,7 @@ import type { BlockContext, Forward } from "./forward.ts";
 import { foldInterval, hybridLayers } from "./hybrid-layers.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attend, llama, mlpRoles, swiglu, transformerForward } from "./llama.ts";
-import { expertRoles, moeOf, softmaxMoe, sparseLayers } from "./qwen3-moe.ts";
+import { moeRoles, softmaxMoe, sparseLayers } from "./qwen3-moe.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { plusOne } from "./transforms.ts";
 
@@ -132,11 +132,7 @@ export const qwen3Next: Architecture = {
   layers,
   outer: hybridOuter,
   roles: (kind) =>
-    hybridRoles(
-      kind,
-      "by head",
-      kind.mlp === "moe" ? [...moeOf(expertRoles), ...sharedRoles] : mlpRoles,
-    ),
+    hybridRoles(kind, "by head", kind.mlp === "moe" ? [...moeRoles, ...sharedRoles] : mlpRoles),
   experts: (c) =>
     layers(c).some(({ mlp }) => mlp === "moe")
       ? {
@@ -145,7 +141,7 @@ export const qwen3Next: Architecture = {
           shared: 1,
         }
       : null,
-  dropped: (name, c) => name.startsWith("mtp.") || llama.dropped(name, c),
+  carried: [{ part: "mtp", names: [["mtp."]] }],
   forward: hybridForward("by head"),
 };
 
