@@ -8,7 +8,7 @@ import { hashName, seededRandom, shuffled, windowStarts } from "./random.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface RowsRequest {
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: Pick<Tokenizer, "name" | "encode">;
   /** Gives the text of a chat (chat.ts). Absent: the corpus has none. */
   readonly chat?: RenderChat;
   readonly corpus: Corpus;
