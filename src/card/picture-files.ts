@@ -39,7 +39,9 @@ export interface PictureFiles {
   readonly failures: readonly string[];
 }
 
-/** The files of these pictures. A PNG that cannot be drawn shows the picture's name in its place. */
+/**
+ * The files of these pictures. A PNG that cannot be drawn shows the picture's name in its place.
+ */
 export async function pictureFiles(pictures: readonly CardPicture[]): Promise<PictureFiles> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const failures = pictures.flatMap(({ failure }) => failure ?? []);

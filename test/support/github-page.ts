@@ -48,7 +48,8 @@ const style = readFileSync(
 
 /**
  * A page that shows the texts below each other, in GitHub's colours, each as wide as its place.
- * `pictureAt`: the picture at an address, which a machine without network shows; null: there is none.
+ * `pictureAt`: the picture at an address, which a machine without network shows; null: there is
+ * none.
  */
 export function githubPage(
   texts: readonly Shown[],
