@@ -3,7 +3,7 @@ import { quote, show } from "../checkpoint/json.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { findNearest, type Nearest } from "../models/nearest.ts";
-import { findArchitecture } from "../models/registry.ts";
+import { findArchitecture, ofType } from "../models/registry.ts";
 
 /** Names of each kind that a message lists. */
 const mostNamed = 4;
@@ -17,7 +17,7 @@ export function architectureOf(
   among: readonly Architecture[],
 ): Architecture {
   const { model_type: type } = config;
-  if (type === undefined || among.some(({ modelType }) => modelType === type))
+  if (type === undefined || ofType(type, among) !== undefined)
     return findArchitecture(config, among);
   const nearest = findNearest(config, tensors.keys(), among);
   if (nearest === null) return findArchitecture(config, among);

@@ -138,6 +138,8 @@ export function behindExperts(roles: readonly Role[]): Role | null {
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
 export interface Architecture {
   readonly modelType: string;
+  /** Other values of `model_type` in configs of bases: the language model alone. */
+  readonly alsoTypes?: readonly string[];
   /** Name for people, on cards. */
   readonly label: string;
   /**
@@ -166,6 +168,8 @@ export interface Architecture {
   dropped(name: string, config: ModelConfig): boolean;
   /** Parts that the MLX repository holds as the base has them. Default: none. */
   readonly carried?: readonly Carried[];
+  /** The name of a base's tensor in bases that spell it in another way. */
+  alsoNamed?(name: string): string;
   /**
    * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
    * A base of any other is refused as quantized. Default: none.

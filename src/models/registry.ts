@@ -7,6 +7,8 @@ import { mistral } from "./mistral.ts";
 import { nemotronH } from "./nemotron-h.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
+import { qwen3_5 } from "./qwen3-5.ts";
+import { qwen3_5Moe } from "./qwen3-5-moe.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
 import { qwen3Next } from "./qwen3-next.ts";
 
@@ -19,6 +21,8 @@ export const architectures: readonly Architecture[] = [
   qwen3,
   qwen3Moe,
   qwen3Next,
+  qwen3_5,
+  qwen3_5Moe,
 ];
 
 /** An architecture's name for people; null for a model_type that is not supported. */
@@ -26,12 +30,22 @@ export function findLabel(modelType: string): string | null {
   return architectures.find((one) => one.modelType === modelType)?.label ?? null;
 }
 
+/** The architecture of a model_type in a base's config. */
+export function ofType(
+  type: unknown,
+  among: readonly Architecture[] = architectures,
+): Architecture | undefined {
+  return among.find(
+    ({ modelType, alsoTypes = [] }) => modelType === type || alsoTypes.some((one) => one === type),
+  );
+}
+
 /** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */
 export function findArchitecture(
   config: ModelConfig,
   among: readonly Architecture[] = architectures,
 ): Architecture {
-  const found = among.find((architecture) => architecture.modelType === config.model_type);
+  const found = ofType(config.model_type, among);
   if (found === undefined) {
     const supported = among.map((architecture) => architecture.modelType).join(", ");
     const { model_type: type } = config;
