@@ -43,7 +43,7 @@ export function foldQwen35(
   return (raw) => (has(raw, "text_config") ? nested(raw) : wrap(type, raw, text(raw)));
 }
 
-/** mlx-lm's Qwen3.5 reads the rotary embedding from `rope_parameters` alone, and so does mlx-vlm. */
+/** mlx-lm and mlx-vlm read the rotary embedding of Qwen3.5 from `rope_parameters` alone. */
 function ropeParameters(config: ModelConfig, raw: ModelConfig): ModelConfig {
   const { rope_theta, partial_rotary_factor, rope_scaling } = config;
   const kept = (raw.rope_parameters ?? raw.rope_scaling ?? {}) as ModelConfig;
