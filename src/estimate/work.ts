@@ -48,6 +48,8 @@ export interface RunWork {
   } | null;
   /** Whether finished blocks go to a staging branch, and leave the disk. */
   readonly staged: boolean;
+  /** Operations of a run that makes later parts of the tiers only. Default: they are made whole. */
+  readonly ahead?: number | undefined;
   /** Whether tiers are made. `oqe verify` only evaluates. */
   readonly makes: boolean;
   readonly workers: number;
@@ -62,7 +64,11 @@ export interface StageMemory {
 }
 
 /** Runs of the evaluation beside the base's, each by its tokens. */
-export function comparedRuns({ shape, plans, evaluation }: RunWork): {
+export function comparedRuns({
+  shape,
+  plans,
+  evaluation,
+}: Pick<RunWork, "shape" | "plans" | "evaluation">): {
   /** Of each tier: free and, with routers, forced. */
   readonly perTier: readonly number[];
   /** Plain rounding. */

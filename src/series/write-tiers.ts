@@ -24,6 +24,7 @@ import { tuneSeries, weightsToTune } from "../quantize/tune-series.ts";
 import type { SeriesRiders } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
+import type { AheadParts } from "./ahead-parts.ts";
 import type { StagedTier } from "./staged-tier.ts";
 import { openTierWork, type TierWork } from "./tier-work.ts";
 import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
@@ -71,6 +72,8 @@ export interface WriteRequest {
   readonly timeLimit?: TimeLimit;
   /** Staging branches, one per plan. Default: none. */
   readonly staged?: readonly (StagedTier | null)[];
+  /** What another job makes of each plan's tier. Default: none does. */
+  readonly ahead?: readonly (AheadParts | null)[];
 }
 
 /** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
@@ -108,7 +111,8 @@ export async function writeTiers(request: WriteRequest): Promise<readonly Writte
       const { isDurable = false, report } = request;
       const staged = request.staged?.[i] ?? null;
       const fits = partFits(base, plans[i]!);
-      const own = { folder, layouts: layouts[i]!, fits, isDurable, staged, report };
+      const ahead = request.ahead?.[i] ?? null;
+      const own = { folder, layouts: layouts[i]!, fits, isDurable, staged, ahead, report };
       works.push(await openTierWork({ ...own, notes: base.checkpoint }));
       tellRecalled(request, works[i]!, folder);
     }
@@ -193,25 +197,34 @@ async function fill(
 /**
  * Saves what is finished behind each block, says so in a line, and stops the run when its time is
  * up. A run that went on with another's work makes at least one part, so that each run comes
- * further.
+ * further. Then takes over what another job has made of the next block by now.
  */
-function saveBlocks(
-  { base, timeLimit, report }: Omit<WriteRequest, "tuning">,
+export function saveBlocks(
+  { base, timeLimit, report }: Pick<WriteRequest, "base" | "timeLimit" | "report">,
   works: readonly TierWork[],
 ) {
   const blocks = base.architecture.layers(base.config).length;
   const times = new BlockTimes(blocks);
-  let made = 0;
+  let [made, taken] = [0, 0];
   return async (layer: number | null) => {
-    let parts = 0;
+    let parts = -taken;
     for (const work of works) parts += await work.save(layer);
-    made += parts;
+    made += parts + taken;
     const where = layer === null ? "the head" : `block ${layer + 1} of ${blocks}`;
     const what = layer === null ? where : times.behind(layer, parts > 0);
-    report.info(`${what}: ${parts === 0 ? "nothing to make" : `${parts} parts made`}`);
-    if (timeLimit?.isUp() !== true || made === 0) return;
-    for (const work of works) await work.settle();
-    throw new TimeIsUp(`behind ${where}`);
+    const done = [
+      ...(taken === 0 ? [] : [`${taken} parts taken over from another job`]),
+      ...(parts === 0 ? [] : [`${parts} parts made`]),
+    ];
+    report.info(`${what}: ${done.join(", ") || "nothing to make"}`);
+    if (timeLimit?.isUp() === true && made > 0) {
+      for (const work of works) await work.settle();
+      throw new TimeIsUp(`behind ${where}`);
+    }
+    taken = 0;
+    if (layer === null) return;
+    const next = layer + 1 < blocks ? `block ${layer + 1}` : "head";
+    for (const work of works) if (await work.take(next)) taken++;
   };
 }
 
