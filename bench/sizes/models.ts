@@ -1,5 +1,7 @@
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { hybrids } from "./hybrids.ts";
+import { transformers } from "./transformers.ts";
 
 const qwen3: ModelConfig = {
   architectures: ["Qwen3ForCausalLM"],
@@ -17,6 +19,8 @@ const qwen3: ModelConfig = {
 
 /** What role tables read of the config.json of models on the Hub. */
 export const knownModels: readonly { readonly id: string; readonly config: ModelConfig }[] = [
+  ...transformers,
+  ...hybrids,
   {
     id: "Qwen/Qwen3-0.6B",
     config: {

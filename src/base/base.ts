@@ -8,13 +8,26 @@ import { quantizationKeys } from "../checkpoint/quantized-base.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
-import { elements } from "../mlx/format.ts";
+import { elements, storedNames } from "../mlx/format.ts";
+import { isModelFile } from "../mlx/layout.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
+import {
+  type Carried,
+  type CarriedPart,
+  type CarriedTensor,
+  carriedParts,
+  partOf,
+  refuseCollisions,
+  sidecarsOf,
+  splitCarried,
+} from "../models/carried.ts";
 import { expand } from "../models/expand.ts";
-import { findArchitecture, architectures as registered } from "../models/registry.ts";
+import type { Folded, Wrapper } from "../models/fold.ts";
+import { architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { untieOwnHead } from "./tied-head.ts";
+import { architectureOf } from "./unknown-model.ts";
 
 /** A base model that was opened and compared with its role table. Planning needs no more. */
 export interface Base {
@@ -28,7 +41,14 @@ export interface Base {
   readonly warnings: readonly string[];
   /** Tensors of the MLX repo in order, with their dtype in the base. */
   readonly tensors: readonly PlannedTensor[];
+  /** Tensors of the MLX repo that are copies of the base's. */
+  readonly carried: readonly CarriedTensor[];
+  /** Parts of the base that the MLX repo lacks. */
+  readonly leftOut: readonly CarriedPart[];
+  /** The config around `config`, without the towers that are left out; null: there is none. */
+  readonly wrapper: Wrapper | null;
   readonly storage: FloatDtype;
+  /** Of the language model. */
   readonly parameters: number;
 }
 
@@ -37,6 +57,8 @@ export interface BaseOptions {
   readonly allowHeaderOnly: boolean;
   /** Default: all that are registered. */
   readonly architectures?: readonly Architecture[];
+  /** Parts that the tiers hold beside the language model. Default: all that the base has. */
+  readonly carry?: readonly CarriedPart[];
 }
 
 /**
@@ -45,40 +67,84 @@ export interface BaseOptions {
  */
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
   const { allowHeaderOnly, architectures = registered } = options;
+  const kept = new Set(options.carry ?? carriedParts);
+  const find = (config: ModelConfig) =>
+    architectures.find(({ modelType }) => modelType === config.model_type);
   const ignores = (name: string, config: ModelConfig) => {
-    const architecture = findArchitecture(config, architectures);
-    return architecture.dropped(name, architecture.fold(config).config);
+    const own = find(config);
+    if (own === undefined) return true;
+    const part = partOf(own.carried ?? [], name)?.carried.part;
+    if (part !== undefined && !kept.has(part)) return true;
+    return own.dropped(name, own.fold(config).config);
   };
   const checkpoint = await openCheckpoint(repository, {
     allowHeaderOnly,
     ignores,
+    sidecars: (config) => sidecarsOf(find(config)?.carried, kept),
     allowQuantized: (config) => isDeclared(config, architectures),
   });
   try {
-    const architecture = findArchitecture(checkpoint.config, architectures);
+    const architecture = architectureOf(checkpoint, architectures);
     const folded = await untieOwnHead(
       architecture,
       architecture.fold(checkpoint.config),
       checkpoint,
     );
     const { config } = folded;
-    const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => ({
+    const { carried = [] } = architecture;
+    if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
+    const split = splitCarried(carried, checkpoint, kept);
+    const tensors = expand(architecture, config, split.own).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, checkpoint),
     }));
+    refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
     return {
       checkpoint,
       architecture,
       ...folded,
       tensors,
-      storage: storageDtype(config, checkpoint.tensors.values()),
+      carried: split.carried,
+      leftOut: split.leftOut,
+      wrapper: wrapperOf(folded, carried, kept),
+      storage: storageDtype(config, split.own.values()),
       parameters,
     };
   } catch (error) {
     await checkpoint.close();
     throw error;
   }
+}
+
+/**
+ * Throws BAD_CHECKPOINT for a file of multi-token prediction that mlx-lm would read with the model,
+ * and that the index does not name.
+ */
+function refuseStrayMtp(repository: Repository, { tensors }: Checkpoint): void {
+  const known = new Set([...tensors.values()].map(({ file }) => file));
+  const stray = [...repository.files.keys()].find(
+    (file) => isModelFile(file) && /mtp|nextn/i.test(file) && !known.has(file),
+  );
+  if (stray === undefined) return;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${repository.name} has "${stray}", which its index does not name: ` +
+      "mlx-lm would load it with the model",
+    "Name its tensors in model.safetensors.index.json, call it mtp.safetensors, or remove it.",
+  );
+}
+
+/** The outer config, without the keys of the parts that are left out. */
+function wrapperOf(
+  { wrapper }: Folded,
+  declared: readonly Carried[],
+  kept: ReadonlySet<CarriedPart>,
+): Wrapper | null {
+  if (wrapper === undefined) return null;
+  const left = declared.filter(({ part }) => !kept.has(part)).map(({ configKey }) => configKey);
+  const entries = Object.entries(wrapper.config).filter(([key]) => !left.includes(key));
+  return { ...wrapper, config: Object.fromEntries(entries) };
 }
 
 /** Dtype of a tensor's values as the reader gives them. */

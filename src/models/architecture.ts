@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Width } from "../kernel/width.ts";
+import type { Carried } from "./carried.ts";
 import type { Folded } from "./fold.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
@@ -14,6 +15,7 @@ export type RoleKind =
   | "head" // the matrix that makes logits
   | "router" // the matrix that scores the experts
   | "correction" // the bias that a router adds to the scores before it chooses
+  | "gate" // the vector whose product with a token scales the shared expert
   | "norm" // a factor for each channel
   | "bias" // a vector that is added to the product of a matrix
   | "convolution"
@@ -23,6 +25,7 @@ export type RoleKind =
 export const parts = [
   "embeddings",
   "mamba",
+  "delta",
   "attention",
   "experts",
   "shared",
@@ -36,6 +39,7 @@ export type Part = (typeof parts)[number];
 export const sublayers: Readonly<Record<Part, keyof LayerKind | null>> = {
   embeddings: null,
   mamba: "mixer",
+  delta: "mixer",
   attention: "mixer",
   experts: "mlp",
   shared: "mlp",
@@ -44,8 +48,25 @@ export const sublayers: Readonly<Record<Part, keyof LayerKind | null>> = {
   head: null,
 };
 
-/** Matrices of a part, from its input to its output. */
-export const projections = ["in", "q", "k", "v", "o", "gate", "up", "down", "out"] as const;
+/**
+ * Matrices of a part, from its input to its output. Of a gated DeltaNet: z makes the gate of its
+ * output, b how strongly a token writes, a how fast the state decays.
+ */
+export const projections = [
+  "in",
+  "z",
+  "b",
+  "a",
+  "ba",
+  "q",
+  "k",
+  "v",
+  "o",
+  "gate",
+  "up",
+  "down",
+  "out",
+] as const;
 export type Projection = (typeof projections)[number];
 
 /**
@@ -78,7 +99,7 @@ export interface Role {
    * The first such norm of a block reads the output of the earlier blocks.
    */
   readonly feeds?: readonly string[];
-  /** The output of this matrix, if it is as wide as the residual stream, is added to it. */
+  /** The output of this matrix is added to the residual stream. */
   readonly residual?: true;
   readonly treatment: "quantized" | "unquantized";
   /** Why an unquantized tensor is not quantized, for the plan and the card. */
@@ -98,6 +119,20 @@ export interface Role {
   readonly routed?: true;
   /** Whether a config has this tensor (biases, tied heads). Default: always. */
   readonly when?: (config: ModelConfig) => boolean;
+}
+
+/** Whether this is the last matrix of a routed expert: its output is the expert's. */
+export function leavesExpert({ routed, projection }: Role): boolean {
+  return routed === true && projection === "down";
+}
+
+/**
+ * The matrix behind a mixture whose experts work in a narrower space: it takes the sum of their
+ * outputs to the residual stream. Null where the experts' outputs are added to the stream.
+ */
+export function behindExperts(roles: readonly Role[]): Role | null {
+  if (roles.some((role) => leavesExpert(role) && role.residual === true)) return null;
+  return roles.find(({ part, residual }) => part === "latent" && residual === true) ?? null;
 }
 
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
@@ -129,6 +164,8 @@ export interface Architecture {
    * tables, the copy of a tied head.
    */
   dropped(name: string, config: ModelConfig): boolean;
+  /** Parts that the MLX repository holds as the base has them. Default: none. */
+  readonly carried?: readonly Carried[];
   /**
    * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
    * A base of any other is refused as quantized. Default: none.

@@ -8,6 +8,7 @@ import { nemotronH } from "./nemotron-h.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
+import { qwen3Next } from "./qwen3-next.ts";
 
 /** Every architecture that can be quantized (docs/adding-a-model.md). */
 export const architectures: readonly Architecture[] = [
@@ -17,6 +18,7 @@ export const architectures: readonly Architecture[] = [
   qwen2,
   qwen3,
   qwen3Moe,
+  qwen3Next,
 ];
 
 /** An architecture's name for people; null for a model_type that is not supported. */

@@ -3,16 +3,19 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Base } from "../base/base.ts";
 import { baseRows } from "../base/base-rows.ts";
+import { writeCarried } from "../base/carry.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
 import { BlockTimes } from "../ground/block-times.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
+import { sum } from "../ground/sum.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Bits, Rounding } from "../kernel/width.ts";
-import { modulePath, storedTensors } from "../mlx/format.ts";
-import { indexText, layoutShards, type ShardLayout } from "../mlx/layout.ts";
+import { elements, modulePath, storedTensors } from "../mlx/format.ts";
+import { indexText, layoutShards, layoutSidecar, type ShardLayout } from "../mlx/layout.ts";
 import { mlxConfigText } from "../mlx/mlx-config.ts";
+import { sidecars } from "../models/carried.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates } from "../models/rider.ts";
@@ -83,6 +86,9 @@ const copied = [
   /^[\w-]+\.py$/,
 ];
 
+/** The same of a base with towers: how images and sound become their inputs. */
+const ofProcessors = /^((video_|image_|audio_)?(pre)?processor|feature_extractor)_config\.json$/;
+
 /** Throws MISSING_FILE if the base has no tokenizer that mlx-lm can load. */
 export function requireTokenizer(repository: Repository): void {
   // An empty file does not count.
@@ -104,7 +110,7 @@ export function requireTokenizer(repository: Repository): void {
 export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
   const { base, plans, folders } = request;
   const layouts = plans.map((plan) => layoutTier(base, plan));
-  const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
+  const copiedFiles = await readCopied(base, request.licences);
   const works: TierWork[] = [];
   try {
     for (const [i, folder] of folders.entries()) {
@@ -137,16 +143,26 @@ export async function writeOtherFiles(
   plan: TierPlan,
   folder: string,
 ): Promise<TierFiles> {
-  const copiedFiles = await readCopied(base.checkpoint.repository, licences);
+  const copiedFiles = await readCopied(base, licences);
   return writeSmallFiles(folder, { ...tierTexts(base, plan), ...copiedFiles });
 }
 
 export function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
-  return layoutShards(
-    base.tensors.flatMap((tensor) =>
-      storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
-        return { ...stored, layer: tensor.layer };
-      }),
+  const own = base.tensors.flatMap((tensor) =>
+    storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
+      return { ...stored, layer: tensor.layer };
+    }),
+  );
+  const inside = base.carried.filter(({ part }) => sidecars[part] === null);
+  return [...layoutShards([...own, ...inside]), ...layoutSidecars(base)];
+}
+
+function layoutSidecars({ carried }: Base): readonly ShardLayout[] {
+  const files = new Set(carried.flatMap(({ part }) => sidecars[part] ?? []));
+  return [...files].map((file) =>
+    layoutSidecar(
+      file,
+      carried.filter(({ part }) => sidecars[part] === file),
     ),
   );
 }
@@ -154,9 +170,15 @@ export function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
 /** The texts that follow from a plan. */
 function tierTexts(base: Base, plan: TierPlan): Readonly<Record<string, string>> {
   return {
-    "model.safetensors.index.json": indexText(layoutTier(base, plan), base.parameters),
+    "model.safetensors.index.json": indexText(layoutTier(base, plan), parametersOf(base)),
     "config.json": configText(base, plan),
   };
+}
+
+/** Parameters of all tensors that the index names. */
+function parametersOf({ parameters, carried }: Base): number {
+  const inside = carried.filter(({ part }) => sidecars[part] === null);
+  return parameters + sum(inside, ({ shape }) => elements(shape));
 }
 
 function tellRecalled({ report }: WriteRequest, { recalled }: TierWork, folder: string): void {
@@ -173,6 +195,7 @@ async function fill(
 ): Promise<readonly Omit<WrittenTier, "files">[]> {
   const { tensors, storage, checkpoint } = request.base;
   const sinks = works.map(({ sink }) => sink);
+  await writeCarried(request.base.carried, checkpoint, sinks);
   if (tuning !== null) {
     const { base, kernel, plans } = request;
     const { company, ...method } = tuning;
@@ -230,12 +253,14 @@ export function saveBlocks(
 
 /** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
 async function readCopied(
-  repository: Repository,
+  { checkpoint: { repository }, carried }: Base,
   licences: readonly string[],
 ): Promise<Record<string, Uint8Array>> {
+  const hasTower = carried.some(({ part }) => part !== "mtp");
+  const patterns = hasTower ? [...copied, ofProcessors] : copied;
   const files: Record<string, Uint8Array> = {};
   for (const name of repository.files.keys()) {
-    if (copied.some((pattern) => pattern.test(name)) || licences.includes(name))
+    if (patterns.some((pattern) => pattern.test(name)) || licences.includes(name))
       files[name] = await readBytes(repository, name);
   }
   return files;
@@ -269,6 +294,7 @@ function configText(base: Base, plan: TierPlan): string {
     modules: plan.modules,
     storage: base.storage,
     floatKeys: base.checkpoint.floatKeys,
+    wrapper: base.wrapper,
   });
 }
 
