@@ -11,11 +11,12 @@ import { keptBytes } from "./kept-room.ts";
 import { OwnProgress } from "./own-progress.ts";
 import { stopParts } from "./proven-reads.ts";
 import type { TierRun } from "./recipes.ts";
+import { saveBlocks } from "./save-blocks.ts";
 import { aheadBranch } from "./staged-records.ts";
 import { StagedTier } from "./staged-tier.ts";
 import { type StagingPlace, stagingPlace } from "./staging-claim.ts";
 import { openTierWork, type TierWork } from "./tier-work.ts";
-import { layoutTier, saveBlocks } from "./write-tiers.ts";
+import { layoutTier } from "./write-tiers.ts";
 
 /** A run that works ahead of the tiers' own jobs. Tuned tiers, propagation `reference`. */
 export interface TuneAheadRequest extends FoldersRequest {

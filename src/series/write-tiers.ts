@@ -6,7 +6,6 @@ import { baseRows } from "../base/base-rows.ts";
 import { writeCarried } from "../base/carry.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
-import { BlockTimes } from "../ground/block-times.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import { sum } from "../ground/sum.ts";
@@ -28,9 +27,10 @@ import type { SeriesRiders } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
 import type { AheadParts } from "./ahead-parts.ts";
+import { saveBlocks } from "./save-blocks.ts";
 import type { StagedTier } from "./staged-tier.ts";
 import { openTierWork, type TierWork } from "./tier-work.ts";
-import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
+import type { TimeLimit } from "./time-limit.ts";
 
 /** Files of one finished tier, by path, without card and receipt. */
 export type TierFiles = Readonly<
@@ -215,40 +215,6 @@ async function fill(
     sinks,
   });
   return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));
-}
-
-/**
- * Saves what is finished behind each block, says so in a line, and stops the run when its time is
- * up. A run that went on with another's work makes at least one part, so that each run comes
- * further. Then takes over what another job has made of the next block by now.
- */
-export function saveBlocks(
-  { base, timeLimit, report }: Pick<WriteRequest, "base" | "timeLimit" | "report">,
-  works: readonly TierWork[],
-) {
-  const blocks = base.architecture.layers(base.config).length;
-  const times = new BlockTimes(blocks);
-  let [made, taken] = [0, 0];
-  return async (layer: number | null) => {
-    let parts = -taken;
-    for (const work of works) parts += await work.save(layer);
-    made += parts + taken;
-    const where = layer === null ? "the head" : `block ${layer + 1} of ${blocks}`;
-    const what = layer === null ? where : times.behind(layer, parts > 0);
-    const done = [
-      ...(taken === 0 ? [] : [`${taken} parts taken over from another job`]),
-      ...(parts === 0 ? [] : [`${parts} parts made`]),
-    ];
-    report.info(`${what}: ${done.join(", ") || "nothing to make"}`);
-    if (timeLimit?.isUp() === true && made > 0) {
-      for (const work of works) await work.settle();
-      throw new TimeIsUp(`behind ${where}`);
-    }
-    taken = 0;
-    if (layer === null) return;
-    const next = layer + 1 < blocks ? `block ${layer + 1}` : "head";
-    for (const work of works) if (await work.take(next)) taken++;
-  };
 }
 
 /** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
