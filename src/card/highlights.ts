@@ -6,7 +6,7 @@ import { code } from "./markdown.ts";
 
 type Layers = Receipt["model"]["layers"];
 
-const mixers = { mamba: "Mamba-2", attention: "attention" } as const;
+const mixers = { mamba: "Mamba-2", delta: "gated DeltaNet", attention: "attention" } as const;
 const mlps = { moe: "mixture of experts", dense: "MLP" } as const;
 
 /** Facts about the model, from the config of the base. */

@@ -165,11 +165,11 @@ export const nemotronH: Architecture = {
   },
   outer: [
     outer.embeddings("backbone.embeddings", [vocabulary, hidden]),
-    outer.norm("final_norm", "backbone.norm_f", hidden, ["head.in"]),
+    outer.norm("final_norm", "backbone.norm_f", hidden, { feeds: ["head.in"] }),
     outer.head("lm_head", [vocabulary, hidden]),
   ],
   roles: (kind) => [
-    block.norm("norm", "norm", hidden, ["block.in"]),
+    block.norm("norm", "norm", hidden, { feeds: ["block.in"] }),
     ...(kind.mixer === "mamba" ? mamba : []),
     ...(kind.mixer === "attention" ? attention : []),
     ...(kind.mlp === "moe" ? moe : []),

@@ -9,6 +9,7 @@ import { nemotronHOmni } from "./nemotron-h-omni.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
+import { qwen3Next } from "./qwen3-next.ts";
 
 /** Every architecture that can be quantized (docs/adding-a-model.md). */
 export const architectures: readonly Architecture[] = [
@@ -18,6 +19,7 @@ export const architectures: readonly Architecture[] = [
   qwen2,
   qwen3,
   qwen3Moe,
+  qwen3Next,
   nemotronHOmni,
 ];
 
