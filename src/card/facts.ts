@@ -1,5 +1,6 @@
 import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
+import { carriedFacts } from "./carried-facts.ts";
 import { choiceFacts } from "./choice-rows.ts";
 import { evaluationFacts } from "./evaluation-facts.ts";
 import {
@@ -97,6 +98,7 @@ function modelFacts(receipt: Receipt) {
     keepsRouter: keepsRouter(receipt),
     unquantized: unquantizedRows(receipt),
     highlights: highlightRows(receipt),
+    ...carriedFacts(receipt),
     configNotes: receipt.configNotes.map(prose),
   };
 }

@@ -15,6 +15,7 @@ export function reproduceFacts(receipt: Receipt) {
     policy: options.policy,
     ...planningFlags(options),
     method: options.method,
+    ...(options.leftOut !== undefined && { carry: options.carry?.join(",") || "none" }),
     ...(options.rounding !== "stored" && { rounding: options.rounding }),
     ...(options.propagation !== null && { propagation: options.propagation }),
     ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),

@@ -27,6 +27,8 @@ export interface RunWork {
   readonly shape: ModelShape;
   /** If the measured plans do not exist yet, plans by fixed rules. Their sizes are the same. */
   readonly plans: readonly PlannedTier[];
+  /** Bytes of the base that are copied into every tier. Default: 0. */
+  readonly carried?: number;
   /** null: nothing is measured. */
   readonly measuring: MeasuringWork | null;
   /** null: the tiers are rounded, or there are already. */

@@ -5,6 +5,7 @@ import { type GateName, gateNames } from "../evaluation/evaluation-types.ts";
 import { type GateInputs, parseGate } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Rounding } from "../kernel/width.ts";
+import type { CarriedPart } from "../models/carried.ts";
 import type { Policy } from "../plan/plan.ts";
 import type { Floors } from "../plan/plan-types.ts";
 import { parseTargets, splitTiers, type TierChoice, tierFlag } from "../plan/targets.ts";
@@ -20,6 +21,8 @@ export interface Inputs {
   readonly namespace: string;
   /** Tiers of the series, and custom tiers. */
   readonly tiers: readonly TierChoice[];
+  /** Parts beside the language model that the tiers hold, if the base has them. */
+  readonly carry: readonly CarriedPart[];
   readonly policy: Policy;
   readonly floors: Floors;
   /** Path of a sensitivity file; null: the run measures. */
@@ -91,6 +94,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     baseModel: parseModel(values["base-model"], values.revision),
     namespace: values.namespace,
     tiers: chosen,
+    carry: values.carry,
     policy,
     floors: values.floors,
     sensitivity: values.sensitivity,

@@ -10,6 +10,7 @@ export function* contradictions(receipt: Receipt): Generator<Contradiction> {
   if (receipt.verifiedBase !== null && receipt.base.id === null)
     yield { at: ["verifiedBase"], expected: "null, for the base was a folder" };
   yield* ofModules(receipt);
+  yield* ofCarried(receipt);
   yield* ofMethod(receipt);
   yield* ofEvaluation(receipt);
   yield* ofSensitivity(receipt);
@@ -47,6 +48,15 @@ function* ofModules({ plan, tuning, sensitivity }: Receipt) {
   for (const [at, { module }] of sensitivity?.check.entries() ?? []) {
     if (!isPlanned(module)) yield { at: ["sensitivity", "check", at, "module"], expected };
   }
+}
+
+/** The plan counts the parts that the tier carries, and no others. */
+function* ofCarried({ options: { carry = [], leftOut = [] }, plan }: Receipt) {
+  const counted = Object.keys(plan.carried ?? {});
+  if (counted.length !== carry.length || carry.some((part) => !counted.includes(part)))
+    yield { at: ["plan", "carried"], expected: "bytes of each part of options.carry" };
+  if (carry.some((part) => leftOut.includes(part)))
+    yield { at: ["options", "leftOut"], expected: "parts that options.carry does not name" };
 }
 
 /** A tuned tier has every record of tuning, and a rounded tier has none. */

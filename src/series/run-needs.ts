@@ -8,6 +8,8 @@ import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
+import { sum } from "../ground/sum.ts";
+import { storedBytes } from "../mlx/format.ts";
 import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf, sampleOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
@@ -170,6 +172,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
   return {
     shape,
     plans: runs.map(({ recipe }) => recipe.plan),
+    carried: sum(base.carried, storedBytes),
     measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
     tuning: tuning && {
       tokens: tuning.rows.tokens,

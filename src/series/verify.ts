@@ -21,6 +21,7 @@ import { estimateEvaluation } from "./run-needs.ts";
 import { withStates } from "./state-store.ts";
 import {
   checkBase,
+  checkCarried,
   checkFiles,
   checkShapes,
   checkWidths,
@@ -68,7 +69,9 @@ export async function verify(
   const target = await report.stage("Open the target", () => openRepository(model, connect));
   const receipt = await readOwnReceipt(target);
   const reference = inputs.baseModel ?? baseOf(target, receipt);
-  const open = () => openBase(reference, connect, { allowHeaderOnly: false });
+  // A repository of another tool, or of an earlier version, need not have what the base has.
+  const carry = receipt?.options.carry ?? [];
+  const open = () => openBase(reference, connect, { allowHeaderOnly: false, carry });
   const base = await report.stage("Open the base model", open);
   try {
     if (receipt !== null) {
@@ -120,6 +123,8 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
   try {
     checkShapes(base, target, finished);
     if (receipt !== null) checkWidths(receipt, target, finished);
+    const compare = () => checkCarried(base, target, finished);
+    if (base.carried.length > 0) await report.stage("Compare carried tensors", compare);
     const rows = await report.stage("Draw the rows", () => drawRows(request));
     const tier = {
       model: finished,
