@@ -24,7 +24,7 @@ import {
 } from "../models/carried.ts";
 import { expand } from "../models/expand.ts";
 import type { Folded, Wrapper } from "../models/fold.ts";
-import { architectures as registered } from "../models/registry.ts";
+import { architectureFor, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { untieOwnHead } from "./tied-head.ts";
 import { architectureOf } from "./unknown-model.ts";
@@ -68,8 +68,7 @@ export interface BaseOptions {
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
   const { allowHeaderOnly, architectures = registered } = options;
   const kept = new Set(options.carry ?? carriedParts);
-  const find = (config: ModelConfig) =>
-    architectures.find(({ modelType }) => modelType === config.model_type);
+  const find = (config: ModelConfig) => architectureFor(config.model_type, architectures);
   const ignores = (name: string, config: ModelConfig) => {
     const own = find(config);
     if (own === undefined) return true;
@@ -161,7 +160,7 @@ function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDt
 
 /** Whether the role table says how this base codes its weights. */
 function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolean {
-  const own = known.find(({ modelType }) => modelType === config.model_type);
+  const own = architectureFor(config.model_type, known);
   const method = asObject(config.quantization_config)?.quant_method;
   const isElsewhere = quantizationKeys(config).some((key) => key !== "quantization_config");
   return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);

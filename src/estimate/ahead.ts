@@ -1,3 +1,4 @@
+import { total } from "../ground/sum.ts";
 import { contextPositions } from "../quantize/head-groups.ts";
 import {
   headOperations,
@@ -6,7 +7,7 @@ import {
   tuningOfBlock,
   widthsOf,
 } from "./operations.ts";
-import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
+import { baseRuns, comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 
 /** A series whose tiers are tuned by a job each, and by one that works ahead of them. */
 export interface AheadWork extends Pick<RunWork, "shape" | "plans" | "tuning" | "evaluation"> {}
@@ -102,7 +103,7 @@ function costsOf({ shape, plans, tuning, evaluation }: AheadWork): SeriesCosts {
     const beside = plan.bytes === smallest ? 2 : 1;
     const own = evaluation && { ...evaluation, rounded: Math.min(evaluation.rounded, beside) };
     const runs = comparedRuns({ shape, plans: [plan], evaluation: own });
-    const passed = (own?.tokens ?? 0) + runs.tokens;
+    const passed = total(baseRuns({ evaluation: own })) + runs.tokens;
     const blocks = shape.blocks.map((block, i) => {
       return {
         pass: block.operations * tokens,

@@ -43,6 +43,10 @@ export interface Inputs {
   /** null: as the model's size says. */
   readonly evaluationSamples: number | null;
   readonly evaluationLength: number | null;
+  /** Path of WikiText-2's test text; null: it is not measured on. */
+  readonly wikitext: string | null;
+  /** Most chunks of it. */
+  readonly wikitextChunks: number;
   readonly gates: GateInputs;
   /** `owner/name` on GitHub of the Action that runs; null: it is not run as an Action. */
   readonly engineRepository: string | null;
@@ -74,6 +78,7 @@ export type RowInputs = Pick<
   Inputs,
   | ("method" | "calibration" | "calibrationSamples" | "calibrationLength")
   | ("verify" | "evaluation" | "evaluationSamples" | "evaluationLength")
+  | ("wikitext" | "wikitextChunks")
 >;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -114,6 +119,8 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     evaluation: values.evaluation,
     evaluationSamples: values["evaluation-samples"],
     evaluationLength: values["evaluation-length"],
+    wikitext: values.wikitext,
+    wikitextChunks: values["wikitext-chunks"],
     gates: parseGates(values, chosen),
     engineRepository:
       /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? null,

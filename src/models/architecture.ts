@@ -137,7 +137,13 @@ export function behindExperts(roles: readonly Role[]): Role | null {
 
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
 export interface Architecture {
+  /** `model_type` of the tiers: mlx-lm has a file of this name. */
   readonly modelType: string;
+  /**
+   * Values of `model_type` in bases. Default: `modelType` alone. Others are of models that mlx-lm
+   * runs as a part only (nemotron-h-omni.ts).
+   */
+  readonly baseTypes?: readonly string[];
   /** Name for people, on cards. */
   readonly label: string;
   /**

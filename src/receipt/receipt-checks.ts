@@ -76,12 +76,15 @@ function* ofMethod({ options, calibration, tuning }: Receipt) {
  * An evaluation is of the rows that the recipe names, and has figures of routers where the model
  * has routers.
  */
-function* ofEvaluation({ evaluation, evaluationRows, model }: Receipt) {
+function* ofEvaluation({ evaluation, evaluationRows, wikitextRows, model }: Receipt) {
   if (evaluation === null) return;
   for (const key of ["source", "sha256", "samples", "length"] as const) {
     if (evaluationRows?.[key] !== evaluation.rows[key])
       yield { at: ["evaluation", "rows", key], expected: "that of evaluationRows" };
   }
+  const { wikitext } = evaluation;
+  if (wikitextRows?.sha256 !== wikitext?.rows.sha256)
+    yield { at: ["evaluation", "wikitext"], expected: "that of wikitextRows" };
   if (evaluation.positions !== evaluation.rows.samples * evaluation.rows.length)
     yield { at: ["evaluation", "positions"], expected: "samples × length" };
   const hasRouters = model.experts !== null;

@@ -165,6 +165,8 @@ export const receiptSchema = object({
   calibration: v.nullable(calibrationRecordSchema),
   /** Rows of other documents, for the evaluation; null where no evaluation was asked for. */
   evaluationRows: v.nullable(calibrationRecordSchema),
+  /** Chunks of WikiText-2, evaluated beside them; absent where its text was not given. */
+  wikitextRows: v.exactOptional(calibrationRecordSchema),
   /**
    * `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder.
    */

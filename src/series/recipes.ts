@@ -124,6 +124,7 @@ async function sharedRecipe(
     },
     calibration: tuning?.record ?? null,
     evaluationRows: evaluation?.record ?? null,
+    ...(evaluation?.wikitext && { wikitextRows: evaluation.wikitext.record }),
     unquantized: unquantizedTensors(base.tensors),
     configNotes: describeConfigChanges(base),
   };

@@ -7,6 +7,7 @@ import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun, type RunEstimate } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
+import type { EvaluationRows } from "../evaluation/evaluate.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
 import { sum } from "../ground/sum.ts";
@@ -116,17 +117,19 @@ export async function estimateEvaluation(
   {
     base,
     tier,
-    tokens,
-  }: { readonly base: Base; readonly tier: PlannedTier; readonly tokens: number },
+    rows,
+  }: { readonly base: Base; readonly tier: PlannedTier; readonly rows: EvaluationRows },
   place: Omit<RunPlace, "saved">,
   outside: Outside,
 ): Promise<MachineNeeds> {
+  const { tokens } = rows.rows;
+  const wikitext = rows.wikitext?.rows.tokens ?? 0;
   const work: RunWork = {
     shape: shapeOf(base),
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
+    evaluation: { tokens, wikitext, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -201,6 +204,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
     },
     evaluation: evaluated && {
       tokens: evaluated.rows.tokens,
+      wikitext: evaluated.wikitext?.rows.tokens ?? 0,
       sparse: sparseTokens(base, evaluated.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length + stockRuns,
     },

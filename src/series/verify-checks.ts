@@ -171,6 +171,9 @@ const compared = [
  */
 const tolerance = 0.02;
 
+/** On WikiText-2. */
+const comparedOnWikitext = ["meanKl", "sameTop", "perplexity", "basePerplexity"] as const;
+
 /** Of the stock quant. */
 const comparedOfStock = ["bytes", "meanKl", "sameTop", "perplexity"] as const;
 
@@ -189,7 +192,16 @@ export function compareEvaluations(
       : comparedOfStock.flatMap((figure) =>
           difference(`${figure} of mlx_lm.convert -q`, stock[figure], claimedStock[figure]),
         )),
+    ...wikitextDifferences(measured.wikitext, claimed.wikitext),
   ];
+}
+
+/** None where the chunks are not the same. */
+function wikitextDifferences(measured: Evaluation["wikitext"], claimed: Evaluation["wikitext"]) {
+  if (measured === undefined || measured.rows.sha256 !== claimed?.rows.sha256) return [];
+  return comparedOnWikitext.flatMap((figure) =>
+    difference(`${figure} on WikiText-2`, measured[figure], claimed[figure]),
+  );
 }
 
 function difference(what: string, measured: number | null, claimed: number | null): string[] {
