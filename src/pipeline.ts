@@ -1,7 +1,6 @@
 import type { Base } from "./base/base.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
-import type { ModelReference } from "./inputs/input-values.ts";
 import type { Inputs, RowInputs } from "./inputs/inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
@@ -92,16 +91,16 @@ export async function planModel(
   dependencies: Dependencies,
   { measures }: { readonly measures: boolean },
 ): Promise<Planned> {
-  const { baseModel, tiers, policy, floors } = inputs;
+  const { baseModel, carry, tiers, policy, floors } = inputs;
   const planning = { tiers, policy, floors };
   if (policy === "oq") {
-    const base = await openBase(baseModel, dependencies.connect, headersOnly);
+    const base = await openBase(baseModel, dependencies.connect, { ...headersOnly, carry });
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
     requireBudgets(base, planning, dependencies.report);
     return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
-  return withBase(baseModel, dependencies, headersOnly, async (opened) => {
+  return withBase(inputs, dependencies, headersOnly, async (opened) => {
     const { base, report } = opened;
     const sources = await openSources(base, inputs, opened);
     requireBudgets(base, planning, report);
@@ -117,7 +116,7 @@ export async function planModel(
 /** Measures the sensitivity of every tensor, with any policy. */
 export async function measureModel(inputs: Inputs, outside: Dependencies): Promise<Sensitivity> {
   const measured = { ...inputs, policy: "measured", sensitivity: null } as const;
-  return withBase(inputs.baseModel, outside, headersOnly, async (opened) =>
+  return withBase(inputs, outside, headersOnly, async (opened) =>
     measureOpened(measured, await openSources(opened.base, measured, opened), opened),
   );
 }
@@ -139,7 +138,7 @@ async function measureOpened(inputs: Inputs, sources: Sources, opened: Opened) {
  * the receipts and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
  */
 export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
-  return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
+  return withBase(inputs, dependencies, withWeights, async (opened) => {
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
     const making = { ...drafted, staging: null };
@@ -167,7 +166,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
   const readsOnly = dryRun || until === "measured";
   const writable = readsOnly ? null : await report.stage("Check the token", checkToken);
   const connected = { ...dependencies, connect: () => hub };
-  return withBase(baseModel, connected, withWeights, async (opened) => {
+  return withBase(inputs, connected, withWeights, async (opened) => {
     const { base } = opened;
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
@@ -271,13 +270,13 @@ const withWeights = { allowHeaderOnly: false } as const;
 
 /** Opens base and kernel, and closes both, also after an error. */
 async function withBase<T>(
-  baseModel: ModelReference,
+  { baseModel, carry }: Pick<Inputs, "baseModel" | "carry">,
   dependencies: Dependencies,
   options: typeof headersOnly | typeof withWeights,
   run: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const { connect, report } = dependencies;
-  const open = () => openBase(baseModel, connect, options);
+  const open = () => openBase(baseModel, connect, { ...options, carry });
   const base = await report.stage("Open the base model", open);
   for (const warning of base.warnings) report.warn(warning);
   try {

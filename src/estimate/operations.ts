@@ -1,4 +1,4 @@
-import { sum } from "../ground/sum.ts";
+import { sum, total } from "../ground/sum.ts";
 import { modulePath } from "../mlx/format.ts";
 import { leavesExpert, type PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
@@ -10,7 +10,7 @@ import { aloneShare } from "../sensitivity/probe-walk.ts";
 import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
 import { isExpertMeasured, mostRows } from "../sensitivity/sampling.ts";
 import { type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
-import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
+import { baseRuns, comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 
 /** Mixes of the Hessians of a tied table that are tried. */
 export const triedMixes = 3;
@@ -187,7 +187,7 @@ function evaluationOperations(work: RunWork): number {
     sum(matrices, ({ rows, columns, count }) => rows * columns * count),
   );
   const rounding = roundingOperations * weights * runs.rounded.length;
-  return perToken * (evaluation.tokens + runs.tokens) + rounding;
+  return perToken * (total(baseRuns(work)) + runs.tokens) + rounding;
 }
 
 /** Hessians of a block's inputs, each once, and the product of experts' `near` tokens. */

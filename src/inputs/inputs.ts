@@ -5,6 +5,7 @@ import { type GateName, gateNames } from "../evaluation/evaluation-types.ts";
 import { type GateInputs, parseGate } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Rounding } from "../kernel/width.ts";
+import type { CarriedPart } from "../models/carried.ts";
 import type { Policy } from "../plan/plan.ts";
 import type { Floors } from "../plan/plan-types.ts";
 import { parseTargets, splitTiers, type TierChoice, tierFlag } from "../plan/targets.ts";
@@ -20,6 +21,8 @@ export interface Inputs {
   readonly namespace: string;
   /** Tiers of the series, and custom tiers. */
   readonly tiers: readonly TierChoice[];
+  /** Parts beside the language model that the tiers hold, if the base has them. */
+  readonly carry: readonly CarriedPart[];
   readonly policy: Policy;
   readonly floors: Floors;
   /** Path of a sensitivity file; null: the run measures. */
@@ -40,6 +43,10 @@ export interface Inputs {
   /** null: as the model's size says. */
   readonly evaluationSamples: number | null;
   readonly evaluationLength: number | null;
+  /** Path of WikiText-2's test text; null: it is not measured on. */
+  readonly wikitext: string | null;
+  /** Most chunks of it. */
+  readonly wikitextChunks: number;
   readonly gates: GateInputs;
   /** `owner/name` on GitHub of the Action that runs; null: it is not run as an Action. */
   readonly engineRepository: string | null;
@@ -68,6 +75,7 @@ export type RowInputs = Pick<
   Inputs,
   | ("method" | "calibration" | "calibrationSamples" | "calibrationLength")
   | ("verify" | "evaluation" | "evaluationSamples" | "evaluationLength")
+  | ("wikitext" | "wikitextChunks")
 >;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -91,6 +99,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     baseModel: parseModel(values["base-model"], values.revision),
     namespace: values.namespace,
     tiers: chosen,
+    carry: values.carry,
     policy,
     floors: values.floors,
     sensitivity: values.sensitivity,
@@ -107,6 +116,8 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     evaluation: values.evaluation,
     evaluationSamples: values["evaluation-samples"],
     evaluationLength: values["evaluation-length"],
+    wikitext: values.wikitext,
+    wikitextChunks: values["wikitext-chunks"],
     gates: parseGates(values, chosen),
     engineRepository:
       /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? null,

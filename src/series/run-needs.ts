@@ -6,8 +6,11 @@ import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun, type RunEstimate } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
+import type { EvaluationRows } from "../evaluation/evaluate.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
+import { sum } from "../ground/sum.ts";
+import { storedBytes } from "../mlx/format.ts";
 import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf, sampleOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
@@ -100,17 +103,19 @@ export async function estimateEvaluation(
   {
     base,
     tier,
-    tokens,
-  }: { readonly base: Base; readonly tier: PlannedTier; readonly tokens: number },
+    rows,
+  }: { readonly base: Base; readonly tier: PlannedTier; readonly rows: EvaluationRows },
   place: Omit<RunPlace, "saved">,
   outside: Outside,
 ): Promise<RunNeeds> {
+  const { tokens } = rows.rows;
+  const wikitext = rows.wikitext?.rows.tokens ?? 0;
   const work: RunWork = {
     shape: shapeOf(base),
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
+    evaluation: { tokens, wikitext, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -170,6 +175,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
   return {
     shape,
     plans: runs.map(({ recipe }) => recipe.plan),
+    carried: sum(base.carried, storedBytes),
     measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
     tuning: tuning && {
       tokens: tuning.rows.tokens,
@@ -182,6 +188,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
     },
     evaluation: evaluation && {
       tokens: evaluation.rows.tokens,
+      wikitext: evaluation.wikitext?.rows.tokens ?? 0,
       sparse: sparseTokens(base, evaluation.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length + stockRuns,
     },

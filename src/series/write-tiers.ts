@@ -83,6 +83,9 @@ const copied = [
   /^[\w-]+\.py$/,
 ];
 
+/** The same of a base with towers: how images and sound become their inputs. */
+const ofProcessors = /^((video_|image_|audio_)?(pre)?processor|feature_extractor)_config\.json$/;
+
 /** Throws MISSING_FILE if the base has no tokenizer that mlx-lm can load. */
 export function requireTokenizer(repository: Repository): void {
   // An empty file does not count.
@@ -104,7 +107,7 @@ export function requireTokenizer(repository: Repository): void {
 export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
   const { base, plans, folders } = request;
   const layouts = plans.map((plan) => layoutTier(base, plan));
-  const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
+  const copiedFiles = await readCopied(base, request.licences);
   const works: TierWork[] = [];
   try {
     for (const [i, folder] of folders.entries()) {
@@ -136,7 +139,7 @@ export async function writeOtherFiles(
   plan: TierPlan,
   folder: string,
 ): Promise<TierFiles> {
-  const copiedFiles = await readCopied(base.checkpoint.repository, licences);
+  const copiedFiles = await readCopied(base, licences);
   return writeSmallFiles(folder, { ...tierTexts(base, plan), ...copiedFiles });
 }
 
@@ -237,12 +240,14 @@ function saveBlocks(
 
 /** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
 async function readCopied(
-  repository: Repository,
+  { checkpoint: { repository }, carried }: Base,
   licences: readonly string[],
 ): Promise<Record<string, Uint8Array>> {
+  const hasTower = carried.some(({ part }) => part !== "mtp");
+  const patterns = hasTower ? [...copied, ofProcessors] : copied;
   const files: Record<string, Uint8Array> = {};
   for (const name of repository.files.keys()) {
-    if (copied.some((pattern) => pattern.test(name)) || licences.includes(name))
+    if (patterns.some((pattern) => pattern.test(name)) || licences.includes(name))
       files[name] = await readBytes(repository, name);
   }
   return files;
