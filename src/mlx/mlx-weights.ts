@@ -12,6 +12,7 @@ import { toFloats } from "../kernel/to-floats.ts";
 import type { Bits, GroupSize, Width } from "../kernel/width.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
+import { sidecarsOf } from "../models/carried.ts";
 import { expandTable } from "../models/expand.ts";
 import { Ops } from "../models/ops.ts";
 import { findArchitecture } from "../models/registry.ts";
@@ -28,6 +29,8 @@ export interface FinishedTensor extends PlannedTensor {
 export interface FinishedModel extends Model, Provable {
   /** All tensors of the role table. `dtype` is that of scales and biases, or of the values. */
   readonly tensors: readonly FinishedTensor[];
+  /** The files, with carried parts. */
+  readonly checkpoint: Pick<Checkpoint, "tensors" | "read">;
   close(): Promise<void>;
 }
 
@@ -37,12 +40,16 @@ export interface FinishedModel extends Model, Provable {
  * Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
  */
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
-  const checkpoint = await openCheckpoint(repository, { allowQuantized: true });
+  const sidecars = (config: ModelConfig) => sidecarsOf(findArchitecture(config).carried);
+  const checkpoint = await openCheckpoint(repository, { allowQuantized: true, sidecars });
   try {
     const architecture = findArchitecture(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);
+    // A language model inside another has its widths in the outer config.
+    const { quantization, quantization_config } = checkpoint.config;
+    const widths = { quantization: quantization ?? quantization_config };
     const tensors = expandTable(architecture, config).map((tensor) =>
-      finishedTensor({ ...checkpoint, config }, tensor),
+      finishedTensor({ ...checkpoint, config: { ...config, ...widths } }, tensor),
     );
     const read = async (name: string, byteOffset: number, into: Uint8Array) => {
       await checkpoint.read(name, byteOffset, into.byteLength, into);
@@ -52,6 +59,7 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
       architecture,
       config,
       tensors,
+      checkpoint,
       weights,
       ops: new Ops(kernel),
       prove: () => checkpoint.prove(),

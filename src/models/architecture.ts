@@ -137,9 +137,13 @@ export function behindExperts(roles: readonly Role[]): Role | null {
 
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
 export interface Architecture {
+  /** `model_type` of the tiers: mlx-lm has a file of this name. */
   readonly modelType: string;
-  /** Other values of `model_type` in configs of bases: the language model alone. */
-  readonly alsoTypes?: readonly string[];
+  /**
+   * Values of `model_type` in bases. Default: `modelType` alone. Others are of models that mlx-lm
+   * runs as a part only (nemotron-h-omni.ts), or of a language model alone (qwen3-5.ts).
+   */
+  readonly baseTypes?: readonly string[];
   /** Name for people, on cards. */
   readonly label: string;
   /**

@@ -14,7 +14,7 @@ const read = async (type: string, file: string) =>
 /** What a config cannot leave out: sizes without a default that any model has. */
 const sizes = { hidden_size: 128, vocab_size: 384, num_hidden_layers: 4 };
 
-describe.each(architectures.map(({ modelType }) => modelType))("%s", (type) => {
+describe.each([...new Set(architectures.map(({ modelType }) => modelType))])("%s", (type) => {
   test("published by transformers 4 and by 5 is the same folded config", async () => {
     const older = await read(type, "config.json");
     const newer = await read(type, "config.transformers5.json.txt");
@@ -40,7 +40,7 @@ describe.each(architectures.map(({ modelType }) => modelType))("%s", (type) => {
       model_type: type,
       ...sizes,
       num_attention_heads: 4,
-      hybrid_override_pattern: "MEME",
+      hybrid_override_pattern: "ME*E",
     };
     const { config, assumed } = fold(raw);
     const added = Object.keys(config).filter((key) => !Object.hasOwn(raw, key));

@@ -41,7 +41,7 @@ const stackedRoles = [
 export const qwen3_5Moe: Architecture = {
   ...qwen3_5,
   modelType: "qwen3_5_moe",
-  alsoTypes: ["qwen3_5_moe_text"],
+  baseTypes: ["qwen3_5_moe", "qwen3_5_moe_text"],
   label: "Qwen3.5 MoE",
   countsAsMoe: true,
   // transformers' Qwen3_5MoeTextConfig

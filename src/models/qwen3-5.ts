@@ -95,7 +95,7 @@ const carried: readonly Carried[] = [
 export const qwen3_5: Architecture = {
   ...llama,
   modelType: "qwen3_5",
-  alsoTypes: ["qwen3_5_text"],
+  baseTypes: ["qwen3_5", "qwen3_5_text"],
   label: "Qwen3.5",
   tokenizerClass: "Qwen2Tokenizer",
   // transformers' Qwen3_5TextConfig

@@ -5,6 +5,7 @@ import type { Architecture } from "./architecture.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { nemotronH } from "./nemotron-h.ts";
+import { nemotronHOmni } from "./nemotron-h-omni.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3_5 } from "./qwen3-5.ts";
@@ -23,21 +24,25 @@ export const architectures: readonly Architecture[] = [
   qwen3Next,
   qwen3_5,
   qwen3_5Moe,
+  nemotronHOmni,
 ];
+
+/** The types of bases that an architecture is for. */
+export function baseTypesOf({ modelType, baseTypes = [modelType] }: Architecture) {
+  return baseTypes;
+}
+
+/** The architecture of a base; undefined if its type is not among them. */
+export function architectureFor(
+  type: unknown,
+  among: readonly Architecture[] = architectures,
+): Architecture | undefined {
+  return among.find((one) => baseTypesOf(one).some((own) => own === type));
+}
 
 /** An architecture's name for people; null for a model_type that is not supported. */
 export function findLabel(modelType: string): string | null {
   return architectures.find((one) => one.modelType === modelType)?.label ?? null;
-}
-
-/** The architecture of a model_type in a base's config. */
-export function ofType(
-  type: unknown,
-  among: readonly Architecture[] = architectures,
-): Architecture | undefined {
-  return among.find(
-    ({ modelType, alsoTypes = [] }) => modelType === type || alsoTypes.some((one) => one === type),
-  );
 }
 
 /** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */
@@ -45,9 +50,9 @@ export function findArchitecture(
   config: ModelConfig,
   among: readonly Architecture[] = architectures,
 ): Architecture {
-  const found = ofType(config.model_type, among);
+  const found = architectureFor(config.model_type, among);
   if (found === undefined) {
-    const supported = among.map((architecture) => architecture.modelType).join(", ");
+    const supported = among.flatMap(baseTypesOf).join(", ");
     const { model_type: type } = config;
     throw new OqeError(
       "UNSUPPORTED_MODEL",
