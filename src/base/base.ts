@@ -2,10 +2,17 @@ import { isDeepStrictEqual } from "node:util";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
-import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { quantizationKeys } from "../checkpoint/quantized-base.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import type { BaseTensors } from "../coding/coding.ts";
+import {
+  type Declared,
+  findDeclared,
+  readModelOptSettings,
+  withoutSettings,
+} from "../coding/declared.ts";
+import { checkPublisher } from "../coding/publisher.ts";
+import { valueTensors } from "../coding/value-tensors.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { elements } from "../mlx/format.ts";
@@ -14,6 +21,7 @@ import type { Architecture, OutputTensor, PlannedTensor } from "../models/archit
 import { expand } from "../models/expand.ts";
 import { findArchitecture, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
+import { type CodedBase, describeCoding } from "./coded-base.ts";
 import { untieOwnHead } from "./tied-head.ts";
 
 /** A base model that was opened and compared with its role table. Planning needs no more. */
@@ -30,6 +38,8 @@ export interface Base {
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
   readonly parameters: number;
+  /** How the base is published, if its weights are codes; null: they are floats. */
+  readonly coded: CodedBase | null;
 }
 
 export interface BaseOptions {
@@ -49,31 +59,41 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     const architecture = findArchitecture(config, architectures);
     return architecture.dropped(name, architecture.fold(config).config);
   };
-  const checkpoint = await openCheckpoint(repository, {
-    allowHeaderOnly,
-    ignores,
-    allowQuantized: (config) => isDeclared(config, architectures),
-  });
+  const modelOpt = await readModelOptSettings(repository);
+  let declared: Declared | null = null;
+  const checkConfig = (config: ModelConfig) => {
+    declared = findDeclared(config, modelOpt, repository);
+  };
+  const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores, checkConfig });
   try {
     const architecture = findArchitecture(checkpoint.config, architectures);
+    const values = valueTensors(checkpoint.tensors, declared, repository);
     const folded = await untieOwnHead(
       architecture,
-      architecture.fold(checkpoint.config),
-      checkpoint,
+      architecture.fold(withoutSettings(checkpoint.config)),
+      { checkpoint, values },
     );
     const { config } = folded;
-    const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => ({
+    const tensors = expand(architecture, config, values).map((tensor) => ({
       ...tensor,
-      dtype: valueDtype(tensor, checkpoint),
+      dtype: valueDtype(tensor, values),
     }));
+    const coded = describeCoding(tensors, checkpoint.tensors);
+    const unsure = coded === null ? null : await checkPublisher(repository);
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
     return {
       checkpoint,
       architecture,
       ...folded,
+      warnings: [
+        ...folded.warnings,
+        ...(coded === null ? [] : [coded.words]),
+        ...(unsure === null ? [] : [unsure]),
+      ],
       tensors,
-      storage: storageDtype(config, checkpoint.tensors.values()),
+      storage: storageDtype(config, floatsOf(values)),
       parameters,
+      coded,
     };
   } catch (error) {
     await checkpoint.close();
@@ -82,10 +102,10 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
 }
 
 /** Dtype of a tensor's values as the reader gives them. */
-function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDtype {
+function valueDtype({ sources }: OutputTensor, values: BaseTensors): FloatDtype {
   const [{ tensor, plus, coding }] = sources as readonly [Source];
   if (coding !== null) return "F32";
-  const { dtype } = tensors.get(tensor)!;
+  const { dtype } = values.get(tensor)!;
   if (isFloat(dtype)) return plus === 0 ? dtype : "F32";
   throw new OqeError(
     "BAD_CHECKPOINT",
@@ -93,12 +113,9 @@ function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDt
   );
 }
 
-/** Whether the role table says how this base codes its weights. */
-function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolean {
-  const own = known.find(({ modelType }) => modelType === config.model_type);
-  const method = asObject(config.quantization_config)?.quant_method;
-  const isElsewhere = quantizationKeys(config).some((key) => key !== "quantization_config");
-  return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);
+/** The tensors that the base stores as they are. */
+function floatsOf(values: BaseTensors) {
+  return [...values.values()].filter(({ coding }) => coding === undefined);
 }
 
 /**

@@ -37,7 +37,7 @@ export interface FinishedModel extends Model, Provable {
  * Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
  */
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
-  const checkpoint = await openCheckpoint(repository, { allowQuantized: true });
+  const checkpoint = await openCheckpoint(repository);
   try {
     const architecture = findArchitecture(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);
