@@ -7,13 +7,16 @@ import { findPython } from "./python/python.ts";
  * Makes a small checkpoint of random weights in test/models/random-tiny/<model_type>, with the
  * logits that transformers computes from it (docs/adding-a-model.md).
  */
-const usage = `usage: npm run add-model -- <model_type> [--set key=json ...] [--variant name=json ...]
+const usage = `usage: npm run add-model -- <model_type> [--name folder] [--set key=json ...]
+                           [--variant name=json ...]
 
+  --name      a further checkpoint of the type, in test/models/random-tiny/<folder>
   --set       a key of config.json, such as tie_word_embeddings=true
   --variant   config changes that alter the logits, such as window={"sliding_window": 8}`;
 
 interface Request {
   readonly modelType: string;
+  readonly name: string;
   readonly config: Record<string, unknown>;
   readonly variants: Record<string, unknown>;
 }
@@ -24,13 +27,16 @@ function readRequest(): Request | null {
     const { positionals, values } = parseArgs({
       allowPositionals: true,
       options: {
+        name: { type: "string" },
         set: { type: "string", multiple: true, default: [] },
         variant: { type: "string", multiple: true, default: [] },
       },
     });
     const [modelType = "", ...others] = positionals;
-    if (others.length > 0 || !/^\w[\w.-]*$/.test(modelType)) return null;
-    return { modelType, config: readPairs(values.set), variants: readPairs(values.variant) };
+    const { name = modelType } = values;
+    if (others.length > 0 || ![modelType, name].every((word) => /^\w[\w.-]*$/.test(word)))
+      return null;
+    return { modelType, name, config: readPairs(values.set), variants: readPairs(values.variant) };
   } catch (error) {
     console.error(String(error));
     return null;
@@ -62,8 +68,8 @@ function main(): number {
     );
     return 1;
   }
-  const { modelType, ...rest } = request;
-  const folder = fileURLToPath(new URL(`models/random-tiny/${modelType}`, import.meta.url));
+  const { modelType, name, ...rest } = request;
+  const folder = fileURLToPath(new URL(`models/random-tiny/${name}`, import.meta.url));
   const script = fileURLToPath(new URL("python/make_fixture.py", import.meta.url));
   const { status } = spawnSync(python.path, [script, modelType, folder, JSON.stringify(rest)], {
     stdio: "inherit",

@@ -15,14 +15,25 @@ import { checkPublisher } from "../coding/publisher.ts";
 import { valueTensors } from "../coding/value-tensors.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
-import { elements } from "../mlx/format.ts";
+import { elements, storedNames } from "../mlx/format.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
+import {
+  type Carried,
+  type CarriedPart,
+  type CarriedTensor,
+  carriedParts,
+  partOf,
+  refuseCollisions,
+  splitCarried,
+} from "../models/carried.ts";
 import { expand } from "../models/expand.ts";
-import { findArchitecture, architectures as registered } from "../models/registry.ts";
+import type { Folded, Wrapper } from "../models/fold.ts";
+import { architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { type CodedBase, describeCoding } from "./coded-base.ts";
 import { untieOwnHead } from "./tied-head.ts";
+import { architectureOf } from "./unknown-model.ts";
 
 /** A base model that was opened and compared with its role table. Planning needs no more. */
 export interface Base {
@@ -36,7 +47,12 @@ export interface Base {
   readonly warnings: readonly string[];
   /** Tensors of the MLX repo in order, with their dtype in the base. */
   readonly tensors: readonly PlannedTensor[];
+  /** Tensors of the MLX repo that are copies of the base's. */
+  readonly carried: readonly CarriedTensor[];
+  /** The config around `config`, without the towers that are left out; null: there is none. */
+  readonly wrapper: Wrapper | null;
   readonly storage: FloatDtype;
+  /** Of the language model. */
   readonly parameters: number;
   /** How the base is published, if its weights are codes; null: they are floats. */
   readonly coded: CodedBase | null;
@@ -47,6 +63,8 @@ export interface BaseOptions {
   readonly allowHeaderOnly: boolean;
   /** Default: all that are registered. */
   readonly architectures?: readonly Architecture[];
+  /** Parts that the tiers hold beside the language model. Default: all that the base has. */
+  readonly carry?: readonly CarriedPart[];
 }
 
 /**
@@ -55,9 +73,13 @@ export interface BaseOptions {
  */
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
   const { allowHeaderOnly, architectures = registered } = options;
+  const kept = new Set(options.carry ?? carriedParts);
   const ignores = (name: string, config: ModelConfig) => {
-    const architecture = findArchitecture(config, architectures);
-    return architecture.dropped(name, architecture.fold(config).config);
+    const own = architectures.find(({ modelType }) => modelType === config.model_type);
+    if (own === undefined) return true;
+    const part = partOf(own.carried ?? [], name)?.carried.part;
+    if (part !== undefined && !kept.has(part)) return true;
+    return own.dropped(name, own.fold(config).config);
   };
   const modelOpt = await readModelOptSettings(repository);
   let declared: Declared | null = null;
@@ -66,7 +88,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
   };
   const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores, checkConfig });
   try {
-    const architecture = findArchitecture(checkpoint.config, architectures);
+    const architecture = architectureOf(checkpoint, architectures);
     const values = valueTensors(checkpoint.tensors, declared, repository);
     const folded = await untieOwnHead(
       architecture,
@@ -74,10 +96,13 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
       { checkpoint, values },
     );
     const { config } = folded;
-    const tensors = expand(architecture, config, values).map((tensor) => ({
+    const { carried = [] } = architecture;
+    const split = splitCarried(carried, { ...checkpoint, tensors: values }, kept);
+    const tensors = expand(architecture, config, split.own).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, values),
     }));
+    refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
     const coded = describeCoding(tensors, checkpoint.tensors);
     const unsure = coded === null ? null : await checkPublisher(repository);
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
@@ -91,7 +116,9 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
         ...(unsure === null ? [] : [unsure]),
       ],
       tensors,
-      storage: storageDtype(config, floatsOf(values)),
+      carried: split.carried,
+      wrapper: wrapperOf(folded, carried, kept),
+      storage: storageDtype(config, floatsOf(split.own)),
       parameters,
       coded,
     };
@@ -99,6 +126,18 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     await checkpoint.close();
     throw error;
   }
+}
+
+/** The outer config, without the keys of the parts that are left out. */
+function wrapperOf(
+  { wrapper }: Folded,
+  declared: readonly Carried[],
+  kept: ReadonlySet<CarriedPart>,
+): Wrapper | null {
+  if (wrapper === undefined) return null;
+  const left = declared.filter(({ part }) => !kept.has(part)).map(({ configKey }) => configKey);
+  const entries = Object.entries(wrapper.config).filter(([key]) => !left.includes(key));
+  return { ...wrapper, config: Object.fromEntries(entries) };
 }
 
 /** Dtype of a tensor's values as the reader gives them. */

@@ -120,11 +120,13 @@ function namesIn(list: unknown): string[] {
   return names.filter((name): name is string => typeof name === "string");
 }
 
-/** A copy of a config without any settings of a coding, at its top level and in `text_config`. */
+/** A copy of a config without any settings of a coding, at its top level and in its objects. */
 export function withoutSettings(config: ModelConfig): ModelConfig {
-  const copy = without(config);
-  const inner = asObject(copy.text_config);
-  return inner === undefined ? copy : { ...copy, text_config: without(inner) };
+  const entries = Object.entries(without(config)).map(([key, value]) => {
+    const inner = asObject(value);
+    return [key, inner === undefined ? value : without(inner)];
+  });
+  return Object.fromEntries(entries);
 }
 
 function without(fields: ModelConfig): ModelConfig {
