@@ -1,18 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import type { BaseTensors } from "../coding/coding.ts";
-import {
-  type Declared,
-  findDeclared,
-  readModelOptSettings,
-  withoutSettings,
-} from "../coding/declared.ts";
+import { withoutSettings } from "../coding/declared.ts";
+import { openCoded } from "../coding/open-coded.ts";
 import { checkPublisher } from "../coding/publisher.ts";
-import { valueTensors } from "../coding/value-tensors.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { elements, storedNames } from "../mlx/format.ts";
@@ -81,15 +75,9 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     if (part !== undefined && !kept.has(part)) return true;
     return own.dropped(name, own.fold(config).config);
   };
-  const modelOpt = await readModelOptSettings(repository);
-  let declared: Declared | null = null;
-  const checkConfig = (config: ModelConfig) => {
-    declared = findDeclared(config, modelOpt, repository);
-  };
-  const checkpoint = await openCheckpoint(repository, { allowHeaderOnly, ignores, checkConfig });
+  const { checkpoint, values } = await openCoded(repository, { allowHeaderOnly, ignores });
   try {
-    const architecture = architectureOf(checkpoint, architectures);
-    const values = valueTensors(checkpoint.tensors, declared, repository);
+    const architecture = architectureOf({ ...checkpoint, tensors: values }, architectures);
     const folded = await untieOwnHead(
       architecture,
       architecture.fold(withoutSettings(checkpoint.config)),
