@@ -84,7 +84,8 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     cases.set(name, { base, written });
   }
 
-  const defaults = architectures.map(({ modelType }) => `${modelType}: sizes only`);
+  const types = new Set(architectures.map(({ modelType }) => modelType));
+  const defaults = [...types].map((type) => `${type}: sizes only`);
 
   beforeAll(async () => {
     scratch = await scratchFolder();

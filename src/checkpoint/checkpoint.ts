@@ -76,6 +76,8 @@ export interface OpenOptions {
   readonly checkConfig?: (config: ModelConfig) => void;
   /** Whether the model works without this tensor; an index may then name it in vain. */
   readonly ignores?: (name: string, config: ModelConfig) => boolean;
+  /** Files beside the shards that hold tensors of the model, where the repository has them. */
+  readonly sidecars?: (config: ModelConfig) => readonly string[];
 }
 
 /**
@@ -98,7 +100,9 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
   refuseGguf(repository);
   const { config, floatKeys } = await readConfig(repository);
   options.checkConfig?.(config);
-  const { files, index, copies } = await findShards(repository);
+  const { files: own, index, copies } = await findShards(repository);
+  const beside = options.sidecars?.(config).filter((file) => repository.files.has(file)) ?? [];
+  const files = [...new Set([...own, ...beside])];
   const readHeaders = (some: readonly string[], { allowHeaderOnly = false }: OpenOptions) =>
     mapBounded(some, HEADERS_AT_ONCE, async (file) => {
       const source = await repository.open(file);

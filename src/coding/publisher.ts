@@ -19,7 +19,8 @@ export async function checkPublisher(repository: Repository): Promise<string | n
   const [original] = [card.base_model].flat().filter((one) => typeof one === "string");
   const isNamed = original !== undefined && relation === null && precision.test(lastPart(name));
   if (relation?.trim().toLowerCase() === "quantized" || isNamed) {
-    const found = `its card says that it is a quantization of ${quote(original ?? "another model")}`;
+    const what = original === undefined ? "another model" : quote(original);
+    const found = `its card says that it is a quantization of ${what}`;
     return refuseQuantized(
       repository,
       found,
