@@ -22,8 +22,10 @@ export async function untieOwnHead(
   folded: Folded,
   base: TiedBase,
 ): Promise<Folded> {
-  const nameOf = (role: RoleKind) =>
-    architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
+  const nameOf = (role: RoleKind) => {
+    const name = architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
+    return checkpoint.tensors.has(name) ? name : (architecture.alsoNamed?.(name) ?? name);
+  };
   const [head, embeddings] = [nameOf("head"), nameOf("embeddings")];
   if (!isTied(folded.config) || (await areAlike(base, head, embeddings))) return folded;
   const warning =
