@@ -24,7 +24,7 @@ export async function untieOwnHead(
 ): Promise<Folded> {
   const nameOf = (role: RoleKind) => {
     const name = architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
-    return checkpoint.tensors.has(name) ? name : (architecture.alsoNamed?.(name) ?? name);
+    return base.values.has(name) ? name : (architecture.alsoNamed?.(name) ?? name);
   };
   const [head, embeddings] = [nameOf("head"), nameOf("embeddings")];
   if (!isTied(folded.config) || (await areAlike(base, head, embeddings))) return folded;
