@@ -14,7 +14,7 @@ pub enum Format {
     E5m2,
     /// Half a byte, low nibble first: sign, 2 exponent bits, 1 mantissa bit. All codes are finite.
     E2m1,
-    /// Half a byte, low nibble first: a whole number from 0 to 15, from which a zero point is taken.
+    /// Half a byte, low nibble first: a whole number from 0 to 15, less a zero point.
     U4,
 }
 

@@ -1,7 +1,7 @@
 /** Rows and columns of a block, which has one scale. Infinity: all of the matrix. */
 export type Block = readonly [number, number];
 
-/** Base tensors that together give one tensor of values: codes, and the scales that multiply them. */
+/** Base tensors that give one tensor of values: codes, and the scales that multiply them. */
 export interface Coding {
   /**
    * `fp8`: a byte a value, F8_E4M3 or F8_E5M2.

@@ -8,7 +8,7 @@ const precision = /[-_.]((mx|nv)?fp[48]|int[48]|w\d+a\d+|\d-?bits?|quantized|ptq
 
 /**
  * Whether the model's authors publish it in this coding, or somebody quantized another repository,
- * with loss. The base's own card decides (docs/decisions/0018-coded-bases.md). Throws
+ * with loss. The base's own card decides (docs/decisions/0019-coded-bases.md). Throws
  * ALREADY_QUANTIZED for a quantization of another repository. Gives a warning where no card says
  * anything.
  */

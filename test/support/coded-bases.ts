@@ -128,8 +128,8 @@ export const publications: Readonly<Record<string, Publication>> = {
 };
 
 /**
- * Writes two bases into `folder`: `codes`, the base in `from` as it is published, and `values`, what
- * the codes stand for.
+ * Writes two bases into `folder`: `codes`, the base in `from` as it is published, and `values`:
+ * what the codes stand for.
  */
 export async function publish(
   from: string,

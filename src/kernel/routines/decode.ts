@@ -13,8 +13,8 @@ import { struct } from "../struct.ts";
 export interface CodedRows {
   /**
    * How an element is stored. `e4m3` (finite, NaN at 0x7f and 0xff) and `e5m2` take one byte each.
-   * `e2m1` takes half a byte, low nibble first. So does `u4`, a whole number from 0 to 15 from which
-   * a zero point is taken; its blocks are one row high.
+   * `e2m1` takes half a byte, low nibble first. So does `u4`: a whole number from 0 to 15, less a
+   * zero point. Its blocks are one row high.
    */
   readonly format: "e4m3" | "e5m2" | "e2m1" | "u4";
   /** `[rows, columns]`, or `[rows, columns / 2]` bytes for e2m1 and u4. */
@@ -36,8 +36,9 @@ export interface CodedRows {
   /** `F8_E8M0`: one byte b a scale, 2^(b - 127); 255 is NaN (also called ue8m0). */
   readonly scaleDtype: FloatDtype | "F8_E8M0";
   /**
-   * Zero points of u4: words of 32 bits, `[ceil((firstRow + rows) / 8) - floor(firstRow / 8),
-   * ceil(columns / blockColumns)]`, each with those of 8 rows, lowest bits first. Absent: all are 8.
+   * Zero points of u4: words of 32 bits, each with those of 8 rows, lowest bits first:
+   * `[ceil((firstRow + rows) / 8) - floor(firstRow / 8), ceil(columns / blockColumns)]`. Absent:
+   * all are 8.
    */
   readonly zeros?: Uint8Array;
 }
