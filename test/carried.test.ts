@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import { qwen3_5 } from "../src/models/qwen3-5.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 import { readTensors } from "./support/safetensors.ts";
 import { methods, writeTier } from "./support/tier-files.ts";
-import { wrapBase, wrapped } from "./support/wrapped.ts";
+import { visionBase } from "./support/towers.ts";
 
 /** Towers and multi-token prediction come out as they went in, whatever makes the tier. */
 
@@ -17,7 +18,7 @@ let base: string;
 beforeAll(async () => {
   kernel = await openKernel({ workers: 2 });
   scratch = await scratchFolder();
-  base = wrapBase(join(scratch, "base"));
+  base = visionBase(join(scratch, "base"));
 });
 afterAll(async () => {
   await kernel.close();
@@ -26,7 +27,7 @@ afterAll(async () => {
 
 describe.each(Object.entries(methods))("%s", (_, method) => {
   test("carried tensors are the base's; a convolution has its channels last", async () => {
-    const { folder, files } = await writeTier(base, wrapped, method, { kernel, scratch });
+    const { folder, files } = await writeTier(base, qwen3_5, method, { kernel, scratch });
     const from = readTensors(join(base, "model.safetensors"));
     const model = readTensors(join(folder, "model.safetensors"));
     const mtp = readTensors(join(folder, "mtp.safetensors"));
