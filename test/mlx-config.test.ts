@@ -78,13 +78,14 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     await makeRandomModel(base, { ...(await sizesOnly(modelType)), ...change });
     await mkdir(written);
     await copyFile(join(base, "model.safetensors"), join(written, "model.safetensors"));
-    const { architecture, config, close } = await openBase(base, kernel);
+    const { architecture, config, wrapper, close } = await openBase(base, kernel);
     await close();
-    await writeFile(join(written, "config.json"), writtenConfigText(architecture, config));
+    await writeFile(join(written, "config.json"), writtenConfigText(architecture, config, wrapper));
     cases.set(name, { base, written });
   }
 
-  const defaults = architectures.map(({ modelType }) => `${modelType}: sizes only`);
+  const types = new Set(architectures.map(({ modelType }) => modelType));
+  const defaults = [...types].map((type) => `${type}: sizes only`);
 
   beforeAll(async () => {
     scratch = await scratchFolder();

@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
-import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { hybrids } from "./hybrids.ts";
+import { nemotrons } from "./nemotron.ts";
 import { transformers } from "./transformers.ts";
 
 const qwen3: ModelConfig = {
@@ -65,5 +65,5 @@ export const knownModels: readonly { readonly id: string; readonly config: Model
       tie_word_embeddings: false,
     },
   },
-  { id: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", config: nemotron30b },
+  ...nemotrons,
 ];

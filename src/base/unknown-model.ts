@@ -1,27 +1,32 @@
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { quote, show } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { findNearest, type Nearest } from "../models/nearest.ts";
-import { findArchitecture } from "../models/registry.ts";
+import { architectureFor, baseTypesOf, findArchitecture } from "../models/registry.ts";
 
 /** Names of each kind that a message lists. */
 const mostNamed = 4;
+
+interface Named {
+  readonly config: ModelConfig;
+  readonly tensors: ReadonlyMap<string, unknown>;
+}
 
 /**
  * The architecture of a checkpoint. Throws UNSUPPORTED_MODEL for a model_type that is not
  * supported: it names the nearest that is, and what differs.
  */
 export function architectureOf(
-  { config, tensors }: Pick<Checkpoint, "config" | "tensors">,
+  { config, tensors }: Named,
   among: readonly Architecture[],
 ): Architecture {
   const { model_type: type } = config;
-  if (type === undefined || among.some(({ modelType }) => modelType === type))
+  if (type === undefined || architectureFor(type, among) !== undefined)
     return findArchitecture(config, among);
   const nearest = findNearest(config, tensors.keys(), among);
   if (nearest === null) return findArchitecture(config, among);
-  const supported = among.map(({ modelType }) => modelType).join(", ");
+  const supported = among.flatMap(baseTypesOf).join(", ");
   throw new OqeError(
     "UNSUPPORTED_MODEL",
     `config.json: model_type ${show(type)} is not supported. ${describe(nearest)} ` +

@@ -3,10 +3,10 @@ import { entry, safetensors } from "../../test/hostile/case.ts";
 import { hostileCases, withHostileFolder } from "../../test/hostile/corpus.ts";
 import { damageBytes, randomInts } from "../../test/hostile/damage.ts";
 import { memoryFile as memory } from "../../test/hostile/memory.ts";
+import { openCoded } from "../coding/open-coded.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import { architectures } from "../models/registry.ts";
-import { openCheckpoint } from "./checkpoint.ts";
+import { architectureFor } from "../models/registry.ts";
 import { openFolder } from "./folder.ts";
 import { parseJson } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
@@ -14,14 +14,14 @@ import { readHeader } from "./safetensors.ts";
 
 /** As every reader of a checkpoint does next. */
 function fold(config: ModelConfig): void {
-  architectures.find(({ modelType }) => modelType === config.model_type)?.fold(config);
+  architectureFor(config.model_type)?.fold(config);
 }
 
 async function open(folder: string): Promise<void> {
   const repository = await openFolder(folder);
   try {
-    const { config } = await openCheckpoint(repository);
-    fold(config);
+    const { checkpoint } = await openCoded(repository, {});
+    fold(checkpoint.config);
   } finally {
     await repository.close?.();
   }

@@ -52,6 +52,8 @@ export interface RunWork {
   } | null;
   /** Whether finished blocks go to a staging branch, and leave the disk. */
   readonly staged: boolean;
+  /** Operations of a run that makes later parts of the tiers only. Default: they are made whole. */
+  readonly ahead?: number | undefined;
   /** Whether tiers are made. `oqe verify` only evaluates. */
   readonly makes: boolean;
   readonly workers: number;
@@ -73,7 +75,11 @@ export function baseRuns({ evaluation }: Pick<RunWork, "evaluation">): readonly 
 }
 
 /** Runs of the evaluation beside the base's, each by its tokens. */
-export function comparedRuns({ shape, plans, evaluation }: RunWork): {
+export function comparedRuns({
+  shape,
+  plans,
+  evaluation,
+}: Pick<RunWork, "shape" | "plans" | "evaluation">): {
   /** Of each tier: free and, with routers, forced; and on WikiText-2. */
   readonly perTier: readonly number[];
   /** Plain rounding. */

@@ -63,8 +63,11 @@ export interface Inputs {
   readonly memoryLimit: number | null;
   /** In seconds since the start of the process; null: none. */
   readonly timeLimit: number | null;
-  /** How far the run goes: to the sensitivity, to tiers on staging branches, or to the end. */
-  readonly until: "measured" | "staged" | "published";
+  /**
+   * How far the run goes: to the sensitivity, to parts of tiers or tiers on staging branches, or to
+   * the end.
+   */
+  readonly until: "measured" | "ahead" | "staged" | "published";
   /** Each tier becomes a pull request of its repository instead of a commit to main. */
   readonly hubPullRequest: boolean;
 }
@@ -136,6 +139,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
 
 function untilOf({ command }: InputValues): Inputs["until"] {
   if (command === "measure") return "measured";
+  if (command === "tune-ahead") return "ahead";
   return command === "tune" ? "staged" : "published";
 }
 
@@ -163,10 +167,10 @@ function parseValues(read: ReadInput): InputValues {
 /** Throws BAD_INPUT for inputs of rounding and tuning that exclude each other. */
 function checkTuning(values: InputValues, read: ReadInput) {
   const { method, rounding, repair, propagation } = values;
-  if (method === "rounded" && untilOf(values) === "staged") {
+  if (method === "rounded" && ["ahead", "staged"].includes(untilOf(values))) {
     throw new OqeError(
       "BAD_INPUT",
-      "command tune leaves tiers on staging branches, but method rounded stages nothing",
+      `command ${values.command} leaves tiers on staging branches, but method rounded stages nothing`,
       "Publish rounded tiers in one run, by command publish.",
     );
   }
@@ -229,7 +233,9 @@ function parseGates(values: InputValues, chosen: readonly TierChoice[]): GateInp
   const known = [...chosen, ...tiers].map((tier) => tier.name);
   // A job that makes a part of a series is given the limits of the whole.
   const others = (text: string) =>
-    untilOf(values) === "staged" ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom) : [];
+    ["ahead", "staged"].includes(untilOf(values))
+      ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom)
+      : [];
   const gate = (name: GateName) => {
     const names = new Set([...known, ...others(values[name])]);
     return [name, parseGate(name, values[name], [...names])];

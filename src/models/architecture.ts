@@ -137,7 +137,13 @@ export function behindExperts(roles: readonly Role[]): Role | null {
 
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
 export interface Architecture {
+  /** `model_type` of the tiers: mlx-lm has a file of this name. */
   readonly modelType: string;
+  /**
+   * Values of `model_type` in bases. Default: `modelType` alone. Others are of models that mlx-lm
+   * runs as a part only (nemotron-h-omni.ts), or of a language model alone (qwen3-5.ts).
+   */
+  readonly baseTypes?: readonly string[];
   /** Name for people, on cards. */
   readonly label: string;
   /**
@@ -166,11 +172,8 @@ export interface Architecture {
   dropped(name: string, config: ModelConfig): boolean;
   /** Parts that the MLX repository holds as the base has them. Default: none. */
   readonly carried?: readonly Carried[];
-  /**
-   * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
-   * A base of any other is refused as quantized. Default: none.
-   */
-  readonly decodes?: readonly string[];
+  /** The name of a base's tensor in bases that spell it in another way. */
+  alsoNamed?(name: string): string;
   /**
    * Class of transformers' tokenizer where tokenizer_config.json names none; null: it names one.
    * Only read where tokenizer.json is missing.
@@ -203,6 +206,6 @@ export interface OutputTensor {
 
 /** A tensor of the output with the dtype of its values as they are read from the base. */
 export interface PlannedTensor extends OutputTensor {
-  /** The base's own dtype. F32 where a transform computes (`plusOne`, `fp8`, `mxfp4`). */
+  /** The base's own dtype. F32 where a transform computes (`plusOne`), and of decoded values. */
   readonly dtype: string;
 }

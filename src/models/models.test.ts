@@ -4,9 +4,11 @@ import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { carriedParts, splitCarried } from "./carried.ts";
 import { expand, expandTable } from "./expand.ts";
 import { roleOfModule } from "./module-role.ts";
 import { architectures, findArchitecture } from "./registry.ts";
+import { tensorsOf } from "./source.ts";
 
 test("every registered architecture has a small checkpoint", () => {
   const missing = architectures.filter(({ modelType }) => byArchitecture[modelType] === undefined);
@@ -17,18 +19,22 @@ test("every registered architecture has a small checkpoint", () => {
 describe.each(Object.entries(byArchitecture))("architecture %s", (_, folder) => {
   const open = async () => {
     const checkpoint = await openCheckpoint(await openFolder(folder));
-    const { config } = findArchitecture(checkpoint.config).fold(checkpoint.config);
-    return { ...checkpoint, config };
+    const { fold, carried = [] } = findArchitecture(checkpoint.config);
+    const { config } = fold(checkpoint.config);
+    const { own: tensors } = splitCarried(carried, checkpoint, new Set(carriedParts));
+    return { ...checkpoint, config, tensors };
   };
 
   test("names every tensor of a checkpoint exactly once, with its shape", async () => {
     const { config, tensors, close } = await open();
     const architecture = findArchitecture(config);
     const outputs = expand(architecture, config, tensors);
-    const sources = outputs.flatMap((output) => output.sources.map(({ tensor }) => tensor));
-    expect(new Set(sources).size).toBe(sources.length);
+    const sources = outputs.flatMap((output) => output.sources);
+    const places = sources.map(({ tensor, offset }) => `${tensor} ${offset}`);
+    expect(new Set(places).size).toBe(places.length);
     const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
-    expect([...sources, ...dropped].sort()).toEqual([...tensors.keys()].sort());
+    const names = [...new Set(sources.flatMap(tensorsOf)), ...dropped];
+    expect(names.sort()).toEqual([...tensors.keys()].sort());
     expect(new Set(outputs.map((output) => output.name)).size).toBe(outputs.length);
     await close();
   });
@@ -38,11 +44,8 @@ describe.each(Object.entries(byArchitecture))("architecture %s", (_, folder) => 
     for (const output of expand(findArchitecture(config), config, tensors)) {
       const count = (shape: readonly number[]) =>
         shape.reduce((product, size) => product * size, 1);
-      const inBase = output.sources.reduce(
-        (sum, { tensor }) => sum + count(tensors.get(tensor)!.shape),
-        0,
-      );
-      expect(count(output.shape)).toBe(inBase);
+      const members = output.sources.reduce((sum, { shape }) => sum + count(shape), 0);
+      expect(count(output.shape)).toBe(members);
       if (output.role.routed === true) expect(output.shape[0]).toBe(output.sources.length);
     }
     await close();

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
 import type { Rows } from "../calibration/rows.ts";
 import { mostHeldOutside } from "../checkpoint/held-runs.ts";
+import { paysAhead, type Shares, shareAhead } from "../estimate/ahead.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun, type RunEstimate } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
@@ -33,9 +34,13 @@ export interface RunNeeds {
   readonly mostWaiting: number;
   /** Bytes on the disk at once. Finished blocks that are staged leave it. */
   readonly disk: number;
+  /** Whether a job that works ahead of the tiers' own is worth a runner. */
+  readonly paysAhead: boolean;
   /** For log and job summary. They differ from machine to machine and are in no receipt. */
   readonly lines: readonly string[];
 }
+
+type MachineNeeds = Omit<RunNeeds, "paysAhead">;
 
 export interface SeriesRequest {
   readonly base: Base;
@@ -46,6 +51,8 @@ export interface SeriesRequest {
   readonly memoryLimit: RunPlace["memoryLimit"];
   readonly workDir: string;
   readonly staging: FoldersRequest["staging"];
+  /** Whether the run works ahead of the tiers' own jobs: it evaluates nothing. Default: no. */
+  readonly isAhead?: boolean;
 }
 
 /**
@@ -57,12 +64,19 @@ export async function estimateSeries(request: SeriesRequest, outside: Outside): 
   const work = workOf(request, outside.kernel.workers);
   const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
   const place = { folder: dirname(runs[0]!.place), memoryLimit, saved };
-  return estimateWork(work, { ...place, kept: await keptBytes(runs, false) }, outside);
+  const shares = foreseeAhead(request);
+  const needs = await estimateWork(work, { ...place, kept: await keptBytes(runs, false) }, outside);
+  return { ...needs, paysAhead: shares !== null && paysAhead(shares) };
 }
 
 /** What the run will need on any machine with so many threads, without looking at this one. */
 export function foreseeSeries(request: SeriesRequest, workers: number): RunEstimate {
   return estimateRun(workOf(request, workers));
+}
+
+/** How a job that works ahead of the tiers' own would share their work. null: it cannot. */
+export function foreseeAhead(request: SeriesRequest): Shares | null {
+  return shareAhead(workOf({ ...request, isAhead: false }, 1));
 }
 
 /** What a measurement would need on any machine, from shapes and rows. */
@@ -107,7 +121,7 @@ export async function estimateEvaluation(
   }: { readonly base: Base; readonly tier: PlannedTier; readonly rows: EvaluationRows },
   place: Omit<RunPlace, "saved">,
   outside: Outside,
-): Promise<RunNeeds> {
+): Promise<MachineNeeds> {
   const { tokens } = rows.rows;
   const wikitext = rows.wikitext?.rows.tokens ?? 0;
   const work: RunWork = {
@@ -138,7 +152,7 @@ async function estimateWork(
   work: RunWork,
   { folder, saved, memoryLimit: given, kept = 0 }: RunPlace,
   { kernel, report }: Outside,
-): Promise<RunNeeds> {
+): Promise<MachineNeeds> {
   const estimate = estimateRun(work);
   const found = await freeBytes(folder);
   const free = found === null ? null : found + kept;
@@ -167,9 +181,11 @@ async function estimateWork(
 }
 
 function workOf(request: SeriesRequest, workers: number): RunWork {
-  const { base, runs, rows, sources, staging } = request;
+  const { base, runs, rows, sources, staging, isAhead = false } = request;
   const shape = shapeOf(base);
-  const { tuning, evaluation } = rows;
+  const { tuning } = rows;
+  const evaluated = isAhead ? null : rows.evaluation;
+  const ahead = isAhead ? { ahead: foreseeAhead(request)?.ahead ?? 0 } : {};
   const { repair, propagation } = runs[0]!.recipe.options; // the same for all tiers of a run
   const measures = sources.measures && tuning !== null;
   return {
@@ -186,13 +202,13 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
     },
-    evaluation: evaluation && {
-      tokens: evaluation.rows.tokens,
-      wikitext: evaluation.wikitext?.rows.tokens ?? 0,
-      sparse: sparseTokens(base, evaluation.rows.tokens),
+    evaluation: evaluated && {
+      tokens: evaluated.rows.tokens,
+      wikitext: evaluated.wikitext?.rows.tokens ?? 0,
+      sparse: sparseTokens(base, evaluated.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length + stockRuns,
     },
-    ...{ makes: true, staged: staging !== null && tuning !== null },
+    ...{ makes: true, staged: staging !== null && tuning !== null, ...ahead },
     workers,
   };
 }
