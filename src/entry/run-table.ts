@@ -25,7 +25,7 @@ const words: Readonly<Partial<Record<EndedTier["outcome"], string>>> = {
   unfinished: "not finished",
 };
 
-/** Size and quality of every tier, the verdict of its card, and what came of it, in `columns` columns. */
+/** Size, quality and verdict of every tier, and what came of it, in `columns` columns. */
 export function formatRun(tiers: readonly EndedTier[], columns: number, paint: Paint): string {
   const rows = tiers.map(({ plan, receipt, outcome }) => {
     const evaluation = receipt?.evaluation ?? null;
