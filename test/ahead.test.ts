@@ -74,7 +74,7 @@ const takenOver = (...logs: string[]) => count(logs, /(\d+) parts taken over/g);
 
 const rows = [...evaluatedRows, ...policy];
 const models: Readonly<Record<string, [model: string, flags: readonly string[]]>> = {
-  "a hybrid": [smallest.nemotron_h!, rows],
+  "a hybrid": [smallest["nemotron_h.latent"]!, rows],
   "a tied table": [tiedMoe, rows],
   "repaired routers": [
     smallest.nemotron_h!,
