@@ -195,7 +195,7 @@ test(
   async () => {
     const lost = await startLocalHub({ folder: join(folder, "lost") });
     try {
-      await lost.seed(base, smallest["nemotron_h.latent"]!);
+      await lost.seed(base, smallest.nemotron_h!);
       lost.faults.push({ match: /^POST .*\/commit\//, times: 100, action: { status: 403 } });
       const own = (work: string) => [
         ...["publish", base, "--namespace", "acme", "--work-dir", join(folder, work)],

@@ -7,7 +7,6 @@ import {
   entries,
   line,
   list,
-  matching,
   object,
   parse,
   readJson,
@@ -15,6 +14,7 @@ import {
 } from "../ground/schema.ts";
 import type { Branch } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
+import { sidecars } from "../models/carried.ts";
 import { writtenPartSchema } from "./part-journal.ts";
 
 /** Branch of a tier's repository that holds its unfinished work. */
@@ -37,7 +37,10 @@ export const measurementFiles = {
 const recipeSchema = object({ recipe: line });
 
 export const stagedFile = object({ bytes: count, sha256 });
-const shardName = matching(/^model(-\d{5}-of-\d{5})?\.safetensors$/, "the name of a shard");
+const beside = Object.values(sidecars).flatMap((file) => file ?? []);
+const isShard = (name: string) =>
+  /^model(-\d{5}-of-\d{5})?\.safetensors$/.test(name) || beside.includes(name);
+const shardName = v.pipe(line, v.check(isShard, "the name of a shard"));
 
 /** One commit of the branch: what it added. */
 const entrySchema = object({
