@@ -7,6 +7,7 @@ import {
   entries,
   line,
   list,
+  matching,
   object,
   parse,
   readJson,
@@ -37,10 +38,9 @@ export const measurementFiles = {
 const recipeSchema = object({ recipe: line });
 
 export const stagedFile = object({ bytes: count, sha256 });
-const beside = Object.values(sidecars).flatMap((file) => file ?? []);
-const isShard = (name: string) =>
-  /^model(-\d{5}-of-\d{5})?\.safetensors$/.test(name) || beside.includes(name);
-const shardName = v.pipe(line, v.check(isShard, "the name of a shard"));
+const sidecarNames = Object.values(sidecars).flatMap((name) => name?.replace(".", "\\.") ?? []);
+const shardPattern = ["model(-\\d{5}-of-\\d{5})?\\.safetensors", ...sidecarNames].join("|");
+const shardName = matching(new RegExp(`^(${shardPattern})$`), "the name of a shard");
 
 /** One commit of the branch: what it added. */
 const entrySchema = object({
