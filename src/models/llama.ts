@@ -126,7 +126,7 @@ export function swiglu(at: BlockContext, x: LazyRows): Promise<Matrix> {
   return gatedMlp(at, "mlp", x);
 }
 
-/** Causal attention with rotary positions, and norms of each head where the model has them. */
+/** Causal attention with rotary positions; norms of each head and sinks where the model has them. */
 async function attend(at: BlockContext, x: LazyRows, window: number | null): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
@@ -139,6 +139,7 @@ async function attend(at: BlockContext, x: LazyRows, window: number | null): Pro
     valueSize: size,
     ...plainHeads,
     window,
+    sinks: await at.unquantized("attention.sinks"),
     norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
     rotary: { part: size, ...(await ops.rotary(base, size, scaling, sequenceLength)) },
   };

@@ -2,6 +2,7 @@ import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { nemotronH } from "./nemotron-h.ts";
@@ -17,6 +18,7 @@ export const architectures: readonly Architecture[] = [
   qwen2,
   qwen3,
   qwen3Moe,
+  gptOss,
 ];
 
 /** An architecture's name for people; null for a model_type that is not supported. */

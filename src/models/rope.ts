@@ -46,7 +46,7 @@ function yarn(rope: ModelConfig) {
     fast: positive(rope, "beta_fast"),
     slow: positive(rope, "beta_slow"),
     original: integer(rope, "original_max_position_embeddings"),
-    whole: true,
+    whole: rope.truncate !== false,
     attention: has(rope, "attention_factor") ? positive(rope, "attention_factor") : null,
     mscales,
   };
