@@ -8,12 +8,17 @@ import { findPython } from "./python/python.ts";
  * logits that transformers computes from it (docs/adding-a-model.md).
  */
 const usage = `usage: npm run add-model -- <model_type> [--set key=json ...] [--variant name=json ...]
+                           [--as folder] [--mxfp4]
 
   --set       a key of config.json, such as tie_word_embeddings=true
-  --variant   config changes that alter the logits, such as window={"sliding_window": 8}`;
+  --variant   config changes that alter the logits, such as window={"sliding_window": 8}
+  --as        the folder's name, for a second checkpoint of a model_type
+  --mxfp4     stores gpt_oss's experts as its authors do`;
 
 interface Request {
   readonly modelType: string;
+  readonly folder: string;
+  readonly mxfp4: boolean;
   readonly config: Record<string, unknown>;
   readonly variants: Record<string, unknown>;
 }
@@ -26,11 +31,16 @@ function readRequest(): Request | null {
       options: {
         set: { type: "string", multiple: true, default: [] },
         variant: { type: "string", multiple: true, default: [] },
+        as: { type: "string" },
+        mxfp4: { type: "boolean", default: false },
       },
     });
     const [modelType = "", ...others] = positionals;
     if (others.length > 0 || !/^\w[\w.-]*$/.test(modelType)) return null;
-    return { modelType, config: readPairs(values.set), variants: readPairs(values.variant) };
+    const { as: folder = modelType, mxfp4 } = values;
+    if (!/^\w[\w.-]*$/.test(folder)) return null;
+    const [config, variants] = [readPairs(values.set), readPairs(values.variant)];
+    return { modelType, folder, mxfp4, config, variants };
   } catch (error) {
     console.error(String(error));
     return null;
@@ -62,8 +72,8 @@ function main(): number {
     );
     return 1;
   }
-  const { modelType, ...rest } = request;
-  const folder = fileURLToPath(new URL(`models/random-tiny/${modelType}`, import.meta.url));
+  const { modelType, folder: name, ...rest } = request;
+  const folder = fileURLToPath(new URL(`models/random-tiny/${name}`, import.meta.url));
   const script = fileURLToPath(new URL("python/make_fixture.py", import.meta.url));
   const { status } = spawnSync(python.path, [script, modelType, folder, JSON.stringify(rest)], {
     stdio: "inherit",

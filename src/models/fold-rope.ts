@@ -47,6 +47,8 @@ export function foldRope({ config, assumed, warnings }: Folding, rules?: RopeRul
   delete config.rope_parameters;
   if (rope.scaling?.truncate === false) warnings.push(untruncated(rope, config, rules));
   if (rope.scaling !== null) config.rope_scaling = rope.scaling;
+  // Readers of a config without a rope would take the default of its class.
+  else if (rules !== undefined) config.rope_scaling = { rope_type: "default" };
   else if (config.rope_scaling !== null) delete config.rope_scaling;
 }
 
@@ -70,9 +72,11 @@ function untruncated({ theta, scaling }: Rope, config: ModelConfig, rules?: Rope
   if (rules?.untruncated !== true) throw unsupported("yarn's truncate is false", "true");
   const rope = scaling as { [key in "beta_fast" | "beta_slow"]: number } & Fields;
   const positions = rope.original_max_position_embeddings as number;
+  const size = headSize(config);
   const channel = (turns: number) =>
-    (headSize(config) * Math.log(positions / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
-  const [low, high] = [channel(rope.beta_fast), channel(rope.beta_slow)];
+    (size * Math.log(positions / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const low = Math.max(channel(rope.beta_fast), 0);
+  const high = Math.min(channel(rope.beta_slow), size - 1);
   return (
     `config.json: yarn's "truncate" is false; mlx-lm rounds the range of channels that yarn ` +
     `blends, ${low.toFixed(2)} to ${high.toFixed(2)}, to ${Math.floor(low)} to ` +

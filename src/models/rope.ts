@@ -16,7 +16,8 @@ export interface RotaryParameters {
 export function ropeOf(config: ModelConfig, length: number): RotaryParameters {
   const base = positive(config, "rope_theta");
   const rope = asObject(config.rope_scaling);
-  if (rope === undefined) return { base, scaling: { kind: "default" } };
+  if (rope === undefined || rope.rope_type === "default")
+    return { base, scaling: { kind: "default" } };
   const factor = positive(rope, "factor");
   switch (rope.rope_type) {
     case "linear":
