@@ -31,6 +31,10 @@ const required: Readonly<Record<string, readonly string[]>> = {
     ...[...qwen3, "tie_word_embeddings", "rope_theta", "num_experts", "num_experts_per_tok"],
     ...["decoder_sparse_step", "mlp_only_layers", "moe_intermediate_size", "norm_topk_prob"],
   ],
+  gpt_oss: [
+    ...[...block, "num_key_value_heads", "head_dim", "num_local_experts", "num_experts_per_tok"],
+    ...["sliding_window", "rope_theta", "rope_scaling", "layer_types"],
+  ],
   nemotron_h: [
     ...["model_type", "vocab_size", "hidden_size", "intermediate_size", "num_attention_heads"],
     ...["max_position_embeddings", "num_key_value_heads", "attention_bias", "mamba_num_heads"],
@@ -42,7 +46,7 @@ const required: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Keys that may be absent. transformers and mlx-lm take them as null. */
-const optional = new Set(["rope_scaling", "layer_types"]);
+const optional = new Set(["rope_scaling", "layer_types", "quantization_config"]);
 
 /** Runs a model with a watched config. Returns the keys that role table and forward pass read. */
 async function keysRead(folder: string): Promise<{ keys: ReadonlySet<string>; base: ModelConfig }> {

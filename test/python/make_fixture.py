@@ -102,11 +102,11 @@ def code_experts(folder):
         tensors[f"{name}_blocks"] = (pairs[..., 0] | (pairs[..., 1] << 4)).contiguous()
         tensors[f"{name}_scales"] = (exponents + 127).to(torch.uint8)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    path = folder / "config.json"
     kept = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
     quantization = {"modules_to_not_convert": kept, "quant_method": "mxfp4"}
-    config = json.loads(path.read_text()) | {"quantization_config": quantization}
-    path.write_text(json.dumps(config, indent=2))
+    for path in (folder / "config.json", folder / "config.transformers5.json.txt"):
+        config = json.loads(path.read_text()) | {"quantization_config": quantization}
+        path.write_text(json.dumps(config, indent=2))
 
 
 def write_published_config(folder):

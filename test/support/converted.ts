@@ -6,7 +6,7 @@ import { openFolder } from "../../src/checkpoint/folder.ts";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
 import type { PlannedTensor } from "../../src/models/architecture.ts";
 import { safetensors } from "../hostile/case.ts";
-import { copyModel } from "./models.ts";
+import { copyModel, editConfig } from "./models.ts";
 
 export const openBaseFolder = async (folder: string): Promise<Base> =>
   readBase(await openFolder(folder), { allowHeaderOnly: false });
@@ -52,6 +52,17 @@ export async function convertUnquantized(
     }
   }
   await base.checkpoint.close();
+  await editConfig(folder, (config) => {
+    delete config.quantization_config;
+  });
   await writeFile(join(folder, "model.safetensors"), safetensors(header, Buffer.concat(parts)));
   return folder;
+}
+
+/**
+ * A folder with the values of a base that stock mlx-lm reads. It passes gpt-oss's mxfp4 experts
+ * through, and takes float experts for another layout than transformers'.
+ */
+export async function readableByMlx(folder: string, kernel: Kernel): Promise<string> {
+  return /gpt_oss/.test(folder) ? convertUnquantized(folder, kernel) : folder;
 }
