@@ -7,17 +7,17 @@ import { findPython } from "./python/python.ts";
  * Makes a small checkpoint of random weights in test/models/random-tiny/<model_type>, with the
  * logits that transformers computes from it (docs/adding-a-model.md).
  */
-const usage = `usage: npm run add-model -- <model_type> [--set key=json ...] [--variant name=json ...]
-                           [--as folder] [--mxfp4]
+const usage = `usage: npm run add-model -- <model_type> [--name folder] [--set key=json ...]
+                           [--variant name=json ...] [--mxfp4]
 
+  --name      a further checkpoint of the type, in test/models/random-tiny/<folder>
   --set       a key of config.json, such as tie_word_embeddings=true
   --variant   config changes that alter the logits, such as window={"sliding_window": 8}
-  --as        the folder's name, for a second checkpoint of a model_type
-  --mxfp4     stores gpt_oss's experts as its authors do`;
+  --mxfp4     stores the experts of a gpt_oss as its authors do`;
 
 interface Request {
   readonly modelType: string;
-  readonly folder: string;
+  readonly name: string;
   readonly mxfp4: boolean;
   readonly config: Record<string, unknown>;
   readonly variants: Record<string, unknown>;
@@ -29,18 +29,18 @@ function readRequest(): Request | null {
     const { positionals, values } = parseArgs({
       allowPositionals: true,
       options: {
+        name: { type: "string" },
+        mxfp4: { type: "boolean", default: false },
         set: { type: "string", multiple: true, default: [] },
         variant: { type: "string", multiple: true, default: [] },
-        as: { type: "string" },
-        mxfp4: { type: "boolean", default: false },
       },
     });
     const [modelType = "", ...others] = positionals;
-    if (others.length > 0 || !/^\w[\w.-]*$/.test(modelType)) return null;
-    const { as: folder = modelType, mxfp4 } = values;
-    if (!/^\w[\w.-]*$/.test(folder)) return null;
+    const { name = modelType } = values;
+    if (others.length > 0 || ![modelType, name].every((word) => /^\w[\w.-]*$/.test(word)))
+      return null;
     const [config, variants] = [readPairs(values.set), readPairs(values.variant)];
-    return { modelType, folder, mxfp4, config, variants };
+    return { modelType, name, mxfp4: values.mxfp4, config, variants };
   } catch (error) {
     console.error(String(error));
     return null;
@@ -72,7 +72,7 @@ function main(): number {
     );
     return 1;
   }
-  const { modelType, folder: name, ...rest } = request;
+  const { modelType, name, ...rest } = request;
   const folder = fileURLToPath(new URL(`models/random-tiny/${name}`, import.meta.url));
   const script = fileURLToPath(new URL("python/make_fixture.py", import.meta.url));
   const { status } = spawnSync(python.path, [script, modelType, folder, JSON.stringify(rest)], {

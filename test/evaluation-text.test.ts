@@ -146,3 +146,37 @@ test("rows have the length that is given, and verify takes it from the receipt",
     hasOtherRows: true,
   });
 });
+
+test("chats are tuned on through the base's template, and verify draws the same rows", async () => {
+  const chats = [1, 2, 3, 4].map((seed) => {
+    const content = story(seed).slice(0, 600);
+    const messages = [
+      { role: "user", content: "Tell me." },
+      { role: "assistant", content },
+    ];
+    return JSON.stringify({ messages, domain: seed === 4 ? "told" : undefined });
+  });
+  const path = `${scene.folder}/chats.jsonl`;
+  await writeFile(path, chats.join("\n"));
+  const way = ["--policy", "oq", "--tiers", "oQ8e", "--out", `${scene.folder}/chats`, "--json"];
+  const few = ["--calibration-samples", "4", "--calibration-length", "32"];
+  const rows = [...few, "--evaluation-samples", "2", "--evaluation-length", "32"];
+  const made = await scene.oqe("quantize", llama, ...way, ...rows, "--calibration", path);
+  expect(made).toMatchObject({ code: 0 });
+  const [target] = JSON.parse(made.stdout).folders;
+  const receipt = JSON.parse(await readFile(`${target}/oqe-receipt.json`, "utf8"));
+  expect(receipt.calibration).toMatchObject({
+    source: "chats.jsonl",
+    domains: { chat: 2, told: 2 },
+  });
+  const again = ["verify", target, "--base", llama, "--calibration"];
+  expect(await scene.oqe(...again, path)).toMatchObject({ code: 0 });
+  const plain = `${scene.folder}/plain.jsonl`;
+  const text = chats.map((one) => JSON.stringify({ text: JSON.parse(one).messages[1].content }));
+  await writeFile(plain, text.join("\n"));
+  const { code, stderr } = await scene.oqe(...again, plain);
+  expect({ code, stderr }).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("calibration: the rows of plain.jsonl have the SHA-256"),
+  });
+});

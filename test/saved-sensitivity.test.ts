@@ -48,4 +48,24 @@ describe("the sensitivity of a folder", () => {
     expect(stderr).toContain("the sensitivity cannot be saved for other runs: ");
     expect(JSON.parse(bytes).tensors.length).toBeGreaterThan(0);
   });
+
+  test("serves one more size later, which is then tuned without measuring", async () => {
+    const base = smallest.nemotron_h!;
+    const sizes = ["--tiers", "oQ6e", "--target-bpw", "5.2", "--floors", "none"];
+    const make = async (out: string, ...more: string[]) => {
+      const way = ["quantize", base, "--out", `${folder}/${out}`, "--verify", "false"];
+      const { code, stderr } = await runCli([...way, ...rows, ...more]);
+      expect(code, stderr).toBe(0);
+      return stderr;
+    };
+    const { bytes } = await measure(base, `${folder}/later`);
+    const file = `${folder}/later.json`;
+    expect(JSON.parse(bytes)).toHaveProperty("tensors");
+    expect(await make("at-once", ...sizes)).toMatch(/^Measure/m);
+    const later = await make("one-more", ...sizes.slice(2), "--sensitivity", file);
+    expect(later).not.toMatch(/^Measure/m);
+    const weights = (out: string) =>
+      readFile(`${folder}/${out}/nemotron_h-oQ5.2e/model.safetensors`);
+    expect(await weights("one-more")).toEqual(await weights("at-once"));
+  });
 });

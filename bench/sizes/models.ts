@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { transformers } from "./transformers.ts";
 
 const qwen3: ModelConfig = {
   architectures: ["Qwen3ForCausalLM"],
@@ -17,6 +18,7 @@ const qwen3: ModelConfig = {
 
 /** What role tables read of the config.json of models on the Hub. */
 export const knownModels: readonly { readonly id: string; readonly config: ModelConfig }[] = [
+  ...transformers,
   {
     id: "Qwen/Qwen3-0.6B",
     config: {

@@ -8,13 +8,24 @@ import { quantizationKeys } from "../checkpoint/quantized-base.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
-import { elements } from "../mlx/format.ts";
+import { elements, storedNames } from "../mlx/format.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
+import {
+  type Carried,
+  type CarriedPart,
+  type CarriedTensor,
+  carriedParts,
+  partOf,
+  refuseCollisions,
+  splitCarried,
+} from "../models/carried.ts";
 import { expand } from "../models/expand.ts";
-import { findArchitecture, architectures as registered } from "../models/registry.ts";
+import type { Folded, Wrapper } from "../models/fold.ts";
+import { architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { untieOwnHead } from "./tied-head.ts";
+import { architectureOf } from "./unknown-model.ts";
 
 /** A base model that was opened and compared with its role table. Planning needs no more. */
 export interface Base {
@@ -28,7 +39,12 @@ export interface Base {
   readonly warnings: readonly string[];
   /** Tensors of the MLX repo in order, with their dtype in the base. */
   readonly tensors: readonly PlannedTensor[];
+  /** Tensors of the MLX repo that are copies of the base's. */
+  readonly carried: readonly CarriedTensor[];
+  /** The config around `config`, without the towers that are left out; null: there is none. */
+  readonly wrapper: Wrapper | null;
   readonly storage: FloatDtype;
+  /** Of the language model. */
   readonly parameters: number;
 }
 
@@ -37,6 +53,8 @@ export interface BaseOptions {
   readonly allowHeaderOnly: boolean;
   /** Default: all that are registered. */
   readonly architectures?: readonly Architecture[];
+  /** Parts that the tiers hold beside the language model. Default: all that the base has. */
+  readonly carry?: readonly CarriedPart[];
 }
 
 /**
@@ -45,9 +63,13 @@ export interface BaseOptions {
  */
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
   const { allowHeaderOnly, architectures = registered } = options;
+  const kept = new Set(options.carry ?? carriedParts);
   const ignores = (name: string, config: ModelConfig) => {
-    const architecture = findArchitecture(config, architectures);
-    return architecture.dropped(name, architecture.fold(config).config);
+    const own = architectures.find(({ modelType }) => modelType === config.model_type);
+    if (own === undefined) return true;
+    const part = partOf(own.carried ?? [], name)?.carried.part;
+    if (part !== undefined && !kept.has(part)) return true;
+    return own.dropped(name, own.fold(config).config);
   };
   const checkpoint = await openCheckpoint(repository, {
     allowHeaderOnly,
@@ -55,30 +77,47 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     allowQuantized: (config) => isDeclared(config, architectures),
   });
   try {
-    const architecture = findArchitecture(checkpoint.config, architectures);
+    const architecture = architectureOf(checkpoint, architectures);
     const folded = await untieOwnHead(
       architecture,
       architecture.fold(checkpoint.config),
       checkpoint,
     );
     const { config } = folded;
-    const tensors = expand(architecture, config, checkpoint.tensors).map((tensor) => ({
+    const { carried = [] } = architecture;
+    const split = splitCarried(carried, checkpoint, kept);
+    const tensors = expand(architecture, config, split.own).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, checkpoint),
     }));
+    refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
     return {
       checkpoint,
       architecture,
       ...folded,
       tensors,
-      storage: storageDtype(config, checkpoint.tensors.values()),
+      carried: split.carried,
+      wrapper: wrapperOf(folded, carried, kept),
+      storage: storageDtype(config, split.own.values()),
       parameters,
     };
   } catch (error) {
     await checkpoint.close();
     throw error;
   }
+}
+
+/** The outer config, without the keys of the parts that are left out. */
+function wrapperOf(
+  { wrapper }: Folded,
+  declared: readonly Carried[],
+  kept: ReadonlySet<CarriedPart>,
+): Wrapper | null {
+  if (wrapper === undefined) return null;
+  const left = declared.filter(({ part }) => !kept.has(part)).map(({ configKey }) => configKey);
+  const entries = Object.entries(wrapper.config).filter(([key]) => !left.includes(key));
+  return { ...wrapper, config: Object.fromEntries(entries) };
 }
 
 /** Dtype of a tensor's values as the reader gives them. */

@@ -2,12 +2,16 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { assets } from "../ground/assets.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { Conversation } from "./chat.ts";
 import { documentsOf } from "./documents.ts";
+
+/** A text, or a chat that becomes text by the base's chat template. */
+export type Document = string | Conversation;
 
 /** The documents of one domain, in the order of their source. */
 export interface DomainText {
   readonly domain: string;
-  readonly documents: readonly string[];
+  readonly documents: readonly Document[];
 }
 
 /** Text to draw rows from. */
@@ -20,6 +24,11 @@ export interface Corpus {
   readonly sha256: string;
   /** In the order in which rows are distributed over them. */
   readonly texts: readonly DomainText[];
+}
+
+/** The bundled text has no chats. */
+export interface BundledCorpus extends Corpus {
+  readonly texts: readonly { readonly domain: string; readonly documents: readonly string[] }[];
 }
 
 /** Domains of the bundled corpus. If rows do not divide evenly, the first domains get one more. */
@@ -39,9 +48,9 @@ export const bundledDomains = [
  * The bundled text for tuning or for evaluation: disjoint documents of the same domains
  * (corpus/README.md).
  */
-export async function bundledCorpus(part: "calibration" | "evaluation"): Promise<Corpus> {
+export async function bundledCorpus(part: "calibration" | "evaluation"): Promise<BundledCorpus> {
   const hash = createHash("sha256");
-  const texts: DomainText[] = [];
+  const texts = [];
   for (const domain of bundledDomains) {
     const file = new URL(`${part}/${domain}.txt`, assets.corpus);
     const bytes = await readFile(file).catch((cause) => {

@@ -1,13 +1,16 @@
 import { createHash } from "node:crypto";
 import { OqeError } from "../ground/errors.ts";
 import { sharedIntegers } from "../kernel/matrix.ts";
-import type { Corpus, DomainText } from "./corpus.ts";
+import type { RenderChat } from "./chat.ts";
+import type { Corpus, Document, DomainText } from "./corpus.ts";
 import { sectionsOf } from "./documents.ts";
 import { hashName, seededRandom, shuffled, windowStarts } from "./random.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface RowsRequest {
   readonly tokenizer: Tokenizer;
+  /** Gives the text of a chat (chat.ts). Absent: the corpus has none. */
+  readonly chat?: RenderChat;
   readonly corpus: Corpus;
   /** Rows to draw, and tokens of each. */
   readonly samples: number;
@@ -98,15 +101,15 @@ function part(total: number, count: number, index: number): number {
 }
 
 /**
- * A domain's text as tokens: its documents in random order, each encoded alone and ended by an
- * empty line. Encodes twice the tokens that the rows need and no more, so that a large file takes
- * no longer than a small one.
+ * A domain's text as tokens: its documents in random order, each encoded alone. A text is ended by
+ * an empty line; a chat ends as its template says. Encodes twice the tokens that the rows need and
+ * no more, so that a large file takes no longer than a small one.
  */
 class TokenStream {
   readonly domain: string;
   private readonly request: RowsRequest;
   private readonly random: () => number;
-  private readonly sections: readonly string[];
+  private readonly sections: readonly Document[];
   private readonly ids: number[] = [];
   private encoded = 0;
 
@@ -114,7 +117,10 @@ class TokenStream {
     this.domain = domain;
     this.request = request;
     this.random = seededRandom(request.seed ^ hashName(domain));
-    this.sections = shuffled(sectionsOf(documents), this.random);
+    const sections = documents.flatMap((one): readonly Document[] =>
+      typeof one === "string" ? sectionsOf([one]) : [one],
+    );
+    this.sections = shuffled(sections, this.random);
   }
 
   /** Tokens encoded so far. */
@@ -124,12 +130,16 @@ class TokenStream {
 
   /** The rows it can give, at most `wanted`. */
   rowsUpTo(wanted: number): number {
-    const { tokenizer, length } = this.request;
-    while (this.ids.length < 2 * wanted * length && this.encoded < this.sections.length) {
-      for (const id of tokenizer.encode(`${this.sections[this.encoded]!}\n\n`)) this.ids.push(id);
-      this.encoded++;
-    }
+    const { length } = this.request;
+    while (this.ids.length < 2 * wanted * length && this.encoded < this.sections.length)
+      this.encode(this.sections[this.encoded++]!);
     return Math.min(wanted, Math.floor(this.ids.length / length));
+  }
+
+  private encode(section: Document): void {
+    const { tokenizer, chat } = this.request;
+    const texts = typeof section === "string" ? [`${section}\n\n`] : sectionsOf([chat!(section)]);
+    for (const text of texts) for (const id of tokenizer.encode(text)) this.ids.push(id);
   }
 
   /**

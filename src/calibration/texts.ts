@@ -1,6 +1,7 @@
 import { asObject } from "../checkpoint/json.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { DomainText } from "./corpus.ts";
+import { readConversation } from "./chat.ts";
+import type { Document, DomainText } from "./corpus.ts";
 import { documentsOf } from "./documents.ts";
 
 /** A file is read whole, and a larger one is no better sample of a language. */
@@ -8,6 +9,8 @@ export const largestTextFile = 64 << 20;
 
 /** Domain of documents without one. */
 const namelessDomain = "custom";
+/** Domain of chats without one. */
+const namelessChat = "chat";
 /** Most domains that a receipt can list. */
 const mostDomains = 256;
 const domainName = /^[\w. -]{1,64}$/;
@@ -25,9 +28,9 @@ export function checkFormat(path: string): void {
 
 /**
  * Documents of a text file. In `.txt` they are separated by empty lines or form feeds. `.jsonl` has
- * one object a line, with `text` and optionally `domain`. `.json` has a list of strings or of such
- * objects. `where` names the file in messages. Throws BAD_INPUT for a file that is empty, not
- * UTF-8, or not of its format.
+ * one object a line, with `text` or a chat (`messages`) and optionally `domain`. `.json` has a list
+ * of strings or of such objects. `where` names the file in messages. Throws BAD_INPUT for a file
+ * that is empty, not UTF-8, or not of its format.
  */
 export function readTexts(bytes: Uint8Array, path: string, where: string): readonly DomainText[] {
   const read = formatOf(path, where);
@@ -59,19 +62,19 @@ function decode(bytes: Uint8Array, where: string): string {
   return text;
 }
 
-interface Document {
-  readonly text: string;
+interface Labelled {
+  readonly document: Document;
   readonly domain: string;
 }
 
-function readLines(text: string, where: string): Document[] {
+function readLines(text: string, where: string): Labelled[] {
   return text.split("\n").flatMap((line, index) => {
     if (line.trim() === "") return [];
     return readDocument(attemptJson(line), `${where}, line ${index + 1}`, false);
   });
 }
 
-function readList(text: string, where: string): Document[] {
+function readList(text: string, where: string): Labelled[] {
   const list = attemptJson(text);
   if (Array.isArray(list))
     return list.map((item, index) => readDocument(item, `${where}, item ${index + 1}`, true));
@@ -90,18 +93,23 @@ function attemptJson(text: string): unknown {
   }
 }
 
-function readDocument(value: unknown, where: string, mayBeString: boolean): Document {
-  if (mayBeString && typeof value === "string") return { text: value, domain: namelessDomain };
-  const { text, domain } = asObject(value) ?? {};
-  if (typeof text !== "string") {
+function readDocument(value: unknown, where: string, mayBeString: boolean): Labelled {
+  if (mayBeString && typeof value === "string") return { document: value, domain: namelessDomain };
+  const line = asObject(value) ?? {};
+  const { text, messages, domain } = line;
+  const isText = typeof text === "string";
+  if (isText === (messages !== undefined && messages !== null)) {
     const expected = `${mayBeString ? "a string or " : ""}a JSON object with a string "text"`;
+    const both = isText ? ", got both" : "";
     throw bad(
-      `${where}: expected ${expected}`,
+      `${where}: expected ${expected}, or with a list "messages"${both}`,
       'For example {"text": "…", "domain": "en"}; other fields are ignored.',
     );
   }
-  if (domain === undefined || domain === null) return { text, domain: namelessDomain };
-  if (typeof domain === "string" && domainName.test(domain)) return { text, domain };
+  const document = isText ? text : readConversation(line, where);
+  const nameless = isText ? namelessDomain : namelessChat;
+  if (domain === undefined || domain === null) return { document, domain: nameless };
+  if (typeof domain === "string" && domainName.test(domain)) return { document, domain };
   throw bad(
     `${where}: "domain" is not the name of one`,
     'A domain is a string of 1 to 64 ASCII letters, digits, blanks, ".", "_" and "-". ' +
@@ -110,11 +118,12 @@ function readDocument(value: unknown, where: string, mayBeString: boolean): Docu
 }
 
 /** Domains in the order in which they first appear. */
-function byDomain(documents: readonly Document[], where: string): DomainText[] {
-  const texts = new Map<string, string[]>();
-  for (const { text, domain } of documents) {
+function byDomain(documents: readonly Labelled[], where: string): DomainText[] {
+  const texts = new Map<string, Document[]>();
+  for (const { document, domain } of documents) {
     const known = texts.get(domain) ?? [];
-    if (text.trim() !== "") known.push(text.trimEnd());
+    if (typeof document !== "string") known.push(document);
+    else if (document.trim() !== "") known.push(document.trimEnd());
     texts.set(domain, known);
   }
   if (texts.size > mostDomains) {

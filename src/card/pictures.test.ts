@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { measuredSeries } from "../../test/support/measured-receipts.ts";
 import { byArchitecture } from "../../test/support/models.ts";
+import { parseJson } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { modulePath } from "../mlx/format.ts";
 import { expandTable } from "../models/expand.ts";
@@ -19,7 +20,7 @@ const picture = (path: string, of = receipt) => drawPictures(of).find((one) => o
 test.each(Object.entries(byArchitecture))(
   "every matrix of %s has a role in plain words, and its layer",
   (_, folder) => {
-    const raw = JSON.parse(readFileSync(`${folder}/config.json`, "utf8")) as ModelConfig;
+    const raw = parseJson(readFileSync(`${folder}/config.json`, "utf8"), folder) as ModelConfig;
     const architecture = findArchitecture(raw);
     const { config } = architecture.fold(raw);
     const quantizable = expandTable(architecture, config)

@@ -52,6 +52,11 @@ describe("the prompt format", () => {
     expect((await usageOf(file)).prompt).toEqual([prompt]);
   });
 
+  test("is the same on every day", async () => {
+    const today = "{{ strftime_now('%Y-%m-%d, %d %b') }}{{ messages[0].content }}";
+    expect(await promptOf(today)).toEqual(["2026-01-01, 01 Jan{prompt}"]);
+  });
+
   test.each([
     ["raises an error", "{{ raise_exception('no') }}"],
     ["does not parse", "{% for %}"],

@@ -17,7 +17,8 @@ export interface Riding {
 /**
  * Memory while riders pass a block. All of them go through experts side by side, and through
  * another block one after the other. A part of a block holds its input and its output `[tokens,
- * hidden]`; the second of two parts, also the first one's. Tuning also holds what its mixer makes.
+ * hidden]`; the second of two parts, also the first one's. Experts in a narrower space have their
+ * own input too. Tuning also holds what its mixer makes.
  */
 export function passingMemory(
   shape: ModelShape,
@@ -26,7 +27,7 @@ export function passingMemory(
   workers: number,
 ): number {
   const { hidden } = shape;
-  const states = hidden * (1 + block.parts);
+  const states = hidden * (1 + block.parts) + block.narrow;
   const mixing = tuned * (states + block.mixed);
   const made = Math.min(mostMade / 4, tuned * block.inner);
   const batch = batchTokens({ workers }) * (states + batchesAtOnce({ workers }) * widestOf(block));
@@ -62,14 +63,14 @@ export function blockMemory(matrices: readonly MatrixShape[], workers: number): 
 }
 
 /** Elements of all riders' rows of one expert: input, what it makes of them, and output. */
-function expertRows({ hidden, experts }: ModelShape, { matrices }: BlockShape, riders: Riding) {
+function expertRows({ experts }: ModelShape, { matrices }: BlockShape, riders: Riding) {
   const expert = matrices.find(({ tensor }) => tensor.role.routed === true);
   if (expert === undefined) return 0;
-  const { rows, perToken } = expert;
+  const { rows, columns, perToken } = expert;
   const visits = (tokens: number) => (tokens * perToken) / experts!.routed;
-  const made = hidden + rows;
-  const text = visits(total(riders.others)) * (made + hidden);
-  return text + visits(riders.tuned) * ((1 + nearShare) * made + hidden);
+  const made = columns + rows;
+  const text = visits(total(riders.others)) * (made + columns);
+  return text + visits(riders.tuned) * ((1 + nearShare) * made + columns);
 }
 
 function isStack({ matrices }: BlockShape): boolean {

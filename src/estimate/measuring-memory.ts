@@ -51,7 +51,7 @@ export function measuringStages(work: RunWork): StageMemory[] {
 function inBlock({ shape, measuring, workers }: RunWork, layer: number): number {
   const { hidden, experts } = shape;
   const { others, probe, more } = measuring!;
-  const { matrices, inner } = shape.blocks[layer]!;
+  const { matrices, inner, narrow } = shape.blocks[layer]!;
   const { before, copies } = probesOf(shape, measuring!.sample.blocks)[layer]!;
   const passing = before + 1 + togetherOf(experts);
   const isStack = matrices.some(({ tensor }) => tensor.role.routed === true);
@@ -60,9 +60,12 @@ function inBlock({ shape, measuring, workers }: RunWork, layer: number): number 
   const kept = 4 * hidden * (probe * (copies + (isStack ? passing : 0)) + joint);
   const most = Math.max(others, Math.min(probe * passing, tokensTogether));
   const inside = isStack ? 0 : 4 * most * (hidden + inner);
-  const states =
-    kept + 4 * hidden * 2 * others + inside + expertRows(shape, layer, measuring!, workers);
-  return states + weightsOf(matrices, workers) + hessiansOf(matrices) + batchOf(matrices, workers);
+  const inStack = narrow * (others + probe * passing + more * (1 + togetherOf(experts)));
+  const states = kept + 4 * (hidden * 2 * others + inStack) + inside;
+  const rows = expertRows(shape, layer, measuring!, workers);
+  return (
+    states + rows + weightsOf(matrices, workers) + hessiansOf(matrices) + batchOf(matrices, workers)
+  );
 }
 
 /**
@@ -78,9 +81,9 @@ function expertRows(
   const { matrices } = shape.blocks[layer]!;
   const expert = matrices.find(({ tensor }) => tensor.role.routed === true);
   if (expert === undefined) return 0;
-  const made = shape.hidden + expert.rows;
-  const text = (1 + nearShare) * made + shape.hidden;
-  const probes = made + shape.hidden;
+  const made = expert.columns + expert.rows;
+  const text = (1 + nearShare) * made + expert.columns;
+  const probes = made + expert.columns;
   const copies =
     probe * probesOf(shape, sample.blocks)[layer]!.copies + more * (1 + togetherOf(shape.experts));
   const tokens = others * text + copies * probes;

@@ -2,7 +2,7 @@ import type { Base } from "../base/base.ts";
 import { memberRows } from "../base/base-rows.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { elements } from "../mlx/format.ts";
-import { type PlannedTensor, sublayers } from "../models/architecture.ts";
+import { behindExperts, type PlannedTensor, sublayers } from "../models/architecture.ts";
 import { integer } from "../models/config-fields.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import { ranksOf } from "../models/routing.ts";
@@ -43,6 +43,8 @@ export interface BlockShape {
   readonly mixed: number;
   /** 1 or 2: a mixer, an MLP. */
   readonly parts: number;
+  /** Elements for a token of the experts' input, where it is not the hidden states; else 0. */
+  readonly narrow: number;
 }
 
 export interface ModelShape {
@@ -115,6 +117,7 @@ function blockShape(
   const whole = matrices.filter(
     ({ tensor: { role } }) => role.residual === true && role.routed !== true,
   );
+  const isNarrow = behindExperts(tensors.map(({ role }) => role)) !== null;
   return {
     kind,
     matrices,
@@ -125,6 +128,7 @@ function blockShape(
     inner: Math.max(0, ...whole.map(({ columns }) => columns)),
     mixed: Math.max(0, ...whole.filter(isMixer).map(({ columns }) => columns)),
     parts: new Set(matrices.map(isMixer)).size,
+    narrow: isNarrow ? matrices.find(({ tensor }) => tensor.role.routed === true)!.columns : 0,
   };
 }
 

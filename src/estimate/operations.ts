@@ -1,6 +1,6 @@
 import { sum } from "../ground/sum.ts";
 import { modulePath } from "../mlx/format.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
+import { leavesExpert, type PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { contextPositions, fewContexts } from "../quantize/head-groups.ts";
 import { tuningSettings } from "../quantize/tuning-settings.ts";
@@ -202,13 +202,13 @@ function hessianOperations(
     const { columns, count, tensor } = matrix;
     const isRouted = tensor.role.routed === true;
     // The input of an expert's last matrix has the tokens that nearly visit it too.
-    const near = tensor.role.residual === true ? 1 + nearShare : 1;
+    const near = leavesExpert(tensor.role) ? 1 + nearShare : 1;
     const seen = tokens * (isRouted ? near * matrix.perToken * share(matrix) : 1);
-    const pooled = isRouted && tensor.role.residual !== true ? tokens : 0;
+    const pooled = isRouted && !leavesExpert(tensor.role) ? tokens : 0;
     return (seen + pooled) * columns ** 2 + count * share(matrix) * columns ** 3;
   });
   const near = sum(
-    matrices.filter(({ tensor: { role } }) => role.routed === true && role.residual !== true),
+    matrices.filter(({ tensor: { role } }) => role.routed === true && !leavesExpert(role)),
     (matrix) => 2 * matrix.rows * matrix.columns * matrix.perToken * share(matrix),
   );
   return grams + nearShare * tokens * near;

@@ -1,7 +1,7 @@
 import { totalmem } from "node:os";
 
 /** Share of the machine's memory that a run may use unless it is told otherwise. */
-const usualShare = 0.6;
+export const usualShare = 0.65;
 
 /** Bytes of memory of this machine, or of the container that the process is in. */
 export function machineMemory(): number {

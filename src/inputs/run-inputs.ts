@@ -45,8 +45,8 @@ export const tuningInputs = [
     only: "tuned",
     ...parsed("<text>", (text) => parseText("calibration", text)),
     doc:
-      "Calibration text: a file, or `datasets/org/name[@revision]/path` on the Hub. Empty " +
-      "means the bundled text",
+      "Calibration text or chats: a file, or `datasets/org/name[@revision]/path` on the Hub. " +
+      "Empty means the bundled text",
     verifyDoc:
       "Text that the tier was tuned on, to check that the evaluation rows share no passage " +
       "with it. Empty means the receipt's, if it is bundled or on the Hub",
@@ -194,7 +194,7 @@ export const runInputs = [
     ...optionalSize("<size>"),
     doc:
       "Memory that the run may use, such as `4GB`. What does not fit goes to files in the work " +
-      "folder; the result is the same. Empty means 60 % of the machine's memory",
+      "folder; the result is the same. Empty means 65 % of the machine's memory",
   },
   {
     name: "time-limit",

@@ -19,6 +19,11 @@ export function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+/** Bytes of a stored tensor. */
+export function storedBytes({ dtype, shape }: Pick<StoredTensor, "dtype" | "shape">): number {
+  return elements(shape) * bytesPerElement[dtype]!;
+}
+
 /** Path of the module that a weight belongs to. MLX's config gives widths by module. */
 export function modulePath(tensor: Pick<OutputTensor, "name">): string {
   return tensor.name.replace(/\.weight$/, "");
@@ -64,6 +69,12 @@ export function storedTensors(
     { name: `${path}.scales`, dtype: storage, shape: grouped },
     { name: `${path}.biases`, dtype: storage, shape: grouped },
   ];
+}
+
+/** Names that the stored tensors of one MLX tensor may have. */
+export function storedNames(tensor: Pick<OutputTensor, "name">): string[] {
+  const path = modulePath(tensor);
+  return [tensor.name, `${path}.scales`, `${path}.biases`];
 }
 
 /** Without repeats, in order of first appearance. */

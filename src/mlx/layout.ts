@@ -75,6 +75,20 @@ export function layoutShards(
   return shards.map((shard, index) => layoutShard(shardName(index, shards.length), shard));
 }
 
+/**
+ * A file of its own with some tensors, which the index does not name. Throws INTERNAL for a name
+ * that mlx-lm would read.
+ */
+export function layoutSidecar(file: string, tensors: readonly UnplacedTensor[]): ShardLayout {
+  if (isModelFile(file)) throw bug(`${file} is a name that mlx-lm reads`);
+  return layoutShard(file, tensors);
+}
+
+/** Whether mlx-lm reads a file as weights of the model: `model*.safetensors`. */
+export function isModelFile(file: string): boolean {
+  return /^model.*\.safetensors$/.test(file);
+}
+
 /** mlx-lm reads every file `model*.safetensors`. */
 function shardName(index: number, count: number): string {
   const padded = (n: number) => String(n).padStart(5, "0");
@@ -134,13 +148,14 @@ export function placesOf(
 }
 
 /**
- * Text of `model.safetensors.index.json`. Like mlx-lm we write it for a single shard too.
+ * Text of `model.safetensors.index.json`. Like mlx-lm we write it for a single shard too. Sidecars
+ * are not in it: mlx-vlm reads every file that it names.
  * `totalParameters` counts the base's weights, not the packed words.
  */
 export function indexText(layouts: readonly ShardLayout[], totalParameters: number): string {
-  const placed = layouts.flatMap(({ file, tensors }) =>
-    tensors.map(({ name, bytes }) => ({ name, bytes, file })),
-  );
+  const placed = layouts
+    .filter(({ file }) => isModelFile(file))
+    .flatMap(({ file, tensors }) => tensors.map(({ name, bytes }) => ({ name, bytes, file })));
   placed.sort((a, b) => (a.name < b.name ? -1 : 1));
   const metadata = {
     total_size: placed.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -2,6 +2,7 @@ import { writeJson } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Width } from "../kernel/width.ts";
+import type { Wrapper } from "../models/fold.ts";
 
 /** Facts in config.json about the weights of an MLX repo. */
 export interface Quantization {
@@ -13,6 +14,8 @@ export interface Quantization {
   readonly storage: FloatDtype;
   /** Keys whose numbers the base's config.json writes as floats. */
   readonly floatKeys: ReadonlySet<string>;
+  /** The config that is written around the language model's. Default: none. */
+  readonly wrapper?: Wrapper | null;
 }
 
 /** How config.json spells a dtype. */
@@ -35,8 +38,17 @@ export function mlxConfigText(config: ModelConfig, quantization: Quantization): 
   const { _name_or_path: _, ...rest } = config;
   const value = quantizationValue(quantization);
   const torch_dtype = torchNames[quantization.storage];
-  const whole = { ...rest, torch_dtype, quantization: value, quantization_config: value };
+  const { wrapper = null } = quantization;
+  const own = { ...rest, torch_dtype };
+  const nested = wrapper === null ? own : nest(own, wrapper);
+  const whole = { ...nested, quantization: value, quantization_config: value };
   return writeJson(whole, 4, new Set([...quantization.floatKeys, ...floats]));
+}
+
+/** The dtype is in both, because mlx-lm and mlx-vlm read either. */
+function nest(own: ModelConfig, { key, config }: Wrapper): ModelConfig {
+  const { _name_or_path: _, ...outer } = config;
+  return { ...outer, torch_dtype: own.torch_dtype, [key]: own };
 }
 
 function quantizationValue({ defaults, modules }: Quantization): Record<string, unknown> {

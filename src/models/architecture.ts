@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Width } from "../kernel/width.ts";
+import type { Carried } from "./carried.ts";
 import type { Folded } from "./fold.ts";
 import type { Forward } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
@@ -78,7 +79,7 @@ export interface Role {
    * The first such norm of a block reads the output of the earlier blocks.
    */
   readonly feeds?: readonly string[];
-  /** The output of this matrix, if it is as wide as the residual stream, is added to it. */
+  /** The output of this matrix is added to the residual stream. */
   readonly residual?: true;
   readonly treatment: "quantized" | "unquantized";
   /** Why an unquantized tensor is not quantized, for the plan and the card. */
@@ -98,6 +99,20 @@ export interface Role {
   readonly routed?: true;
   /** Whether a config has this tensor (biases, tied heads). Default: always. */
   readonly when?: (config: ModelConfig) => boolean;
+}
+
+/** Whether this is the last matrix of a routed expert: its output is the expert's. */
+export function leavesExpert({ routed, projection }: Role): boolean {
+  return routed === true && projection === "down";
+}
+
+/**
+ * The matrix behind a mixture whose experts work in a narrower space: it takes the sum of their
+ * outputs to the residual stream. Null where the experts' outputs are added to the stream.
+ */
+export function behindExperts(roles: readonly Role[]): Role | null {
+  if (roles.some((role) => leavesExpert(role) && role.residual === true)) return null;
+  return roles.find(({ part, residual }) => part === "latent" && residual === true) ?? null;
 }
 
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
@@ -129,6 +144,8 @@ export interface Architecture {
    * tables, the copy of a tied head.
    */
   dropped(name: string, config: ModelConfig): boolean;
+  /** Parts that the MLX repository holds as the base has them. Default: none. */
+  readonly carried?: readonly Carried[];
   /**
    * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
    * A base of any other is refused as quantized. Default: none.

@@ -13,6 +13,16 @@ export interface Folded {
   readonly assumed: readonly string[];
   /** Differences between mlx-lm's and transformers' computation, one sentence each. */
   readonly warnings: readonly string[];
+  /** The config around this one. Default: there is none. */
+  readonly wrapper?: Wrapper;
+}
+
+/** The config of a model around its language model: towers and token numbers. */
+export interface Wrapper {
+  /** Key of the language model's config in it, for example `text_config`. */
+  readonly key: string;
+  /** All other keys, as the base has them. */
+  readonly config: ModelConfig;
 }
 
 /** Values of absent keys. A function sees the keys before it; null is a value of its own there. */

@@ -9,119 +9,120 @@ import { roleOfModule } from "./module-role.ts";
 import { architectures, findArchitecture } from "./registry.ts";
 import { tensorsOf } from "./source.ts";
 
-/** What holds for every registered architecture, tested on its small checkpoint. */
-describe.each(architectures.map((architecture) => architecture.modelType))(
-  "architecture %s",
-  (modelType) => {
-    const open = async () => {
-      const options = { allowQuantized: () => true };
-      const checkpoint = await openCheckpoint(await openFolder(byArchitecture[modelType]!), options);
-      const { config } = findArchitecture(checkpoint.config).fold(checkpoint.config);
-      return { ...checkpoint, config };
-    };
+test("every registered architecture has a small checkpoint", () => {
+  const missing = architectures.filter(({ modelType }) => byArchitecture[modelType] === undefined);
+  expect(missing).toEqual([]);
+});
 
-    test("names every tensor of a checkpoint exactly once, with its shape", async () => {
-      const { config, tensors, close } = await open();
-      const architecture = findArchitecture(config);
-      const outputs = expand(architecture, config, tensors);
-      const sources = outputs.flatMap((output) => output.sources);
-      const names = [...new Set(sources.flatMap(tensorsOf))];
-      const places = sources.map(({ tensor, offset }) => `${tensor} ${offset}`);
-      expect(new Set(places).size).toBe(places.length);
-      const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
-      expect([...names, ...dropped].sort()).toEqual([...tensors.keys()].sort());
-      expect(new Set(outputs.map((output) => output.name)).size).toBe(outputs.length);
-      await close();
-    });
+/** What holds for every registered architecture, tested on its small checkpoints. */
+describe.each(Object.entries(byArchitecture))("architecture %s", (_, folder) => {
+  const open = async () => {
+    const options = { allowQuantized: true };
+    const checkpoint = await openCheckpoint(await openFolder(folder), options);
+    const { config } = findArchitecture(checkpoint.config).fold(checkpoint.config);
+    return { ...checkpoint, config };
+  };
 
-    test("stacks routed experts and keeps the element count", async () => {
-      const { config, tensors, close } = await open();
-      for (const output of expand(findArchitecture(config), config, tensors)) {
-        const count = (shape: readonly number[]) =>
-          shape.reduce((product, size) => product * size, 1);
-        const members = output.sources.reduce((sum, { shape }) => sum + count(shape), 0);
-        expect(count(output.shape)).toBe(members);
-        if (output.role.routed === true) expect(output.shape[0]).toBe(output.sources.length);
-      }
-      await close();
-    });
+  test("names every tensor of a checkpoint exactly once, with its shape", async () => {
+    const { config, tensors, close } = await open();
+    const architecture = findArchitecture(config);
+    const outputs = expand(architecture, config, tensors);
+    const sources = outputs.flatMap((output) => output.sources);
+    const places = sources.map(({ tensor, offset }) => `${tensor} ${offset}`);
+    expect(new Set(places).size).toBe(places.length);
+    const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
+    const names = [...new Set(sources.flatMap(tensorsOf)), ...dropped];
+    expect(names.sort()).toEqual([...tensors.keys()].sort());
+    expect(new Set(outputs.map((output) => output.name)).size).toBe(outputs.length);
+    await close();
+  });
 
-    test("says why tensors are not quantized, and what feeds those that are", async () => {
-      const architecture = architectures.find((a) => a.modelType === modelType)!;
-      const { config, close } = await open();
-      const roles = [
-        ...architecture.outer,
-        ...new Set(architecture.layers(config).flatMap((kind) => architecture.roles(kind))),
-      ];
-      for (const role of roles) {
-        if (role.treatment === "unquantized") expect(role.why).toMatch(/\w{4}/);
-        else if (role.base.includes("{i}")) expect(role.fedBy).not.toBeNull();
-      }
-      await close();
-    });
+  test("stacks routed experts and keeps the element count", async () => {
+    const { config, tensors, close } = await open();
+    for (const output of expand(findArchitecture(config), config, tensors)) {
+      const count = (shape: readonly number[]) =>
+        shape.reduce((product, size) => product * size, 1);
+      const members = output.sources.reduce((sum, { shape }) => sum + count(shape), 0);
+      expect(count(output.shape)).toBe(members);
+      if (output.role.routed === true) expect(output.shape[0]).toBe(output.sources.length);
+    }
+    await close();
+  });
 
-    test("every row has the fields that later steps read", async () => {
-      const architecture = architectures.find((a) => a.modelType === modelType)!;
-      const { config, tensors, close } = await open();
-      expect(architecture.label).toMatch(/\w/);
-      const outputs = expand(architecture, config, tensors);
-      const outer = outputs.filter(({ layer }) => layer === null).map(({ role }) => role.kind);
-      expect(outer.filter((kind) => kind !== "head")).toEqual(["embeddings", "norm"]);
-      for (const { role, shape } of outputs) {
-        const isMatrix = ["embeddings", "linear", "expert", "head"].includes(role.kind);
-        expect(role.treatment === "quantized", role.role).toBe(isMatrix);
-        if (isMatrix) expect(role.part, role.role).not.toBeNull();
-        expect(role.routed === true, role.role).toBe(role.kind === "expert");
-        if (role.residual) expect(shape.at(-2), role.role).toBe(config.hidden_size);
-      }
-      for (const [layer, kind] of architecture.layers(config).entries()) {
-        const rows = outputs.filter((output) => output.layer === layer).map(({ role }) => role);
-        const named = (...kinds: string[]) => rows.filter((row) => kinds.includes(row.kind));
-        expect(named("router")).toHaveLength(kind.mlp === "moe" ? 1 : 0);
-        expect(named("expert").length > 0).toBe(kind.mlp === "moe");
-        expect(named("linear", "expert").some(({ residual }) => residual)).toBe(true);
-        const fed = named("norm").flatMap(({ feeds = [] }) => feeds);
-        expect(new Set(fed).size).toBe(fed.length);
-        for (const { fedBy } of named("router")) expect(fed).toContain(fedBy);
-        // The Hessian of the embeddings is made of what reads the first norm of the first block.
-        const [first] = named("norm");
-        expect(rows.some(({ fedBy }) => fedBy !== null && first?.feeds?.includes(fedBy))).toBe(
-          true,
-        );
-      }
-      await close();
-    });
+  test("says why tensors are not quantized, and what feeds those that are", async () => {
+    const { config, close } = await open();
+    const architecture = findArchitecture(config);
+    const roles = [
+      ...architecture.outer,
+      ...new Set(architecture.layers(config).flatMap((kind) => architecture.roles(kind))),
+    ];
+    for (const role of roles) {
+      if (role.treatment === "unquantized") expect(role.why).toMatch(/\w{4}/);
+      else if (role.base.includes("{i}")) expect(role.fedBy).not.toBeNull();
+    }
+    await close();
+  });
 
-    test("the role of a module is found by its path, without the config", async () => {
-      const { config, tensors, close } = await open();
-      for (const { role, name } of expand(findArchitecture(config), config, tensors)) {
-        if (role.treatment === "quantized")
-          expect(roleOfModule(modelType, name.replace(/\.weight$/, ""))?.role).toBe(role.role);
-      }
-      expect(roleOfModule(modelType, "model.mystery")).toBeNull();
-      expect(roleOfModule("bert", "lm_head")).toBeNull();
-      await close();
-    });
+  test("every row has the fields that later steps read", async () => {
+    const { config, tensors, close } = await open();
+    const architecture = findArchitecture(config);
+    expect(architecture.label).toMatch(/\w/);
+    const outputs = expand(architecture, config, tensors);
+    const outer = outputs.filter(({ layer }) => layer === null).map(({ role }) => role.kind);
+    expect(outer.filter((kind) => kind !== "head")).toEqual(["embeddings", "norm"]);
+    for (const { role, shape } of outputs) {
+      const isMatrix = ["embeddings", "linear", "expert", "head"].includes(role.kind);
+      expect(role.treatment === "quantized", role.role).toBe(isMatrix);
+      if (isMatrix) expect(role.part, role.role).not.toBeNull();
+      expect(role.routed === true, role.role).toBe(role.kind === "expert");
+      if (role.residual) expect(shape.at(-2), role.role).toBe(config.hidden_size);
+    }
+    for (const [layer, kind] of architecture.layers(config).entries()) {
+      const rows = outputs.filter((output) => output.layer === layer).map(({ role }) => role);
+      const named = (...kinds: string[]) => rows.filter((row) => kinds.includes(row.kind));
+      expect(named("router")).toHaveLength(kind.mlp === "moe" ? 1 : 0);
+      expect(named("expert").length > 0).toBe(kind.mlp === "moe");
+      expect(named("linear", "expert").some(({ residual }) => residual)).toBe(true);
+      const fed = named("norm").flatMap(({ feeds = [] }) => feeds);
+      expect(new Set(fed).size).toBe(fed.length);
+      for (const { fedBy } of named("router")) expect(fed).toContain(fedBy);
+      // The Hessian of the embeddings is made of what reads the first norm of the first block.
+      const [first] = named("norm");
+      expect(rows.some(({ fedBy }) => fedBy !== null && first?.feeds?.includes(fedBy))).toBe(true);
+    }
+    await close();
+  });
 
-    test("refuses a missing tensor, another shape and an unknown tensor by name", async () => {
-      const { config, tensors, close } = await open();
-      const architecture = findArchitecture(config);
-      const [first] = tensors.keys();
-      const without = new Map([...tensors].filter(([name]) => name !== first));
-      expect(() => expand(architecture, config, without)).toThrow(
-        expect.objectContaining({ code: "BAD_CHECKPOINT" }),
-      );
-      expect(() => expand(architecture, config, without)).toThrow(first);
-      const reshaped = new Map(tensors).set(first!, { ...tensors.get(first!)!, shape: [1, 2, 3] });
-      expect(() => expand(architecture, config, reshaped)).toThrow("[1, 2, 3]");
-      const more = new Map(tensors).set("model.mystery", tensors.get(first!)!);
-      expect(() => expand(architecture, config, more)).toThrow(
-        expect.objectContaining({ code: "UNSUPPORTED_MODEL" }),
-      );
-      await close();
-    });
-  },
-);
+  test("the role of a module is found by its path, without the config", async () => {
+    const { config, tensors, close } = await open();
+    const { modelType } = findArchitecture(config);
+    for (const { role, name } of expand(findArchitecture(config), config, tensors)) {
+      if (role.treatment === "quantized")
+        expect(roleOfModule(modelType, name.replace(/\.weight$/, ""))?.role).toBe(role.role);
+    }
+    expect(roleOfModule(modelType, "model.mystery")).toBeNull();
+    expect(roleOfModule("bert", "lm_head")).toBeNull();
+    await close();
+  });
+
+  test("refuses a missing tensor, another shape and an unknown tensor by name", async () => {
+    const { config, tensors, close } = await open();
+    const architecture = findArchitecture(config);
+    const [first] = tensors.keys();
+    const without = new Map([...tensors].filter(([name]) => name !== first));
+    expect(() => expand(architecture, config, without)).toThrow(
+      expect.objectContaining({ code: "BAD_CHECKPOINT" }),
+    );
+    expect(() => expand(architecture, config, without)).toThrow(first);
+    const reshaped = new Map(tensors).set(first!, { ...tensors.get(first!)!, shape: [1, 2, 3] });
+    expect(() => expand(architecture, config, reshaped)).toThrow("[1, 2, 3]");
+    const more = new Map(tensors).set("model.mystery", tensors.get(first!)!);
+    expect(() => expand(architecture, config, more)).toThrow(
+      expect.objectContaining({ code: "UNSUPPORTED_MODEL" }),
+    );
+    await close();
+  });
+});
 
 describe("nemotron_h", () => {
   const names = (config: ModelConfig) =>
@@ -155,6 +156,16 @@ describe("nemotron_h", () => {
     expect(names({ ...nemotron30b, n_shared_experts: null })).not.toContain(
       "backbone.layers.1.mixer.shared_experts.up_proj.weight",
     );
+  });
+
+  test("experts of a narrower space do not write into the residual stream", () => {
+    const writers = (config: ModelConfig) =>
+      expandTable(findArchitecture(config), config)
+        .filter(({ layer, role }) => layer === 1 && role.residual === true)
+        .map(({ role }) => role.role);
+    expect(writers(nemotron30b)).toEqual(["experts.down", "shared.down"]);
+    const latent = { ...nemotron30b, moe_latent_size: nemotron30b.hidden_size! };
+    expect(writers(latent)).toEqual(["shared.down", "latent.out"]);
   });
 });
 
@@ -192,7 +203,7 @@ test.each<[string, ModelConfig]>([
 describe("an unsupported model_type", () => {
   test("is refused with the supported ones", () => {
     expect(() => findArchitecture({ model_type: "bert" })).toThrow(
-      /"bert".*nemotron_h, llama, mistral, qwen2, qwen3, qwen3_moe, gpt_oss/,
+      /"bert".*nemotron_h, llama, mistral, qwen2, qwen3, qwen3_moe/,
     );
   });
 });

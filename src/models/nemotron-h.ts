@@ -1,7 +1,7 @@
 import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, Role } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
 import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
@@ -75,18 +75,22 @@ const attention = [
   ...biasesOf(attentionMatrices, (c) => flag(c, "attention_bias")),
 ];
 
+/** Without a narrower space its output is added to the residual stream, as a part of the sum. */
+const expertDown = (fields: Pick<Role, "when"> & Pick<Partial<Role>, "residual">) =>
+  mixer.expert(
+    "experts.down",
+    ["experts.{e}.down_proj", "switch_mlp.fc2"],
+    [expertInput, expertSize],
+    { fedBy: "experts.h", ...fields },
+  );
 const routed = [
   mixer.router("gate", [experts, hidden], { fedBy: "block.in" }),
   mixer.correction("gate.e_score_correction_bias", [experts]),
   mixer.expert("experts.up", ["experts.{e}.up_proj", "switch_mlp.fc1"], [expertSize, expertInput], {
     fedBy: "experts.in",
   }),
-  mixer.expert(
-    "experts.down",
-    ["experts.{e}.down_proj", "switch_mlp.fc2"],
-    [expertInput, expertSize],
-    { fedBy: "experts.h", residual: true },
-  ),
+  expertDown({ when: (c) => !latent(c), residual: true }),
+  expertDown({ when: latent }),
 ];
 /**
  * Matrices that every token visits: the shared expert, and the projections around a narrower space

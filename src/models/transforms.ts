@@ -18,6 +18,16 @@ export const transpose: Transform = (source) => ({
   strides: swapLast(source.strides),
 });
 
+/**
+ * Moves the second axis to the end: the weight of a convolution `[out, in, …]` as MLX has it,
+ * `[out, …, in]`.
+ */
+export const channelsLast: Transform = (source) => ({
+  ...source,
+  shape: secondToEnd(source.shape),
+  strides: secondToEnd(source.strides),
+});
+
 /** The first half of the first axis. */
 export const firstHalf: Transform = (source) => everyOf(source, 0, 1, half(source));
 /** The second half of the first axis. */
@@ -96,6 +106,10 @@ function half(source: Source): number {
 function swapLast(axes: readonly number[]): number[] {
   const [rows, columns] = axes.slice(-2) as [number, number];
   return [...axes.slice(0, -2), columns, rows];
+}
+
+function secondToEnd([first, second, ...rest]: readonly number[]): number[] {
+  return [first!, ...rest, second!];
 }
 
 function misfit({ tensor, shape }: Source, problem: string): OqeError {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { amount, count, entries, line, matching, object, oneOf, share } from "../ground/schema.ts";
 import { bitWidths, groupSizes } from "../kernel/width.ts";
+import { carriedParts } from "../models/carried.ts";
 
 /** The predicted KL(base ‖ tier) of a plan, in nats per position. */
 export const predictedLoss = object({
@@ -34,10 +35,12 @@ export const tierSummary = {
    * (docs/tiers.md).
    */
   bpw: amount,
-  /** 8 × payload bytes / parameters over the whole file. */
+  /** 8 × payload bytes / parameters over all tensors of the language model. */
   fileBpw: amount,
-  /** Payload of the safetensors files (tensor data, no headers). */
+  /** Payload of the safetensors files (tensor data, no headers), carried parts included. */
   bytes: count,
+  /** Part that is carried unquantized -> bytes of its tensors. Absent: there is none. */
+  carried: v.optional(entries(oneOf(carriedParts), count)),
   /** Modules above the tier's base width. */
   boosts: count,
   /** Boosts by width, as `8bitX48, 6bitX70`. */

@@ -2,10 +2,17 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import { sum } from "../ground/sum.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
-import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Width } from "../kernel/width.ts";
-import { elements, isAligned, modulePath, quantizedBytes, storedTensors } from "../mlx/format.ts";
+import {
+  elements,
+  isAligned,
+  modulePath,
+  quantizedBytes,
+  storedBytes,
+  storedTensors,
+} from "../mlx/format.ts";
 import type { Architecture, PlannedTensor } from "../models/architecture.ts";
+import { type CarriedPart, type CarriedTensor, carriedParts } from "../models/carried.ts";
 import type { Floors, TierPlan } from "./plan-types.ts";
 import {
   floorBytes,
@@ -38,6 +45,8 @@ export interface PlanInput {
   readonly config: ModelConfig;
   readonly tensors: readonly PlannedTensor[];
   readonly storage: FloatDtype;
+  /** Copies of the base's tensors, which count in the size of files only. Default: none. */
+  readonly carried?: readonly CarriedTensor[];
   /** Sensitivity of each layer, for the rules. Default: all equal, as for the published series. */
   readonly scores?: readonly number[];
 }
@@ -79,13 +88,15 @@ export function planTier(
   const parameters = sum(quantizable, (tensor) => elements(tensor.shape));
   const planned = quantizedTotal(quantizable, widths, storage);
   const bytes = payloadBytes(input.tensors, modules, storage);
+  const carried = carriedBytes(input);
   return {
     tier: tier.name,
     targetBpw: tier.targetBpw,
     budgetBpw,
     bpw: (8 * planned) / parameters,
     fileBpw: (8 * bytes) / sum(input.tensors, (tensor) => elements(tensor.shape)),
-    bytes,
+    bytes: bytes + sum(Object.values(carried), Number),
+    ...(Object.keys(carried).length > 0 && { carried }),
     ...describePlan(tier, widths),
     predicted,
     floors,
@@ -137,7 +148,8 @@ export function requireBudget(
   return tooLarge(choice, sizes);
 }
 
-function sizesOf({ tensors, storage }: PlanInput, widths: Sizes["widths"]): Sizes {
+function sizesOf(input: PlanInput, widths: Sizes["widths"]): Sizes {
+  const { tensors, storage } = input;
   const quantizable = tensors.filter(isQuantizable);
   if (quantizable.length === 0) {
     throw new OqeError(
@@ -146,7 +158,18 @@ function sizesOf({ tensors, storage }: PlanInput, widths: Sizes["widths"]): Size
     );
   }
   const others = tensors.filter((tensor) => !isQuantizable(tensor));
-  return { quantizable, unquantizedBytes: payloadBytes(others, {}, storage), storage, widths };
+  const unquantizedBytes =
+    payloadBytes(others, {}, storage) + sum(Object.values(carriedBytes(input)), Number);
+  return { quantizable, unquantizedBytes, storage, widths };
+}
+
+/** Bytes of the parts that a tier carries, by part. */
+function carriedBytes({ carried = [] }: PlanInput): Partial<Record<CarriedPart, number>> {
+  const bytes = carriedParts.map((part) => {
+    const own = carried.filter((tensor) => tensor.part === part);
+    return [part, sum(own, storedBytes)] as const;
+  });
+  return Object.fromEntries(bytes.filter(([, size]) => size > 0));
 }
 
 function requireLeast(tier: Tier, sizes: Sizes): void {
@@ -195,9 +218,6 @@ function payloadBytes(
   storage: FloatDtype,
 ): number {
   return sum(tensors, (tensor) =>
-    sum(
-      storedTensors(tensor, modules[modulePath(tensor)], storage),
-      (stored) => elements(stored.shape) * bytesPerElement[stored.dtype]!,
-    ),
+    sum(storedTensors(tensor, modules[modulePath(tensor)], storage), storedBytes),
   );
 }

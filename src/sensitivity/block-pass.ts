@@ -1,4 +1,5 @@
-import type { Matrix } from "../kernel/matrix.ts";
+import type { Matrix, Weight } from "../kernel/matrix.ts";
+import { behindExperts, leavesExpert } from "../models/architecture.ts";
 import type { BlockPlace } from "../models/rider.ts";
 import type { Routing } from "../models/routing.ts";
 import { blockContext, type Model } from "../models/run.ts";
@@ -10,10 +11,15 @@ export interface BlockPass {
   /** The choice of experts that was followed; null if the block has no router. */
   readonly routing: Routing | null;
   /**
-   * Expert -> its output for its tokens, `[visits, hidden]`, before it is multiplied by the gate.
+   * Expert -> its output for its tokens, `[visits, out]`, before it is multiplied by the gate.
    * Empty unless wanted.
    */
   readonly outputs: ReadonlyMap<number, Matrix>;
+  /**
+   * The matrix `[hidden, out]` that takes outputs of experts to the residual stream; null if they
+   * are added to it, or not wanted.
+   */
+  readonly behind: Weight | null;
 }
 
 export interface PassOptions {
@@ -38,14 +44,20 @@ export async function passBlock(
     return routing;
   };
   const context = blockContext(model, layer, kind, { length, routes: follow });
-  const last = model.architecture
-    .roles(kind)
-    .find((role) => role.kind === "expert" && role.residual === true)?.role;
+  const { architecture, config, ops } = model;
+  const roles = architecture.roles(kind).filter((role) => role.when?.(config) ?? true);
+  const last = roles.find(leavesExpert)?.role;
+  const next = behindExperts(roles)?.role;
+  let behind: Weight | null = null;
   const linear: typeof context.linear = async (role, rows, options) => {
+    if (wantsOutputs && role === next) {
+      behind = await context.weight(role, rows, options);
+      return ops.linear(rows, behind, await context.unquantized(`${role}.bias`));
+    }
     const y = await context.linear(role, rows, options);
     if (wantsOutputs && role === last) outputs.set(options!.expert!, y);
     return y;
   };
-  const after = await model.architecture.forward.block({ ...context, linear }, x);
-  return { after, routing, outputs };
+  const after = await architecture.forward.block({ ...context, linear }, x);
+  return { after, routing, outputs, behind };
 }

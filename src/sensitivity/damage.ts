@@ -1,4 +1,4 @@
-import type { Matrix } from "../kernel/matrix.ts";
+import { copyMatrix, type Matrix, newMatrix } from "../kernel/matrix.ts";
 import type { Ops } from "../models/ops.ts";
 import { type Routing, visitorsOf } from "../models/routing.ts";
 import type { LayerExperts, Sensitivity } from "../plan/sensitivity-types.ts";
@@ -20,6 +20,7 @@ export interface DamageRequest {
    */
   readonly plain: BlockPass["outputs"];
   readonly probed: BlockPass["outputs"];
+  readonly behind: BlockPass["behind"];
   /** Domain of each token, as a number below `domains`. */
   readonly domainOf: Uint32Array;
   readonly domains: number;
@@ -28,11 +29,12 @@ export interface DamageRequest {
 
 /**
  * How much each domain uses each expert of a layer, and how much quantizing the expert damages the
- * domain. The damage is a quotient: Σ gate² · |error of its output|² over the expert's tokens,
- * divided by Σ |what the block adds to the residual stream|² over all tokens of the domain.
+ * domain. The damage is a quotient: Σ gate² · |error of its output in the residual stream|² over
+ * the expert's tokens, divided by Σ |what the block adds to that stream|² over all tokens of the
+ * domain.
  */
 export async function expertDamage(request: DamageRequest): Promise<LayerExperts> {
-  const { ops, layer, routing, before, after, plain, probed, domainOf, domains, scale } = request;
+  const { ops, layer, routing, before, after, domainOf, domains, scale } = request;
   const table = () => Array.from({ length: domains }, () => Array<number>(routing.routed).fill(0));
   const [share, gate, damage] = [table(), table(), table()];
   const added = await squaredDistances(ops, after, before);
@@ -40,7 +42,7 @@ export async function expertDamage(request: DamageRequest): Promise<LayerExperts
   for (const [token, power] of added.entries()) powers[domainOf[token]!]! += power;
   for (const [expert, { tokens, weights }] of visitorsOf(routing).entries()) {
     if (tokens.length === 0) continue;
-    const errors = await squaredDistances(ops, plain.get(expert)!, probed.get(expert)!);
+    const errors = await outputErrors(request, expert);
     for (const [visit, token] of tokens.entries()) {
       const domain = domainOf[token]!;
       share[domain]![expert]!++;
@@ -57,6 +59,19 @@ export async function expertDamage(request: DamageRequest): Promise<LayerExperts
     gate: normalize(gate, sums(gate)),
     damage: normalize(damage, powers),
   };
+}
+
+/** |error of an expert's output|² in the residual stream, for each visit. */
+async function outputErrors(
+  { ops, plain, probed, behind }: DamageRequest,
+  expert: number,
+): Promise<Float64Array> {
+  const [own, other] = [plain.get(expert)!, probed.get(expert)!];
+  if (behind === null) return squaredDistances(ops, own, other);
+  const error = newMatrix(own.rows, own.columns);
+  copyMatrix(own, error);
+  await ops.kernel.run("subtract", { x: error, from: other });
+  return squaredDistances(ops, await ops.linear(error, behind), newMatrix(own.rows, behind.rows));
 }
 
 /** Share of all experts that are critical to a domain; at least 1, at most `mostCritical`. */

@@ -180,7 +180,7 @@ export class ProbeWalk {
   ): Promise<void> {
     const { ops } = this.#model;
     const { layer } = place;
-    const { after, routing, outputs: plain } = await base.promise;
+    const { after, routing, outputs: plain, behind } = await base.promise;
     const tokens = this.#tokensAlone;
     const first = rowsOf(after, 0, tokens);
     const [whole, power] = [await powerOf(ops, after), await powerOf(ops, first)];
@@ -201,7 +201,7 @@ export class ProbeWalk {
         this.#blockErrors.set(modulePath(tensor), power > 0 ? errors[i]! / power : 0);
       if (routing === null || outputs.size === 0) continue;
       const { domainOf, domains } = this.rows;
-      const states = { before, after, plain, probed: outputs };
+      const states = { before, after, plain, probed: outputs, behind };
       const request = { ops, layer, routing, ...states, domainOf, domains: domains.length, scale };
       this.#experts.push(await expertDamage(request));
     }

@@ -1,5 +1,6 @@
 import type { Base } from "../base/base.ts";
 import type { CalibrationRecord } from "../calibration/calibration-record.ts";
+import { openChat } from "../calibration/chat.ts";
 import type { Corpus } from "../calibration/corpus.ts";
 import { findOverlaps } from "../calibration/overlap.ts";
 import { openCalibration, openEvaluation } from "../calibration/reference.ts";
@@ -79,15 +80,17 @@ const unusable = new Set(["MISSING_FILE", "UNSUPPORTED_MODEL", "BAD_CHECKPOINT"]
 type DrawRows = (corpus: Corpus, samples: number, length: number) => DrawnRows;
 
 /**
- * Draws rows of any text with the base's tokenizer. Throws UNSUPPORTED_MODEL, MISSING_FILE or
- * BAD_CHECKPOINT if the base cannot be run or its tokenizer cannot be used.
+ * Draws rows of any text with the base's tokenizer and chat template. Throws UNSUPPORTED_MODEL,
+ * MISSING_FILE or BAD_CHECKPOINT if the base cannot be run or its tokenizer cannot be used.
  */
 export async function rowDrawer(base: Base): Promise<DrawRows> {
   base.architecture.forward.check(base.config);
-  const tokenizer: Tokenizer = await openTokenizer(base.checkpoint.repository);
+  const { repository } = base.checkpoint;
+  const tokenizer: Tokenizer = await openTokenizer(repository);
+  const chat = await openChat(repository);
   const vocabularySize = integer(base.config, "vocab_size");
   return (corpus, samples, length) => {
-    const rows = drawRows({ tokenizer, corpus, samples, length, seed, vocabularySize });
+    const rows = drawRows({ tokenizer, chat, corpus, samples, length, seed, vocabularySize });
     return { rows, record: describe(corpus, rows), text: corpus.sha256, every: everyOf(base) };
   };
 }

@@ -3,16 +3,19 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Base } from "../base/base.ts";
 import { baseRows } from "../base/base-rows.ts";
+import { writeCarried } from "../base/carry.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
 import { BlockTimes } from "../ground/block-times.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
+import { sum } from "../ground/sum.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Bits, Rounding } from "../kernel/width.ts";
-import { modulePath, storedTensors } from "../mlx/format.ts";
-import { indexText, layoutShards, type ShardLayout } from "../mlx/layout.ts";
+import { elements, modulePath, storedTensors } from "../mlx/format.ts";
+import { indexText, layoutShards, layoutSidecar, type ShardLayout } from "../mlx/layout.ts";
 import { mlxConfigText } from "../mlx/mlx-config.ts";
+import { sidecars } from "../models/carried.ts";
 import type { KeptWeights } from "../models/kept-weights.ts";
 import type { KeepBytes } from "../models/reread-weights.ts";
 import type { KeepStates } from "../models/rider.ts";
@@ -138,11 +141,21 @@ export async function writeOtherFiles(
 }
 
 export function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
-  return layoutShards(
-    base.tensors.flatMap((tensor) =>
-      storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
-        return { ...stored, layer: tensor.layer };
-      }),
+  const own = base.tensors.flatMap((tensor) =>
+    storedTensors(tensor, plan.modules[modulePath(tensor)], base.storage).map((stored) => {
+      return { ...stored, layer: tensor.layer };
+    }),
+  );
+  const inside = base.carried.filter(({ part }) => sidecars[part] === null);
+  return [...layoutShards([...own, ...inside]), ...layoutSidecars(base)];
+}
+
+function layoutSidecars({ carried }: Base): readonly ShardLayout[] {
+  const files = new Set(carried.flatMap(({ part }) => sidecars[part] ?? []));
+  return [...files].map((file) =>
+    layoutSidecar(
+      file,
+      carried.filter(({ part }) => sidecars[part] === file),
     ),
   );
 }
@@ -150,9 +163,15 @@ export function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
 /** The texts that follow from a plan. */
 function tierTexts(base: Base, plan: TierPlan): Readonly<Record<string, string>> {
   return {
-    "model.safetensors.index.json": indexText(layoutTier(base, plan), base.parameters),
+    "model.safetensors.index.json": indexText(layoutTier(base, plan), parametersOf(base)),
     "config.json": configText(base, plan),
   };
+}
+
+/** Parameters of all tensors that the index names. */
+function parametersOf({ parameters, carried }: Base): number {
+  const inside = carried.filter(({ part }) => sidecars[part] === null);
+  return parameters + sum(inside, ({ shape }) => elements(shape));
 }
 
 function tellRecalled({ report }: WriteRequest, { recalled }: TierWork, folder: string): void {
@@ -169,6 +188,7 @@ async function fill(
 ): Promise<readonly Omit<WrittenTier, "files">[]> {
   const { tensors, storage, checkpoint } = request.base;
   const sinks = works.map(({ sink }) => sink);
+  await writeCarried(request.base.carried, checkpoint, sinks);
   if (tuning !== null) {
     const { base, kernel, plans } = request;
     const { company, ...method } = tuning;
@@ -256,6 +276,7 @@ function configText(base: Base, plan: TierPlan): string {
     modules: plan.modules,
     storage: base.storage,
     floatKeys: base.checkpoint.floatKeys,
+    wrapper: base.wrapper,
   });
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { runCli } from "../support/cli-run.ts";
@@ -66,6 +66,17 @@ describe("calibration text is refused", () => {
       args: [...tuned, "--calibration", path],
       code: "BAD_INPUT",
       says,
+    });
+  });
+
+  test("of chats, for a base without chat template", async () => {
+    const path = `${scene.folder}/chats.jsonl`;
+    await writeFile(path, '{"messages": [{"role": "user", "content": "Hello"}]}\n');
+    await scene.expectRefused({
+      base: spoiled(llama, (at) => rm(join(at, "chat_template.jinja"))),
+      args: [...tuned, "--calibration", path],
+      code: "BAD_INPUT",
+      says: /chats\.jsonl, line 1 is a chat \("messages"\), but \S+ has no chat template/,
     });
   });
 

@@ -9,6 +9,7 @@ Weights and plain logits that FOLDER has stay as they are. See docs/adding-a-mod
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -64,12 +65,25 @@ def make_weights(model_type, folder, changes, mxfp4):
     if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         sys.exit(f"transformers {transformers.__version__} has no language model {model_type}")
     known = AutoConfig.for_model(model_type)
-    sizes = {key: value for key, value in SIZES.items() if hasattr(known, key)}
+    others = known.attribute_map or {}
+    sizes = {key: SIZES[key] for key in SIZES if hasattr(known, key) and key not in others}
     unknown = [key for key in changes if not hasattr(known, key)]
     if unknown:
         sys.exit(f"{type(known).__name__} has no {', '.join(unknown)}")
     torch.manual_seed(1234)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **(sizes | changes)))
+    config = AutoConfig.for_model(model_type, **(sizes | changes))
+    random_model(config).save_pretrained(folder)
+    if getattr(config, "num_nextn_predict_layers", 0) > 0:
+        add_prediction_layers(config, folder)
+    make_tokenizer().save_pretrained(folder)
+    write_published_config(folder)
+    if mxfp4:
+        code_experts(folder)
+
+
+def random_model(config):
+    """A bfloat16 model without any parameter that transformers starts at 0 or 1."""
+    model = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         # What transformers starts at 0 or 1 would hide a missing bias or norm.
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -81,11 +95,29 @@ def make_weights(model_type, folder, changes, mxfp4):
                 tensor.normal_(0, 0.05)
             elif name.endswith("sinks"):
                 tensor.normal_(0, 1)
-    model.to(torch.bfloat16).save_pretrained(folder)
-    make_tokenizer().save_pretrained(folder)
-    write_published_config(folder)
-    if mxfp4:
-        code_experts(folder)
+    return model.to(torch.bfloat16)
+
+
+def add_prediction_layers(config, folder):
+    """Adds `mtp.*` of a nemotron_h. transformers neither makes nor reads these tensors."""
+    kinds = config.mtp_layers_block_type
+    changed = config.to_dict() | {"layers_block_type": kinds, "num_nextn_predict_layers": 0}
+    fields = {key: value for key, value in changed.items() if key not in ("model_type", "layer_types")}
+    with tempfile.TemporaryDirectory() as scratch:
+        random_model(AutoConfig.for_model(config.model_type, **fields)).save_pretrained(scratch)
+        blocks = load_file(Path(scratch) / "model.safetensors")
+    path, first, last = folder / "model.safetensors", "mtp.layers.0", f"mtp.layers.{len(kinds) - 1}"
+    tensors = load_file(path) | {
+        name.replace("backbone.", "mtp.", 1): tensor
+        for name, tensor in blocks.items()
+        if name.startswith("backbone.layers.")
+    }
+    for name in [f"{first}.enorm", f"{first}.hnorm", f"{last}.final_layernorm"]:
+        tensors[f"{name}.weight"] = 1 + 0.1 * torch.randn(config.hidden_size)
+    tensors[f"{first}.eh_proj.weight"] = 0.09 * torch.randn(config.hidden_size, 2 * config.hidden_size)
+    kept = {name: tensor.to(torch.bfloat16) if name.startswith("mtp.") and "correction" not in name
+            else tensor for name, tensor in tensors.items()}
+    save_file(kept, path, metadata={"format": "pt"})
 
 
 def code_experts(folder):
@@ -123,6 +155,13 @@ def write_published_config(folder):
     if rope.get("rope_type", "default") != "default" or config["model_type"] == "gpt_oss":
         config["rope_scaling"] = rope
     config["torch_dtype"] = config.pop("dtype")
+    if config["model_type"] == "nemotron_h":
+        letters = {"linear_attention": "M", "full_attention": "*", "moe": "E", "mlp": "-"}
+        for ours, theirs in [("layers", "hybrid"), ("mtp_layers", "mtp_hybrid")]:
+            kinds = config.pop(f"{ours}_block_type")
+            config[f"{theirs}_override_pattern"] = "".join(letters[kind] for kind in kinds)
+        config["num_hidden_layers"] = len(config["hybrid_override_pattern"])
+        config["time_step_limit"] = [0.0, float("inf")]
     if config["model_type"] == "qwen3_moe" and "num_experts" not in config:
         config["num_experts"] = config.pop("num_local_experts")
     path.write_text(json.dumps(config, indent=2))
@@ -132,7 +171,7 @@ def reference_logits(folder, ids, changes):
     """Float32 logits `[tokens, vocabulary]` of the checkpoint under a changed config."""
     # Keys that transformers derives from others must be derived anew.
     base = json.loads((folder / "config.json").read_text())
-    derived = ["layer_types"] if "max_window_layers" in base else []
+    derived = ["layer_types"] if "layer_types" not in changes and "max_window_layers" in base else []
     fields = {key: value for key, value in base.items() if key not in derived} | changes
     if "quantization_config" in fields:
         fields["quantization_config"] |= {"dequantize": True}

@@ -28,27 +28,34 @@ export const methods: Readonly<Record<string, Method | null>> = {
   },
 };
 
+/** Size and hash of every file of the tier that `writeTier` writes. */
+export async function tierFiles(...request: Parameters<typeof writeTier>): Promise<TierFiles> {
+  return (await writeTier(...request)).files;
+}
+
 /**
  * Writes the oQ4e tier of a base, of an architecture that need not be registered, into a new folder
- * within `scratch`. Tunes on a few made-up rows. Gives size and hash of every file.
+ * within `scratch`. Tunes on a few made-up rows. Gives the folder, and size and hash of
+ * every file.
  */
-export async function tierFiles(
+export async function writeTier(
   base: string,
   architecture: Architecture,
   method: Method | null,
   { kernel, scratch }: { readonly kernel: Kernel; readonly scratch: string },
-): Promise<TierFiles> {
+): Promise<{ readonly folder: string; readonly files: TierFiles }> {
   const options = { allowHeaderOnly: false, architectures: [architecture] };
   const opened = await readBase(await openFolder(base), options);
-  const { config, tensors, storage } = opened;
+  const { config } = opened;
   const tier = tiers.find(({ name }) => name === "oQ4e")!;
   const ids = sharedIntegers(4 * 32);
   ids.set(someIds(ids.length, config.vocab_size as number));
   const calibration = { ids, samples: 4, length: 32 };
+  const folder = join(await mkdtemp(join(scratch, "tier-")), "oQ4e");
   const writing = writeTiers({
     base: opened,
-    plans: [planTier(tier, { architecture, config, tensors, storage })],
-    folders: [join(await mkdtemp(join(scratch, "tier-")), "oQ4e")],
+    plans: [planTier(tier, opened)],
+    folders: [folder],
     licences: [],
     rounding: "stored",
     tuning: method && { calibration, ...method, settings: tuningSettings },
@@ -56,5 +63,5 @@ export async function tierFiles(
     report: silentReport,
   });
   const [written] = await writing.finally(() => opened.checkpoint.close());
-  return written!.files;
+  return { folder, files: written!.files };
 }

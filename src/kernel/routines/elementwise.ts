@@ -1,4 +1,8 @@
-import { add, clamped_swiglu as clampedSwiglu, swiglu } from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import {
+  add,
+  clamped_swiglu as clampedSwiglu,
+  swiglu,
+} from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";

@@ -1,0 +1,155 @@
+import { sum } from "../../src/ground/sum.ts";
+import { elements } from "../../src/mlx/format.ts";
+import { type Architecture, type PlannedTensor, parts } from "../../src/models/architecture.ts";
+import { architectures } from "../../src/models/registry.ts";
+import { defaultFloors, parseFloors } from "../../src/plan/floors.ts";
+import { isQuantizable } from "../../src/plan/plan.ts";
+import type { Floors } from "../../src/plan/plan-types.ts";
+import { floorBytes } from "../../src/plan/policy-measured.ts";
+import { measuredBits } from "../../src/plan/sensitivity-types.ts";
+import { tiers } from "../../src/plan/tiers.ts";
+import { families } from "./families.ts";
+import { knownModels } from "./models.ts";
+import { billions, gigabytes, type SizedModel, sizeModel } from "./needs.ts";
+
+interface NamedModel extends SizedModel {
+  readonly id: string;
+}
+
+const start = `# Models
+
+This page lists the model types that can be quantized, what is quantized in them, the sizes of
+well-known models, and what a run of them takes. It is made by \`node bench/models.ts\` from role
+tables and configs alone; no weight is read. For a type that is missing see
+[Adding a model](adding-a-model.md).
+
+## Types
+
+Norms and biases of matrices are unquantized in every type. What else stays unquantized is listed.
+`;
+
+const sizesStart = `
+## Sizes
+
+Bytes of all tensors, in GB of 10⁹ bytes. The base is counted as BF16. Tiers are those of the fixed
+rules; with method \`tuned\`, a tier takes no more, unless the floors need more. *Smallest* is the
+least bits per weight of the quantizable matrices that a custom tier can have: with the default
+floors, and with \`floors: none\`.
+`;
+
+const runsStart = `
+## What a run takes
+
+All four tiers in one job with all defaults, on the first of GitHub's free runners that has the
+memory and the disk. Hours are arithmetic on the runner's threads at 45 GF/s each, the speed of the
+machine of [the benchmarks](benchmarks.md); reading comes on top. A job on GitHub ends after 6
+hours: the workflow makes each tier in a job of its own, and goes on after a stop. Without a
+runner: what a machine of 4 cores needs.
+`;
+
+/** docs/models.md. */
+export function renderModelsPage(): string {
+  const models = knownModels.map(({ id, config }) => ({ id, ...sizeModel(config) }));
+  const types = architectures.map((one) => describeType(one, models));
+  return `${[start, ...types, sizesStart, sizes(models), runsStart, runs(models)].join("\n")}\n`;
+}
+
+function describeType({ modelType, label }: Architecture, models: readonly NamedModel[]): string {
+  const own = models.filter(({ shaped }) => shaped.architecture.modelType === modelType);
+  const tensors = own.flatMap(({ shaped }) => shaped.tensors);
+  const blocks = own.flatMap(({ shaped }) => shaped.architecture.layers(shaped.config));
+  const kinds = blocks.map(({ mixer, mlp }) => [mixer, mlp].filter(Boolean).join(" and "));
+  return lines([
+    `### \`${modelType}\`, ${label}`,
+    "",
+    item(`*Families:* ${families[modelType] ?? ""}`),
+    item(`*Blocks:* ${distinct(kinds).join("; ")}`),
+    item(`*Quantized:* ${quantized(tensors)}`),
+    item(`*Unquantized:* ${unquantized(tensors)}`),
+    "",
+  ]);
+}
+
+/** The quantized matrices by part, as `attention (q, k, v, o)`. */
+function quantized(tensors: readonly PlannedTensor[]): string {
+  const matrices = tensors.filter(isQuantizable);
+  return parts
+    .flatMap((part) => {
+      const own = matrices.filter(({ role }) => role.part === part);
+      const projections = distinct(own.flatMap(({ role }) => role.projection ?? []));
+      if (own.length === 0) return [];
+      return [projections.length === 0 ? part : `${part} (${projections.join(", ")})`];
+    })
+    .join("; ");
+}
+
+/** Other tensors but norms and biases, as names without numbers. */
+function unquantized(tensors: readonly PlannedTensor[]): string {
+  const usual = new Set(["norm", "bias"]);
+  const names = tensors.flatMap((tensor) =>
+    isQuantizable(tensor) || usual.has(tensor.role.kind) ? [] : [shortName(tensor.name)],
+  );
+  return (
+    distinct(names)
+      .map((name) => `\`${name}\``)
+      .join(", ") || "nothing else"
+  );
+}
+
+function shortName(name: string): string {
+  return name.replace(/^.*\.layers\.\d+\./, "").replace(/\.weight$/, "");
+}
+
+function sizes(models: readonly NamedModel[]): string {
+  const head = ["model", "parameters", "base", ...tiers.map(({ name }) => name), "smallest"];
+  const rows = models.map((one) => [
+    one.id,
+    billions(one.parameters),
+    gigabytes(one.bytes),
+    ...one.plans.map(({ bytes }) => gigabytes(bytes)),
+    `${smallest(one, parseFloors(defaultFloors))}, ${smallest(one, parseFloors("none"))}`,
+  ]);
+  return table(head, rows);
+}
+
+/** Bits per weight of the smallest plan that these floors allow. */
+function smallest({ shaped }: SizedModel, floors: Floors): string {
+  const quantizable = shaped.tensors.filter(isQuantizable);
+  const layers = shaped.architecture.layers(shaped.config);
+  const { storage } = shaped;
+  const context = { quantizable, storage, floors, layers, widths: measuredBits };
+  const bytes = floorBytes({ ...context, unquantizedBytes: 0 });
+  return ((8 * bytes) / sum(quantizable, ({ shape }) => elements(shape))).toFixed(2);
+}
+
+function runs(models: readonly NamedModel[]): string {
+  const head = ["model", "reads", "memory", "disk", "hours", "runner"];
+  const rows = models.map(({ id, needs }) => [
+    id,
+    gigabytes(needs.reads),
+    gigabytes(needs.memory),
+    gigabytes(needs.disk),
+    needs.hours.toFixed(1),
+    needs.runner === null ? "none" : `\`${needs.runner}\``,
+  ]);
+  return table(head, rows);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  const rule = head.map((_, at) => (at === 0 ? "---" : "---:"));
+  return lines([line(head), `|${rule.join("|")}|`, ...rows.map(line)]);
+}
+
+/** An item of a list, in lines of at most 100 columns. */
+function item(text: string): string {
+  return `- ${text.replace(/(.{1,98})(?: |$)/g, "$1\n  ").trimEnd()}`;
+}
+
+function distinct(words: readonly string[]): string[] {
+  return [...new Set(words)];
+}
+
+function lines(all: readonly string[]): string {
+  return all.join("\n");
+}

@@ -1,0 +1,199 @@
+import { asObject } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { OqeError } from "../ground/errors.ts";
+import type { BaseTensor } from "./coding.ts";
+import { type Source, wholeTensor } from "./source.ts";
+import type { Transform } from "./transforms.ts";
+
+/** Parts of a model that a tier holds as the base has them: never run, never quantized. */
+export const carriedParts = ["vision", "audio", "mtp"] as const;
+export type CarriedPart = (typeof carriedParts)[number];
+
+/** Name of a part for people. */
+export const partWords: Readonly<Record<CarriedPart, string>> = {
+  vision: "vision tower",
+  audio: "audio tower",
+  mtp: "multi-token prediction",
+};
+
+/**
+ * The file of a part; null: it lies in the model's shards. mlx-lm reads `model*.safetensors` and
+ * mlx-vlm the files of the index, so neither meets a file of its own that the index does not name.
+ */
+export const sidecars: Readonly<Record<CarriedPart, string | null>> = {
+  vision: null,
+  audio: null,
+  mtp: "mtp.safetensors",
+};
+
+/** Which tensors of the base are a part, and how the MLX repository spells them. */
+export interface Carried {
+  readonly part: CarriedPart;
+  /**
+   * Prefixes of names: in the base, and in the MLX repository as mlx-vlm's `sanitize` gives them. A
+   * base that has the second prefix already is taken to have mlx-vlm's layout too. A part with a
+   * file of its own keeps the base's names: leave the second out.
+   */
+  readonly names: readonly (readonly [base: string, mlx?: string])[];
+  /** Moves of values by the end of a name, for example of a convolution (mlx-vlm's `sanitize`). */
+  readonly moves?: Readonly<Record<string, Transform>>;
+  /** Key of config.json that a model with this part has, and one without it lacks. */
+  readonly configKey?: string;
+  /** Names behind a prefix that every such part has. */
+  readonly needs?: readonly string[];
+  /**
+   * Prefix of numbered layers, whole names in the base (`model.visual.blocks.`) -> their number by
+   * config.json as the file has it; null: it does not say.
+   */
+  readonly layers?: Readonly<Record<string, (config: ModelConfig) => number | null>>;
+}
+
+/** A tensor of a tier that is a copy of the base's. */
+export interface CarriedTensor {
+  readonly part: CarriedPart;
+  readonly name: string;
+  /** As in the base. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Where its values lie in the base. */
+  readonly source: Source;
+}
+
+/** Tensors of a base by their use. */
+export interface SplitTensors<T extends BaseTensor> {
+  /** Those that the role table must name. */
+  readonly own: ReadonlyMap<string, T>;
+  readonly carried: readonly CarriedTensor[];
+}
+
+/** The declared part that a base tensor belongs to, and its prefix; null: to none. */
+export function partOf(declared: readonly Carried[], name: string) {
+  for (const carried of declared) {
+    for (const [base, mlx] of carried.names) {
+      if (name.startsWith(base)) return { carried, prefix: base, mlx: mlx ?? base, isMlx: false };
+      if (mlx !== undefined && name.startsWith(mlx))
+        return { carried, prefix: mlx, mlx, isMlx: true };
+    }
+  }
+  return null;
+}
+
+/**
+ * Separates the tensors of carried parts from the others. Those of parts that are not `kept` are
+ * left out. `config` is as the file has it. Throws BAD_CHECKPOINT for a part that is not whole,
+ * or that config.json promises in vain or does not know.
+ */
+export function splitCarried<T extends BaseTensor>(
+  declared: readonly Carried[],
+  { config, tensors }: { readonly config: ModelConfig; readonly tensors: ReadonlyMap<string, T> },
+  kept: ReadonlySet<CarriedPart>,
+): SplitTensors<T> {
+  const own = new Map<string, T>();
+  const carried: CarriedTensor[] = [];
+  for (const [name, tensor] of tensors) {
+    const found = partOf(declared, name);
+    if (found === null) own.set(name, tensor);
+    else if (kept.has(found.carried.part)) carried.push(carry(found, name, tensor));
+  }
+  for (const one of declared) if (kept.has(one.part)) checkPart(one, config, carried);
+  return { own, carried };
+}
+
+function carry(
+  { carried, prefix, mlx, isMlx }: NonNullable<ReturnType<typeof partOf>>,
+  name: string,
+  { dtype, shape }: BaseTensor,
+): CarriedTensor {
+  const whole = wholeTensor(name, shape);
+  const move = Object.entries(carried.moves ?? {}).find(([end]) => name.endsWith(end))?.[1];
+  const isMoved = move !== undefined && !isMlx && shape.length > 1;
+  const source = isMoved ? move(whole, 0) : whole;
+  return {
+    part: carried.part,
+    name: mlx + name.slice(prefix.length),
+    dtype,
+    shape: source.shape,
+    source,
+  };
+}
+
+function checkPart(declared: Carried, config: ModelConfig, all: readonly CarriedTensor[]): void {
+  const { part, configKey, names, needs = [], layers = {} } = declared;
+  const own = all.filter((tensor) => tensor.part === part);
+  const what = partWords[part];
+  const leave = `Or leave it out: set carry without ${part}.`;
+  const prefixes = names.map(([base]) => `"${base}"`).join(", ");
+  if (configKey !== undefined && isSet(config, configKey) !== own.length > 0) {
+    const problem = isSet(config, configKey)
+      ? `config.json has "${configKey}", but no tensor begins with ${prefixes}`
+      : `tensor "${own[0]!.source.tensor}" is of a ${what}, but config.json has no "${configKey}"`;
+    throw bad(problem, `The upload may be incomplete. ${leave}`);
+  }
+  if (own.length === 0) return;
+  const has = new Set(own.map(({ source }) => source.tensor));
+  const missing = (name: string) =>
+    bad(
+      `the ${what} is incomplete: tensor "${name}" is missing`,
+      `Download the whole model again. ${leave}`,
+    );
+  for (const need of needs) {
+    if (!names.some((pair) => pair.some((prefix) => has.has(`${prefix}${need}`))))
+      throw missing(`${names[0]![0]}${need}`);
+  }
+  for (const [prefix, countOf] of Object.entries(layers)) {
+    const number = countOf(config);
+    const byLayer = gatherLayers(prefix, has);
+    const count = number ?? byLayer.size;
+    if (byLayer.size > count)
+      throw bad(
+        `the ${what} has ${byLayer.size} layers "${prefix}N", config.json says ${count}`,
+        "The config may belong to another checkpoint.",
+      );
+    const leaves = new Set([...byLayer.values()].flatMap((one) => [...one]));
+    for (let layer = 0; layer < count; layer++) {
+      const found = byLayer.get(String(layer));
+      for (const leaf of leaves.size === 0 ? ["…"] : leaves)
+        if (!found?.has(leaf)) throw missing(`${prefix}${layer}.${leaf}`);
+    }
+  }
+}
+
+/**
+ * Throws BAD_CHECKPOINT for a carried tensor whose name in the MLX repository is that of another,
+ * carried or not. `taken`: all names of the language model.
+ */
+export function refuseCollisions(
+  carried: readonly CarriedTensor[],
+  taken: ReadonlySet<string>,
+): void {
+  const seen = new Map<string, string>();
+  for (const { name, source } of carried) {
+    const other = seen.get(name) ?? (taken.has(name) ? "a tensor of the language model" : null);
+    if (other !== null)
+      throw bad(
+        `tensor "${source.tensor}" would be "${name}" in the MLX repository, and so would ${other}`,
+        "The base has a tensor twice, or under a name that its config does not give.",
+      );
+    seen.set(name, `"${source.tensor}"`);
+  }
+}
+
+/** Layers by number -> the names behind it. */
+function gatherLayers(prefix: string, names: ReadonlySet<string>): Map<string, Set<string>> {
+  const layers = new Map<string, Set<string>>();
+  for (const name of names) {
+    if (!name.startsWith(prefix)) continue;
+    const [layer, ...rest] = name.slice(prefix.length).split(".") as [string, ...string[]];
+    layers.set(layer, (layers.get(layer) ?? new Set()).add(rest.join(".")));
+  }
+  return layers;
+}
+
+/** Whether config.json has an object under the key that says something. */
+function isSet(config: ModelConfig, key: string): boolean {
+  return Object.keys(asObject(config[key]) ?? {}).length > 0;
+}
+
+function bad(problem: string, hint: string): OqeError {
+  return new OqeError("BAD_CHECKPOINT", problem, hint);
+}

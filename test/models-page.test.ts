@@ -1,0 +1,19 @@
+import { readFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { families } from "../bench/sizes/families.ts";
+import { knownModels } from "../bench/sizes/models.ts";
+import { renderModelsPage } from "../bench/sizes/models-page.ts";
+import { architectures } from "../src/models/registry.ts";
+
+const types = architectures.map(({ modelType }) => modelType);
+
+test("docs/models.md is made from the role tables (else: node bench/models.ts)", async () => {
+  const page = await readFile("docs/models.md", "utf8");
+  expect(page === renderModelsPage()).toBe(true);
+});
+
+test.each(types)("docs/models.md has families and two known models of %s", (type) => {
+  expect(families[type]).toBeDefined();
+  const own = knownModels.filter(({ config }) => config.model_type === type);
+  expect(own.length).toBeGreaterThanOrEqual(2);
+});
