@@ -1,6 +1,6 @@
 """Runs a command on one core and prints its wall time, CPU time and peak resident memory, and that
-of its children that ended, as JSON: python measured.py <core> <command...>. Also the CPU time of its
-threads by name, as seen ten times a second."""
+of its children that ended, as JSON: python measured.py <core> <command...>. Also the CPU time of
+the threads of all by name, as seen ten times a second."""
 import json
 import os
 import resource
@@ -11,17 +11,22 @@ import time
 
 
 def threads(pid):
-    """Thread -> its name and CPU seconds, by the fields 14 and 15 of proc(5)."""
+    """Thread of a process or of its children -> its name and CPU seconds, by the fields 14 and 15
+    of proc(5)."""
     found = {}
     folder = f"/proc/{pid}/task"
     for thread in os.listdir(folder) if os.path.exists(folder) else []:
         try:
             with open(f"{folder}/{thread}/stat") as file:
                 name, fields = file.read().split("(", 1)[1].rsplit(")", 1)
+            with open(f"{folder}/{thread}/children") as file:
+                children = file.read().split()
         except OSError:
             continue  # it has ended
         ticks = sum(int(count) for count in fields.split()[11:13])
         found[thread] = name, ticks / os.sysconf("SC_CLK_TCK")
+        for child in children:
+            found.update(threads(child))
     return found
 
 

@@ -24,6 +24,11 @@ export class PieceParts {
     return [...this.#open.keys()];
   }
 
+  /** Whether a part of a piece is here. */
+  has(piece: number): boolean {
+    return this.#open.has(piece);
+  }
+
   /** Adds a part. Gives the piece when nothing is missing. Throws NETWORK as `compare` does. */
   add({ piece, size, from, bytes }: Part): Uint8Array | null {
     const open = this.#open.get(piece) ?? { bytes: new Uint8Array(size), filled: [] };

@@ -1,13 +1,14 @@
 import type { Hash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { OqeError } from "../ground/errors.ts";
-import { AlteredBytes, alteredHint } from "./altered-bytes.ts";
-import { type ContentHash, hashName, startHash } from "./content-hash.ts";
+import { AlteredBytes, alteredHint, wrongHash } from "./altered-bytes.ts";
+import { startHash } from "./content-hash.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import { type DigestRun, digestOf, PieceDigests, pieceBytes } from "./piece-digests.ts";
 import { PieceParts } from "./piece-parts.ts";
 import type { ByteSource } from "./repository.ts";
-import { gapBytes, readWhole, type WholeReading } from "./whole-reading.ts";
+import { RunningReads } from "./running-reads.ts";
+import { gapBytes, type OpenedShard, readWhole, type WholeReading } from "./whole-reading.ts";
 
 /** Pieces that are hashed before others have their turn. */
 const piecesAtOnce = 16;
@@ -15,22 +16,6 @@ const piecesAtOnce = 16;
 const mostOpen = 16;
 /** Bytes of these pieces. */
 export const mostInParts = mostOpen * pieceBytes;
-
-/** A piece that was read and not compared with its digest. */
-interface Unchecked {
-  readonly piece: number;
-  readonly bytes: Uint8Array;
-}
-
-/** A shard that was opened. */
-export interface OpenedShard {
-  readonly source: ByteSource;
-  readonly listed: ContentHash;
-  /** Its bytes up to the first tensor. */
-  readonly head: Uint8Array;
-  /** Where its tensors start, in rising order, and the end of the last: the end of the file. */
-  readonly bounds: readonly number[];
-}
 
 /**
  * Proves that the bytes that a run reads of a shard, in any order and as often as it likes, are
@@ -43,8 +28,9 @@ export interface OpenedShard {
  *   (held-runs.ts). What was not held, and what nobody reads, is read at the end (`finish`); bytes
  *   that were used must then have their digest.
  * - When the last byte is hashed, the hash must be the listed one. So every digest is proven.
- * - A run that reads everything once needs no digests of what comes in order (`expectOneReading`).
- *   If it reads such a piece again all the same, the file is read once more at the end.
+ * - A run that reads everything once needs no digests of what comes in order (`expectOneReading`),
+ *   and reads wait for those of earlier bytes that have begun. If it reads such a piece again all
+ *   the same, the file is read once more at the end.
  *
  * Throws NETWORK, which names the file and the bytes.
  */
@@ -59,9 +45,10 @@ export class ShardProof {
   /** Whether the digest of a piece was told to somebody (takeDigests). */
   readonly #told = new WeakMap<object, Uint8Array>();
   readonly #parts = new PieceParts();
-  /** Whether a piece was hashed in its order and has no digest. */
+  /** Whether bytes of a piece were hashed in their order, and it has no digest. */
   readonly #blank: Uint8Array;
-  #readsOnce = false;
+  /** null: bytes may be read twice. */
+  #running: RunningReads | null = null;
   /** Whether a piece without a digest was read again. */
   #wasReread = false;
   readonly #held: HeldRuns;
@@ -84,12 +71,18 @@ export class ShardProof {
 
   /** Says that nobody reads a byte twice, and that nobody asks for digests. */
   expectOneReading(): void {
-    this.#readsOnce = true;
+    this.#running ??= new RunningReads();
   }
 
   /** Bytes of the file from `start` on. They are right when the promise settles. */
-  async read(start: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
-    const bytes = await this.#shard.source.read(start, length, into);
+  read(start: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    const reading = this.#shard.source.read(start, length, into);
+    const use = (bytes: Uint8Array) => this.#use(start, bytes);
+    return this.#running?.add(start, reading, use) ?? reading.then(use);
+  }
+
+  async #use(start: number, bytes: Uint8Array): Promise<Uint8Array> {
+    const { length } = bytes;
     if (length === 0) return bytes;
     this.#used.fill(1, this.#pieces.at(start), this.#pieces.at(start + length - 1) + 1);
     await this.#accept(start, bytes);
@@ -142,7 +135,12 @@ export class ShardProof {
   }
 
   async #readGap(): Promise<void> {
-    const first = this.#pieces.at(this.cursor);
+    const { cursor } = this;
+    const first = this.#pieces.at(cursor);
+    if (this.#isNext(cursor, first)) {
+      const length = this.#pieces.starts[first + 1]! - cursor;
+      return this.#accept(cursor, await this.#shard.source.read(cursor, length));
+    }
     const end = this.#held.next(this) ?? this.size;
     await this.#readPieces(first, this.#pieces.group(first, gapBytes, end));
   }
@@ -160,27 +158,23 @@ export class ShardProof {
   /** Compares bytes with their digests, corrects them, and hashes those whose turn it is. */
   async #accept(start: number, bytes: Uint8Array): Promise<void> {
     const { starts, count } = this.#pieces;
+    if (this.#running !== null && (await this.#inTurn(() => this.#feedNext(start, bytes)))) return;
     const end = start + bytes.length;
     const whole: { start: number; end: number }[] = [];
-    const unchecked: Unchecked[] = [];
     for (let piece = this.#pieces.at(start); piece < count && starts[piece]! < end; piece++) {
       const [from, to] = [starts[piece]!, starts[piece + 1]!];
       const own = bytes.subarray(Math.max(from, start) - start, Math.min(to, end) - start);
       if (own.length === to - from) {
-        if (this.#readsOnce && !this.#pieces.knows(piece) && this.#blank[piece] === 0)
-          unchecked.push({ piece, bytes: own });
-        else await this.#check(piece, own);
+        await this.#check(piece, own);
         whole.push({ start: from, end: to });
       } else await this.#addPart(piece, Math.max(0, start - from), own);
       if (piece % piecesAtOnce === 0) await setImmediate(); // a long read must not stop the others
     }
     const [first, last] = [whole[0], whole.at(-1)];
-    if (first !== undefined)
-      await this.#feed(
-        first.start,
-        bytes.subarray(first.start - start, last!.end - start),
-        unchecked,
-      );
+    if (first === undefined) return;
+    const feed = () =>
+      this.#feed(first.start, bytes.subarray(first.start - start, last!.end - start));
+    await this.#inTurn(feed);
   }
 
   /** A part of a piece is checked when all its parts are there. They were used by then. */
@@ -190,7 +184,7 @@ export class ShardProof {
     const whole = this.#naming(piece, add);
     if (whole === null) return;
     if (!this.#admit(piece, whole)) throw this.#differs(piece);
-    await this.#feed(start, whole);
+    await this.#inTurn(() => this.#feed(start, whole));
   }
 
   #admit(piece: number, bytes: Uint8Array): boolean {
@@ -229,29 +223,46 @@ export class ShardProof {
       : new AlteredBytes(message);
   }
 
-  /**
-   * Hashes bytes if it is their turn, else holds them. One after the other. Of the unchecked pieces
-   * those whose turn it is need no digest.
-   */
-  #feed(start: number, bytes: Uint8Array, unchecked: readonly Unchecked[] = []): Promise<void> {
-    const fed = this.#turn.then(async () => {
-      for (const { piece, bytes } of unchecked) {
-        const isTurn = start <= this.cursor && this.#pieces.starts[piece]! >= this.cursor;
-        if (isTurn) this.#blank[piece] = 1;
-        else await this.#check(piece, bytes);
-      }
-      if (start > this.cursor) return this.#held.hold(this, start, bytes);
-      if (start + bytes.length <= this.cursor) return;
-      let next: Uint8Array | null = bytes.subarray(this.cursor - start);
-      while (next !== null) {
-        this.#hash.update(next);
-        this.cursor += next.length;
-        next = await this.#held.take(this);
-      }
-      if (this.cursor === this.size) await this.#compareHash();
-    });
-    this.#turn = fed.catch(() => {});
-    return fed;
+  /** Runs what changes the hash, one after the other. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.#turn.then(change);
+    this.#turn = changed.then(
+      () => {},
+      () => {},
+    );
+    return changed;
+  }
+
+  /** Hashes bytes if it is their turn, else holds them. */
+  async #feed(start: number, bytes: Uint8Array): Promise<void> {
+    if (start > this.cursor) return this.#held.hold(this, start, bytes);
+    if (start + bytes.length > this.cursor)
+      await this.#advance(bytes.subarray(this.cursor - start));
+  }
+
+  /** Hashes bytes that are read once, if it is their turn. Says whether it was. */
+  async #feedNext(start: number, bytes: Uint8Array): Promise<boolean> {
+    const [first, last] = [this.#pieces.at(start), this.#pieces.at(start + bytes.length - 1)];
+    for (let piece = first; piece <= last; piece++) if (!this.#isNext(start, piece)) return false;
+    this.#blank.fill(1, first, last + 1);
+    await this.#advance(bytes);
+    return true;
+  }
+
+  /** Whether the hash is at `start`, and nothing from there on was read of a piece. */
+  #isNext(start: number, piece: number): boolean {
+    const isNew = !this.#pieces.knows(piece) && !this.#parts.has(piece);
+    return this.#running !== null && start === this.cursor && isNew;
+  }
+
+  async #advance(bytes: Uint8Array): Promise<void> {
+    let next: Uint8Array | null = bytes;
+    while (next !== null) {
+      this.#hash.update(next);
+      this.cursor += next.length;
+      next = await this.#held.take(this);
+    }
+    if (this.cursor === this.size) await this.#compareHash();
   }
 
   async #compareHash(): Promise<void> {
@@ -272,14 +283,8 @@ export class ShardProof {
     const read = (start: number, length: number) => this.#readAgain(start, length);
     const { found: again, wrong } = await this.#readWhole(read);
     if (again === listed.value && wrong.length === 0 && isKnown) return null;
-    const expected = `expected the ${hashName(listed)} ${listed.value}, got ${found}`;
     const place = isKnown ? `, from ${wrong[0]} on` : "";
-    const message =
-      again === listed.value
-        ? `the bytes of ${source.name} were wrong when they were read${place}: ` +
-          `${expected}; a reading over another connection has it`
-        : `${source.name} does not have the bytes of its commit: ${expected}, then ${again}`;
-    return new AlteredBytes(message);
+    return wrongHash(source.name, listed, { found, again, place });
   }
 
   #readWhole(read: ByteSource["read"]): Promise<WholeReading> {

@@ -5,6 +5,16 @@ import type { ByteSource } from "./repository.ts";
 /** Bytes that are read at once only to be hashed. */
 export const gapBytes = 32 << 20;
 
+/** A shard that was opened. */
+export interface OpenedShard {
+  readonly source: ByteSource;
+  readonly listed: ContentHash;
+  /** Its bytes up to the first tensor. */
+  readonly head: Uint8Array;
+  /** Where its tensors start, in rising order, and the end of the last: the end of the file. */
+  readonly bounds: readonly number[];
+}
+
 /** What is known of a shard, and how it is read. */
 interface WholeRequest {
   readonly source: Pick<ByteSource, "size">;

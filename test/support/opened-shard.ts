@@ -18,16 +18,18 @@ export const forwards = sizes.map((_, i) => i);
 
 type Flip = { at: number; times: number };
 
-/** A shard in memory that counts the bytes it gives, and flips a bit of one if told to. */
+/** A shard in memory that counts the bytes it gives, waits, and flips a bit of one if told to. */
 export function openShard({
   held = new HeldRuns(),
   flips = [] as Flip[],
   algorithm = "sha256",
+  wait = async (_offset: number) => {},
 } = {}) {
   let given = 0;
   let again = 0;
   const read = async (offset: number, length: number, into?: Uint8Array) => {
     const bytes = into ?? new Uint8Array(length);
+    await wait(offset);
     file.copy(bytes, 0, offset, offset + length);
     for (const flip of flips) {
       if (flip.times === 0 || flip.at < offset || flip.at >= offset + length) continue;
