@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
+import { gptOss20b, gptOss120b } from "./gpt-oss.ts";
 import { transformers } from "./transformers.ts";
 
 const qwen3: ModelConfig = {
@@ -64,4 +65,6 @@ export const knownModels: readonly { readonly id: string; readonly config: Model
     },
   },
   { id: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", config: nemotron30b },
+  { id: "openai/gpt-oss-20b", config: gptOss20b },
+  { id: "openai/gpt-oss-120b", config: gptOss120b },
 ];

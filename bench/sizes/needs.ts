@@ -1,3 +1,4 @@
+import { publishedBytes } from "../../src/base/published-bytes.ts";
 import type { Rows } from "../../src/calibration/rows.ts";
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import { fitRun, secondsOf } from "../../src/estimate/run-estimate.ts";
@@ -5,7 +6,6 @@ import { OqeError } from "../../src/ground/errors.ts";
 import { usualShare } from "../../src/ground/memory.ts";
 import { sum } from "../../src/ground/sum.ts";
 import { sharedIntegers } from "../../src/kernel/matrix.ts";
-import { storedBytes } from "../../src/mlx/format.ts";
 import { planTier } from "../../src/plan/plan.ts";
 import type { TierPlan } from "../../src/plan/plan-types.ts";
 import { tiers } from "../../src/plan/tiers.ts";
@@ -39,7 +39,7 @@ export interface Needs {
 export interface SizedModel {
   readonly shaped: ReturnType<typeof shapedBase>;
   readonly parameters: number;
-  /** Of the base's tensors, as BF16. */
+  /** Of the base's tensors as published. */
   readonly bytes: number;
   readonly plans: readonly TierPlan[];
   readonly needs: Needs;
@@ -51,7 +51,7 @@ export function sizeModel(config: ModelConfig): SizedModel {
   const parameters = sum(shaped.tensors, ({ shape }) => shape.reduce((a, b) => a * b, 1));
   const base = { ...shaped, parameters };
   const plans = tiers.map((tier) => planTier(tier, base));
-  const bytes = sum(shaped.tensors, storedBytes);
+  const bytes = publishedBytes(shaped.tensors);
   return { shaped, parameters, bytes, plans, needs: findNeeds(base, plans) };
 }
 

@@ -1,5 +1,7 @@
 import type { Base } from "../base/base.ts";
 import { memberRows } from "../base/base-rows.ts";
+import { bytesRead } from "../base/published-bytes.ts";
+import { sum } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { elements } from "../mlx/format.ts";
 import { behindExperts, type PlannedTensor, sublayers } from "../models/architecture.ts";
@@ -56,7 +58,7 @@ export interface ModelShape {
   readonly isTied: boolean;
   /** Routed experts of a layer, and the experts that a router ranks; null for a dense model. */
   readonly experts: { readonly routed: number; readonly ranked: number } | null;
-  /** Bytes of all tensors in the base. */
+  /** Bytes of the base's files that a walk over all tensors reads. */
   readonly bytes: number;
   /** Bytes of the head's matrix in the base. */
   readonly headBytes: number;
@@ -83,7 +85,7 @@ export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelSha
       routed: experts.routed,
       ranked: ranksOf(experts),
     },
-    bytes: tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
+    bytes: sum(tensors, bytesRead),
     headBytes: bytesOf(head),
   };
 }

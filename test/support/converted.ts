@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Base, readBase } from "../../src/base/base.ts";
 import { baseRows, memberRows } from "../../src/base/base-rows.ts";
@@ -6,7 +6,7 @@ import { openFolder } from "../../src/checkpoint/folder.ts";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
 import type { PlannedTensor } from "../../src/models/architecture.ts";
 import { safetensors } from "../hostile/case.ts";
-import { copyModel, editConfig } from "./models.ts";
+import { copyModel } from "./models.ts";
 
 export const openBaseFolder = async (folder: string): Promise<Base> =>
   readBase(await openFolder(folder), { allowHeaderOnly: false });
@@ -52,9 +52,10 @@ export async function convertUnquantized(
     }
   }
   await base.checkpoint.close();
-  await editConfig(folder, (config) => {
-    delete config.quantization_config;
-  });
+  // As text: parsed and written again, 7.0 would be 7, which transformers refuses.
+  const config = await readFile(join(folder, "config.json"), "utf8");
+  const plain = config.replace(/,\s*"quantization_config": \{[^{}]*\}/, "");
+  await writeFile(join(folder, "config.json"), plain);
   await writeFile(join(folder, "model.safetensors"), safetensors(header, Buffer.concat(parts)));
   return folder;
 }
