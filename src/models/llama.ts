@@ -126,7 +126,7 @@ export function swiglu(at: BlockContext, x: LazyRows): Promise<Matrix> {
   return gatedMlp(at, "mlp", x);
 }
 
-/** Causal attention with rotary positions; norms of each head and sinks where the model has them. */
+/** Causal attention with rotary positions, norms of heads and sinks where the model has them. */
 async function attend(at: BlockContext, x: LazyRows, window: number | null): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
