@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 
 /**
  * Bundles the Action, the CLI and the kernel's worker as ES modules into the folder `into`. Beside
- * them it puts the wasm, the templates, the calibration corpus and the licences of what is bundled.
+ * them it puts the wasm, templates, font, calibration corpus and the licences of what is bundled.
  * The folder is emptied first.
  */
 export async function bundle(into: string): Promise<void> {
@@ -33,7 +33,8 @@ export async function bundle(into: string): Promise<void> {
   const modules = output.flatMap((part) => ("moduleIds" in part ? part.moduleIds : []));
   await writeFile(`${into}/licenses.txt`, await collectLicenses(modules));
   await cp(`${root}kernel-wasm/pkg/oqe_kernel_bg.wasm`, `${into}/oqe_kernel_bg.wasm`);
-  for (const folder of ["templates", "corpus"])
+  await cp(`${root}node_modules/@resvg/resvg-wasm/index_bg.wasm`, `${into}/resvg_bg.wasm`);
+  for (const folder of ["templates", "corpus", "fonts"])
     await cp(root + folder, `${into}/${folder}`, { recursive: true });
   await writeFile(`${into}/package.json`, `${JSON.stringify({ type: "module" })}\n`);
   await tidy(into);

@@ -59,7 +59,7 @@ export async function benchMemory(): Promise<string> {
   const rows: string[] = [];
   try {
     for (const [name, config] of [
-      ["ME, 16 experts", shrink("ME", 16)],
+      ["ME*, 16 experts", shrink("ME*", 16)],
       ["MEM*E, 64 experts", shrink("MEM*E", 64)],
       ["MEM*EMEME, 64 experts", shrink("MEM*EMEME", 64)],
     ] as const) {

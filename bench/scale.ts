@@ -13,7 +13,8 @@ import type { StageOrder, StageResult } from "./scale/stage.ts";
  * one MoE, one attention block (to measure, two of each), embeddings and head. A local Hub in this
  * process serves the base. Each stage runs in a process of its own, with two workers. It prints
  * peak memory, reads of the base, CPU time by routine, the sum for all 52 blocks and 32,768
- * calibration tokens, and the hours of a job on three cores.
+ * calibration tokens, and the hours of a job on three cores. With one of the four tiers, it prints
+ * those of its own job beside one that works ahead too; with all four, those of the job ahead.
  *   node bench/scale.ts [--stages sensitivity,quantize,verify] [--samples 16] [--experts 128]
  *     [--vocabulary 131072] [--tiers oQ4e] [--limit 3GB] [--computed 2] [--only-memory]
  *     [--rate 100MB] [--rounded]
@@ -88,7 +89,7 @@ async function bench({ folder, bytes, run }: Scene): Promise<void> {
     256 * Number(options.samples),
     256 * Number(options.evaluation),
   ];
-  const rows = { calibration, evaluation, tiers: tiers.length };
+  const rows = { calibration, evaluation, tiers };
   console.log(describeSeries({ blocks, results, run: rows }));
 }
 

@@ -6,10 +6,10 @@ import { renderCard } from "../src/card/render.ts";
 import { runCommand } from "../src/entry/commands.ts";
 import { formatRun } from "../src/entry/run-table.ts";
 import { paintFor } from "../src/ground/color.ts";
-import type { Receipt } from "../src/receipt/receipt.ts";
 import { sitePage } from "../src/site/site-page.ts";
 import { findReceipts } from "../src/site/site-receipts.ts";
 import { askPage, type Scheme, screenshot } from "../test/support/browser.ts";
+import { cardHtml } from "../test/support/card-html.ts";
 import { githubPage, renderOnGitHub } from "../test/support/github-page.ts";
 import { githubTexts } from "../test/support/github-texts.ts";
 import { framed } from "../test/support/site-look.ts";
@@ -104,15 +104,6 @@ function heightOf(page: string, scheme: Scheme, frame?: string): Promise<number>
     document.body.append(Object.assign(document.createElement("pre"), { id: "result", textContent }));
   });`;
   return askPage<number>(`${page}<script>${script}</script>`, scheme, 100, 1000);
-}
-
-async function cardHtml(receipt: Receipt): Promise<string> {
-  const pictures = new Map(drawPictures(receipt).map(({ path, svg }) => [path as string, svg]));
-  const text = (await renderCard(receipt)).replace(/^---\n[\s\S]*?^---\n/m, "");
-  return renderOnGitHub(text, "summary").replace(
-    /(?<=<img[^>]* src=")(oqe-\w+\.svg)/g,
-    (path) => `data:image/svg+xml;base64,${Buffer.from(pictures.get(path)!).toString("base64")}`,
-  );
 }
 
 function cardPage(html: string, width: number): string {

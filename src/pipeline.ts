@@ -1,7 +1,6 @@
 import type { Base } from "./base/base.ts";
 import type { Report } from "./ground/report.ts";
 import type { Hub } from "./hub/hub-types.ts";
-import type { ModelReference } from "./inputs/input-values.ts";
 import type { Inputs, RowInputs } from "./inputs/inputs.ts";
 import type { Kernel } from "./kernel/kernel-types.ts";
 import type { SeriesPlan } from "./plan/plan-types.ts";
@@ -14,6 +13,7 @@ import { whileLocked } from "./series/folder-lock.ts";
 import { type FoldersRequest, makeFolders } from "./series/folders.ts";
 import { foresee } from "./series/foreseen-plan.ts";
 import { gateFailure } from "./series/gate-failures.ts";
+import { reachedBy } from "./series/publish.ts";
 import { checkCards, checkNames, checkRights, checkWrites } from "./series/publish-checks.ts";
 import { findPublished, inspectAll } from "./series/published.ts";
 import {
@@ -29,7 +29,7 @@ import {
 } from "./series/recipes.ts";
 import { rehearse } from "./series/rehearse.ts";
 import { type Calibration, calibrate } from "./series/rows.ts";
-import { estimateMeasuring, estimateSeries } from "./series/run-needs.ts";
+import { estimateMeasuring, estimateSeries, foreseeAhead } from "./series/run-needs.ts";
 import {
   measureNow,
   obtainSensitivity,
@@ -39,6 +39,7 @@ import {
 } from "./series/sources.ts";
 import { checkStaging, stagingPlace } from "./series/staging-claim.ts";
 import { TimeIsUp, TimeLimit } from "./series/time-limit.ts";
+import { tuneAhead } from "./series/tune-ahead.ts";
 
 /** The outside world, passed in. */
 export interface Dependencies {
@@ -70,6 +71,8 @@ export interface Published extends FinishedSeries {
   readonly current: readonly Receipt[];
   /** What the run was expected to need, in lines. Empty if it had nothing to make. */
   readonly expected: readonly string[];
+  /** Whether a job that works ahead of the tiers' own is worth a runner. */
+  readonly paysAhead: boolean;
   /** Why the run stopped before its end: the next one goes on. null: it did not. */
   readonly stopped: TimeIsUp | null;
 }
@@ -92,16 +95,16 @@ export async function planModel(
   dependencies: Dependencies,
   { measures }: { readonly measures: boolean },
 ): Promise<Planned> {
-  const { baseModel, tiers, policy, floors } = inputs;
+  const { baseModel, carry, tiers, policy, floors } = inputs;
   const planning = { tiers, policy, floors };
   if (policy === "oq") {
-    const base = await openBase(baseModel, dependencies.connect, headersOnly);
+    const base = await openBase(baseModel, dependencies.connect, { ...headersOnly, carry });
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
     requireBudgets(base, planning, dependencies.report);
     return { plan: makePlan(base, planning, null), base, sensitivity: null };
   }
-  return withBase(baseModel, dependencies, headersOnly, async (opened) => {
+  return withBase(inputs, dependencies, headersOnly, async (opened) => {
     const { base, report } = opened;
     const sources = await openSources(base, inputs, opened);
     requireBudgets(base, planning, report);
@@ -117,7 +120,7 @@ export async function planModel(
 /** Measures the sensitivity of every tensor, with any policy. */
 export async function measureModel(inputs: Inputs, outside: Dependencies): Promise<Sensitivity> {
   const measured = { ...inputs, policy: "measured", sensitivity: null } as const;
-  return withBase(inputs.baseModel, outside, headersOnly, async (opened) =>
+  return withBase(inputs, outside, headersOnly, async (opened) =>
     measureOpened(measured, await openSources(opened.base, measured, opened), opened),
   );
 }
@@ -139,7 +142,7 @@ async function measureOpened(inputs: Inputs, sources: Sources, opened: Opened) {
  * the receipts and, as `failure`, the failed gates. The folder of a tier that failed stays on disk.
  */
 export async function quantizeModel(inputs: Inputs, out: string, dependencies: Dependencies) {
-  return withBase(inputs.baseModel, dependencies, withWeights, async (opened) => {
+  return withBase(inputs, dependencies, withWeights, async (opened) => {
     const drafted = await prepare(inputs, { folder: out, namespace: null }, opened);
     const rehearsed = await rehearse(inputs, drafted.drafts, opened.base);
     const making = { ...drafted, staging: null };
@@ -167,7 +170,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
   const readsOnly = dryRun || until === "measured";
   const writable = readsOnly ? null : await report.stage("Check the token", checkToken);
   const connected = { ...dependencies, connect: () => hub };
-  return withBase(baseModel, connected, withWeights, async (opened) => {
+  return withBase(inputs, connected, withWeights, async (opened) => {
     const { base } = opened;
     const drafted = await prepare(inputs, { folder: workDir, namespace }, opened);
     const { drafts, sources } = drafted;
@@ -187,7 +190,8 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
       const plans = current.map((receipt) => receipt.plan);
       const plan = seriesPlan(base, policy, plans);
       const done = await finishSeries({ ...publishing, made: [], reached: null }, announcing);
-      return { plan, made: [], current, expected: [], stopped: null, ...done };
+      const nothing = { made: [], expected: [], stopped: null, paysAhead: false };
+      return { plan, current, ...nothing, ...done };
     }
     if (!readsOnly) await checkStaging(hub, pending);
     const noted = pending.map((draft) => ({ ...draft, notes: states.get(draft)!.notes }));
@@ -198,8 +202,7 @@ export async function publishModel(inputs: Inputs, dependencies: Dependencies): 
     const making = { ...drafted, staging, published: current };
     return whileLocked(placesOf(rehearsed), async () => {
       const { made, stopped, ...run } = await makeTiers(inputs, rehearsed, making, opened);
-      const staged = until === "staged" ? "staged" : null;
-      const reached = stopped === null && until !== "measured" ? staged : "unfinished";
+      const reached = stopped === null ? reachedBy[until] : "unfinished";
       const published = await finishSeries({ ...publishing, made, reached }, announcing);
       return { ...run, made: receiptsOf(made), current, stopped, ...published };
     });
@@ -244,24 +247,27 @@ async function makeTiers(
 ) {
   const { tiers, policy, floors, gates, until, domainWeights, workDir, memoryLimit } = inputs;
   const { base, kernel, report } = opened;
-  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging };
-  const { lines: expected, ...fit } = await estimateSeries(asked, opened);
+  const isAhead = until === "ahead";
+  const asked = { base, runs: rehearsed, rows, sources, memoryLimit, workDir, staging, isAhead };
+  const { lines: expected, paysAhead, ...fit } = await estimateSeries(asked, opened);
   const timeLimit = new TimeLimit(inputs.timeLimit, opened.isStopped);
   let plan = makePlan(base, { tiers, policy, floors }, null);
   try {
     const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
     const places = staging === null ? [] : rehearsed.map((run) => stagingPlace(staging, run));
-    const asking = { ...measuring, ...fit, staging: places };
-    const sensitivity = await obtainSensitivity(asking, opened);
+    const sensitivity = await obtainSensitivity({ ...measuring, ...fit, staging: places }, opened);
     plan = makePlan(base, { tiers, policy, floors }, sensitivity);
-    if (until === "measured") return { plan, made: [], expected, stopped: null };
+    const done = { plan, paysAhead, expected, stopped: null };
+    if (until === "measured") return { ...done, made: [] };
     const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });
     const making = { base, runs, replacing: inputs, gates, rows, staging, published, timeLimit };
-    const make = () => makeFolders({ ...making, ...fit, kernel, report });
-    return { plan, made: await report.stage("Quantize", make), expected, stopped: null };
+    const asking = { ...making, ...fit, expectsAhead: until === "staged", kernel, report };
+    const makeAhead = () => tuneAhead(asking, foreseeAhead({ ...asked, runs }));
+    if (isAhead) return { ...done, made: await report.stage("Tune ahead", makeAhead) };
+    return { ...done, made: await report.stage("Quantize", () => makeFolders(asking)) };
   } catch (error) {
     if (!(error instanceof TimeIsUp)) throw error;
-    return { plan, made: [], expected, stopped: error };
+    return { plan, paysAhead, made: [], expected, stopped: error };
   }
 }
 
@@ -271,13 +277,13 @@ const withWeights = { allowHeaderOnly: false } as const;
 
 /** Opens base and kernel, and closes both, also after an error. */
 async function withBase<T>(
-  baseModel: ModelReference,
+  { baseModel, carry }: Pick<Inputs, "baseModel" | "carry">,
   dependencies: Dependencies,
   options: typeof headersOnly | typeof withWeights,
   run: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const { connect, report } = dependencies;
-  const open = () => openBase(baseModel, connect, options);
+  const open = () => openBase(baseModel, connect, { ...options, carry });
   const base = await report.stage("Open the base model", open);
   for (const warning of base.warnings) report.warn(warning);
   try {

@@ -1,10 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
-import { drawPictures } from "../src/card/pictures.ts";
 import { renderCard } from "../src/card/render.ts";
 import type { Receipt } from "../src/receipt/receipt.ts";
 import { askPage, browser, screenshot } from "./support/browser.ts";
-import { githubPage, renderOnGitHub } from "./support/github-page.ts";
+import { cardHtml } from "./support/card-html.ts";
+import { githubPage } from "./support/github-page.ts";
 import { measuredSeries, smallSeries } from "./support/measured-receipts.ts";
 import { oddReceipts } from "./support/odd-receipts.ts";
 import { nemotronReceipt } from "./support/receipts.ts";
@@ -79,15 +79,6 @@ addEventListener("load", () => {
 });
 `;
 
-async function htmlOf(receipt: Receipt): Promise<string> {
-  const pictures = new Map(drawPictures(receipt).map(({ path, svg }) => [path as string, svg]));
-  const card = (await renderCard(receipt)).replace(/^---\n[\s\S]*?^---\n/m, "");
-  return renderOnGitHub(card, "summary").replace(
-    /(?<=<img[^>]* src=")(oqe-\w+\.svg)/g,
-    (path) => `data:image/svg+xml;base64,${Buffer.from(pictures.get(path)!).toString("base64")}`,
-  );
-}
-
 /** Columns of a window of this width. A browser's own window may not be as narrow as a phone. */
 const pageOf = (cards: readonly string[], width: number) =>
   githubPage(
@@ -100,7 +91,7 @@ describe.skipIf(browser === null && !inCi)("in a browser (absent? .ci/toolchain 
     describe.each(["light", "dark"] as const)("%s", (scheme) => {
       let looks: readonly Look[];
       beforeAll(async () => {
-        const html = await Promise.all(names.map((name) => htmlOf(cards[name]!)));
+        const html = await Promise.all(names.map((name) => cardHtml(cards[name]!)));
         const opened = `${pageOf(html, width)}<script>${script}</script>`;
         looks = await askPage(opened, scheme, 900, Math.max(width, 500));
         const folder = process.env.OQE_SCREENSHOTS;

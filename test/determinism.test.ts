@@ -102,11 +102,14 @@ describe("the same inputs give the same rounded bytes, card and receipt included
     }
   });
 
-  test.each(["README.md", "oqe-bits.svg"])("%s is a function of the receipt", async (name) => {
-    const tier = `${folder}/first/nemotron-nano-tiny-oQ4e`;
-    const made = await readFile(`${tier}/${name}`, "utf8");
-    await writeFile(`${tier}/${name}`, "lost");
-    expect((await runCli(["card", tier])).code).toBe(0);
-    expect(await readFile(`${tier}/${name}`, "utf8")).toBe(made);
-  });
+  test.each(["README.md", "oqe-bits.svg", "oqe-bits-dark.png"])(
+    "%s is a function of the receipt",
+    async (name) => {
+      const tier = `${folder}/first/nemotron-nano-tiny-oQ4e`;
+      const made = await readFile(`${tier}/${name}`, "hex");
+      await writeFile(`${tier}/${name}`, "lost");
+      expect((await runCli(["card", tier])).code).toBe(0);
+      expect(await readFile(`${tier}/${name}`, "hex")).toBe(made);
+    },
+  );
 });

@@ -90,7 +90,8 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   const apart: Readonly<Record<string, ModelConfig>> = {
     gpt_oss: { rope_parameters: { rope_type: "yarn", factor: 32, ...original, rope_theta: 1e4 } },
   };
-  const defaults = architectures.map(({ modelType }) => `${modelType}: sizes only`);
+  const types = new Set(architectures.map(({ modelType }) => modelType));
+  const defaults = [...types].map((type) => `${type}: sizes only`);
 
   beforeAll(async () => {
     scratch = await scratchFolder();

@@ -3,6 +3,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { parseSafetensorsMetadata } from "@huggingface/hub";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { pictureFiles } from "../src/card/picture-files.ts";
 import { drawPictures } from "../src/card/pictures.ts";
 import { type LocalHub, type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
@@ -77,10 +78,9 @@ describe.each(["nemotron_h", "llama"])("publishing a tuned %s", (architecture) =
             .digest("hex"),
         ).toBe(sha256);
       }
-      const pictures = drawPictures(parseReceipt(JSON.stringify(receipt), main)).map(
-        ({ path }) => path,
-      );
-      expect(pictures).toContain("oqe-bits.svg");
+      const drawn = drawPictures(parseReceipt(JSON.stringify(receipt), main));
+      const pictures = [...(await pictureFiles(drawn)).files.keys()];
+      expect(pictures).toContain("oqe-bits.png");
       const papers = [
         ...["README.md", "SHA256SUMS", "oqe-receipt.json", ".gitattributes"],
         ...pictures,

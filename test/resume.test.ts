@@ -26,8 +26,8 @@ const two = ["--tiers", "oQ6e,oQ4e"];
 const runs: Readonly<Record<string, [model: string, flags: readonly string[]]>> = {
   "a hybrid": [embedded, [...ofRules, ...two]],
   "a model with a tied table": [tiedMoe, [...ofRules, "--tiers", "oQ8e,oQ4e"]],
-  "propagation sequential": [
-    smallest.nemotron_h!,
+  "propagation sequential, with multi-token prediction": [
+    smallest["nemotron_h.latent"]!,
     [...fewRows, ...two, "--propagation", "sequential", "--repair", "residual,router"],
   ],
 };

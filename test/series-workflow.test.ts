@@ -69,6 +69,7 @@ describe("series.yml and model.yml", () => {
       access: { contents: "read", "id-token": "write" },
       measure: { contents: "read", actions: "read" },
       tune: { contents: "read", "id-token": "write" },
+      "tune-ahead": { contents: "read", "id-token": "write" },
       seal: { contents: "read", "id-token": "write" },
     });
   });
@@ -81,7 +82,7 @@ describe("series.yml and model.yml", () => {
   });
 
   test("give the Hub's write token to jobs that write, in their environment", () => {
-    const writing = ["push-cards", "access", "tune", "seal"];
+    const writing = ["push-cards", "access", "tune", "tune-ahead", "seal"];
     expect(given("hub-token", expression("secrets.HF_TOKEN || secrets.hub-token"))).toEqual(
       writing,
     );
@@ -136,6 +137,7 @@ describe("series.yml and model.yml", () => {
       ...{ plan: "check", check: "check", "push-cards": "push-cards", cards: "cards" },
       ...{ release: "release", report: "report" },
       ...{ access: "access", measure: "measure", tune: "tune", seal: "seal" },
+      "tune-ahead": "tune-ahead",
     });
     expect(Object.keys(series.jobs.series!.with!).sort()).toEqual(
       Object.keys(model.on.workflow_call.inputs).sort(),
@@ -235,7 +237,7 @@ describe("series.yml and model.yml", () => {
     expect(model.jobs.tune!.strategy!["fail-fast"]).toBe(false);
     // Seal makes the tier of a lost job, so that alone fails neither the model nor its release.
     const tolerant = Object.entries(jobs).filter(([, job]) => job["continue-on-error"]);
-    expect(tolerant.map(([name]) => name)).toEqual(["tune"]);
+    expect(tolerant.map(([name]) => name)).toEqual(["tune", "tune-ahead"]);
     // The command looks at the results: it needs to know what had to be made.
     expect(series.jobs.release!.if).not.toContain("needs.series.result");
     expect(ofAction(series.jobs.release!).with!.models).toBe(

@@ -14,11 +14,11 @@ export interface Line {
   readonly arithmetic: string;
 }
 
-const secondsIn = ({ seconds, fixed, factor }: Line) =>
+export const secondsIn = ({ seconds, fixed, factor }: Line) =>
   (seconds - fixed.seconds) * factor + fixed.seconds * fixed.factor;
 
 /** Cores of the runner. */
-const cores = 3;
+export const cores = 3;
 
 export function table(name: string, lines: readonly Line[], result: StageResult): string {
   const hours = lines.reduce((sum, line) => sum + secondsIn(line), 0) / 3600;

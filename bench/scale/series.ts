@@ -4,15 +4,17 @@ import { total } from "../../src/ground/sum.ts";
 import { contextPositions, fewContexts } from "../../src/quantize/head-groups.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
+import { describeAhead } from "./ahead.ts";
 import { classOf, type JobKind } from "./job-kind.ts";
-import { type Factor, type Line, lineMaker, ratio, table } from "./lines.ts";
+import { busyOf, type Factor, type Line, lineMaker, ratio, table } from "./lines.ts";
 import type { StageResult } from "./stage.ts";
 
 /** The rows of a run, in tokens. */
 export interface RunRows {
   readonly calibration: number;
   readonly evaluation: number;
-  readonly tiers: number;
+  /** Names. */
+  readonly tiers: readonly string[];
 }
 
 /**
@@ -62,7 +64,7 @@ function countIn(blocks: readonly string[], block: Block): number {
 /** Tokens that go through each block of a kind in a whole tuning walk, all riders together. */
 function rowsOfTuning({ tiers }: RunRows): number {
   const { calibration, repair } = wanted;
-  return calibration + repair * tiers + rowsToCompare(tiers);
+  return calibration + repair * tiers.length + rowsToCompare(tiers.length);
 }
 
 /** Tokens of the evaluation's runs: base, free ones; forced ones, two of plain rounding. */
@@ -114,9 +116,22 @@ export function describeSeries({ blocks, results, run }: Bench): string {
     ...(sensitivity
       ? [table("measuring", measuringLines(sensitivity, run, bench), sensitivity)]
       : []),
-    ...(quantize ? [table("tiers", tuningLines(quantize, run, bench), quantize)] : []),
+    ...(quantize ? describeTiers(quantize, tuningLines(quantize, run, bench), run) : []),
   ].join("\n");
 }
+
+function describeTiers(result: StageResult, lines: readonly Line[], run: RunRows): string[] {
+  const kinds = pattern.map((own) => (Object.keys(letters) as Block[]).find(isOf(own))!);
+  const calibration = (kind: string) => {
+    const near = kind === "moe" ? nearTokens : 0;
+    const all = rowsOfTuning(run) + near * wanted.calibration;
+    return { plain: wanted.calibration / all, near: (near * wanted.calibration) / all };
+  };
+  const rows = { tiers: run.tiers, kinds, calibration };
+  return [table("tiers", lines, result), ...describeAhead(lines, rows, busyOf(result).cores)];
+}
+
+const isOf = (letter: string) => (block: Block) => letters[block] === letter;
 
 const ofJobs = (jobs: ReturnType<typeof jobsOf>) => (kind: JobKind) => jobsOf(kind) === jobs;
 

@@ -51,7 +51,9 @@ runner: what a machine of 4 cores needs.
 /** docs/models.md. */
 export function renderModelsPage(): string {
   const models = knownModels.map(({ id, config }) => ({ id, ...sizeModel(config) }));
-  const types = architectures.map((one) => describeType(one, models));
+  // A type with bases of other types has the tensors of one that is listed.
+  const listed = architectures.filter(({ baseTypes }) => baseTypes === undefined);
+  const types = listed.map((one) => describeType(one, models));
   return `${[start, ...types, sizesStart, sizes(models), runsStart, runs(models)].join("\n")}\n`;
 }
 

@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
-import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { gptOss20b, gptOss120b } from "./gpt-oss.ts";
+import { hybrids } from "./hybrids.ts";
+import { nemotrons } from "./nemotron.ts";
 import { transformers } from "./transformers.ts";
 
 const qwen3: ModelConfig = {
@@ -20,6 +21,7 @@ const qwen3: ModelConfig = {
 /** What role tables read of the config.json of models on the Hub. */
 export const knownModels: readonly { readonly id: string; readonly config: ModelConfig }[] = [
   ...transformers,
+  ...hybrids,
   {
     id: "Qwen/Qwen3-0.6B",
     config: {
@@ -64,7 +66,7 @@ export const knownModels: readonly { readonly id: string; readonly config: Model
       tie_word_embeddings: false,
     },
   },
-  { id: "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", config: nemotron30b },
+  ...nemotrons,
   { id: "openai/gpt-oss-20b", config: gptOss20b },
   { id: "openai/gpt-oss-120b", config: gptOss120b },
 ];

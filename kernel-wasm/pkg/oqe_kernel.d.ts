@@ -143,6 +143,22 @@ export function forecast_energy_start(call: number): void;
 export function forecast_loss(call: number, index: number, pivots: number): number;
 
 /**
+ * Row r of `data` times sigmoid(gates[r]).
+ *
+ * # Safety
+ * As the module says.
+ */
+export function gate_rows(data: number, gates: number, rows: number, columns: number): void;
+
+/**
+ * The sequence of a [`DeltaCall`] through its mixer.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function gated_delta(call: number): void;
+
+/**
  * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
  *
  * # Safety
@@ -310,6 +326,8 @@ export interface InitOutput {
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
     readonly forecast_energy_start: (a: number) => void;
     readonly forecast_loss: (a: number, b: number, c: number) => number;
+    readonly gate_rows: (a: number, b: number, c: number, d: number) => void;
+    readonly gated_delta: (a: number) => void;
     readonly linear: (a: number) => void;
     readonly mamba: (a: number) => void;
     readonly quantize: (a: number) => void;

@@ -229,6 +229,31 @@ export function forecast_loss(call, index, pivots) {
 }
 
 /**
+ * Row r of `data` times sigmoid(gates[r]).
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} data
+ * @param {number} gates
+ * @param {number} rows
+ * @param {number} columns
+ */
+export function gate_rows(data, gates, rows, columns) {
+    wasm.gate_rows(data, gates, rows, columns);
+}
+
+/**
+ * The sequence of a [`DeltaCall`] through its mixer.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} call
+ */
+export function gated_delta(call) {
+    wasm.gated_delta(call);
+}
+
+/**
  * `y` = `x`·Wᵀ + `bias` of a [`LinearCall`].
  *
  * # Safety

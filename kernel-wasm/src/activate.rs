@@ -31,6 +31,14 @@ pub fn clamped_swiglu(gate: &mut [f32], up: &[f32]) {
     });
 }
 
+/// Row r of `rows`, of `columns` values, times sigmoid(gates[r]).
+pub fn gate_rows(rows: &mut [f32], gates: &[f32], columns: usize) {
+    for (row, gate) in rows.chunks_exact_mut(columns).zip(gates) {
+        let share = sigmoid(Floats::splat(*gate));
+        map(row, |x| x * share);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +90,18 @@ mod tests {
             let expected = clamped_swiglu_ref(&gate, &up);
             clamped_swiglu(&mut gate, &up);
             assert!(distance(&gate, &expected) < 1e-6, "{count}");
+        }
+    }
+
+    #[test]
+    fn gated_rows_equal_their_formula() {
+        for columns in EDGES {
+            let (mut rows, gates) = (numbers(3 * columns, 1), [-9.0, 0.0, 2.5]);
+            let share = |i: usize| 1.0 / (1.0 + (-f64::from(gates[i / columns])).exp());
+            let gated = |(i, x): (usize, &f32)| (f64::from(*x) * share(i)) as f32;
+            let expected: Vec<f32> = rows.iter().enumerate().map(gated).collect();
+            gate_rows(&mut rows, &gates, columns);
+            assert!(distance(&rows, &expected) < 1e-6, "{columns}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::elementary::{exp, map, softcap as cap, sum};
+use crate::elementary::{exp, map, sigmoid, softcap as cap, sum, zip};
 use crate::gemm::{gemm, Product, Scratch, Target, View};
 use crate::lanes::Floats;
 use crate::norm::{rms_norm, Norm};
@@ -106,6 +106,19 @@ pub fn attend(heads: &Heads, sequence: Sequence, scratch: &mut Scratch) {
                 gemm(&Product::of([rows, value_size, end - oldest], weights, values, to), scratch);
             }
         }
+    }
+}
+
+/// [`attend`] with a gate: `q` is `[T, queries * (size + value_size)]`. Each query head is followed
+/// by logits whose sigmoids scale the head's output (Qwen3-Next).
+pub fn attend_gated(heads: &Heads, sequence: Sequence, scratch: &mut Scratch) {
+    let (size, width) = (heads.size, heads.size + heads.value_size);
+    let Sequence { q, k, v, y } = sequence;
+    let both = q.chunks_exact(width);
+    let mut queries: Vec<f32> = both.clone().flat_map(|head| &head[..size]).copied().collect();
+    attend(heads, Sequence { q: &mut queries, k, v, y }, scratch);
+    for (y, head) in y.chunks_exact_mut(heads.value_size).zip(both) {
+        zip(y, &head[size..], |y, gate| y * sigmoid(gate));
     }
 }
 

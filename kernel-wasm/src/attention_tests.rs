@@ -214,3 +214,29 @@ fn softmax_of_large_scores_stays_finite() {
     softmax(&mut values, 0..2, Some(1e30));
     assert_eq!(values, [0.0, 0.0]);
 }
+
+#[test]
+fn a_gate_scales_the_output_of_its_head() {
+    let heads = Heads { queries: 4, keys: 2, size: 5, value_size: 3, ..PLAIN };
+    for tokens in LENGTHS {
+        let plain = Inputs::of(&heads, tokens);
+        let expected = attend_ref(&heads, &plain);
+        let Inputs([q, mut k, v]) = plain;
+        let gates = numbers(tokens * 12, 9);
+        let mut both: Vec<f32> = q
+            .chunks_exact(5)
+            .zip(gates.chunks_exact(3))
+            .flat_map(|(query, gate)| query.iter().chain(gate))
+            .copied()
+            .collect();
+        let mut y = vec![f32::NAN; tokens * 12];
+        let sequence = Sequence { q: &mut both, k: &mut k, v: &v, y: &mut y };
+        attend_gated(&heads, sequence, &mut Scratch::default());
+        let gated: Vec<f32> = expected
+            .iter()
+            .zip(&gates)
+            .map(|(y, gate)| (f64::from(*y) / (1.0 + (-f64::from(*gate)).exp())) as f32)
+            .collect();
+        assert!(distance(&y, &gated) < 2e-6, "{tokens}");
+    }
+}

@@ -3,7 +3,8 @@
 //! "Transformers are SSMs", 2024). NemotronHMamba2Mixer of transformers and mlx-lm's
 //! models/nemotron_h.py compute the same, the recurrence in chunks.
 
-use crate::elementary::{map, silu, softplus, zip};
+use crate::convolution::{convolve, Convolution};
+use crate::elementary::{silu, softplus, zip};
 use crate::lanes::Floats;
 use crate::norm::{rms_norm, Norm};
 
@@ -50,7 +51,12 @@ impl Mixer<'_> {
 
 /// Computes `y [T, H·P]` from one sequence's rows `z [T, columns]` of the input projection.
 pub fn mix(mixer: &Mixer, z: &[f32], y: &mut [f32]) {
-    let convolved = convolve(mixer, z);
+    let convolution = Convolution {
+        weights: mixer.convolution,
+        taps: mixer.taps,
+        bias: Some(mixer.convolution_bias),
+    };
+    let convolved = convolve(&convolution, z, mixer.columns(), mixer.inner());
     let mut scan = Scan::new(mixer, z.len() / mixer.columns());
     for head in 0..mixer.heads {
         scan.run(head, z, &convolved, y);
@@ -60,36 +66,6 @@ pub fn mix(mixer: &Mixer, z: &[f32], y: &mut [f32]) {
         zip(y, &z[..inner], |y, gate| y * silu(gate));
     }
     rms_norm(&mixer.norm, y);
-}
-
-/// `[T, C]`: SiLU of the causal convolution of x, B and C. Tokens before the first count as zeros.
-fn convolve(mixer: &Mixer, z: &[f32]) -> Vec<f32> {
-    let (channels, columns) = (mixer.convolved(), mixer.columns());
-    let tap = |j: usize| mixer.convolution[j..].iter().step_by(mixer.taps).copied();
-    let taps: Vec<Vec<f32>> = (0..mixer.taps).map(|j| tap(j).collect()).collect();
-    let mut out = vec![0.0; z.len() / columns * channels];
-    for (t, row) in out.chunks_exact_mut(channels).enumerate() {
-        row.copy_from_slice(mixer.convolution_bias);
-        for (j, tap) in taps.iter().enumerate() {
-            let Some(from) = (t + j + 1).checked_sub(mixer.taps) else { continue };
-            let u = &z[from * columns + mixer.inner()..][..channels];
-            accumulate(row, tap, u);
-        }
-        map(row, silu);
-    }
-    out
-}
-
-/// `sums += factors · values`, each rounded once.
-fn accumulate(sums: &mut [f32], factors: &[f32], values: &[f32]) {
-    let ((fours, rest), (factor_fours, factor_rest)) = (sums.as_chunks_mut(), factors.as_chunks());
-    let (value_fours, value_rest) = values.as_chunks();
-    for ((sum, factor), value) in fours.iter_mut().zip(factor_fours).zip(value_fours) {
-        Floats::load(factor).mul_add(Floats::load(value), Floats::load(sum)).store(sum);
-    }
-    for ((sum, factor), value) in rest.iter_mut().zip(factor_rest).zip(value_rest) {
-        *sum = Floats::splat(*factor).mul_add(Floats::splat(*value), Floats::splat(*sum)).first();
-    }
 }
 
 /// The recurrence, one head after another, with memory for its state.

@@ -9,6 +9,7 @@ import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { elements, storedNames } from "../mlx/format.ts";
+import { isModelFile } from "../mlx/layout.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
 import {
@@ -18,11 +19,12 @@ import {
   carriedParts,
   partOf,
   refuseCollisions,
+  sidecarsOf,
   splitCarried,
 } from "../models/carried.ts";
 import { expand } from "../models/expand.ts";
 import type { Folded, Wrapper } from "../models/fold.ts";
-import { architectures as registered } from "../models/registry.ts";
+import { architectureFor, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { untieOwnHead } from "./tied-head.ts";
 import { architectureOf } from "./unknown-model.ts";
@@ -41,6 +43,8 @@ export interface Base {
   readonly tensors: readonly PlannedTensor[];
   /** Tensors of the MLX repo that are copies of the base's. */
   readonly carried: readonly CarriedTensor[];
+  /** Parts of the base that the MLX repo lacks. */
+  readonly leftOut: readonly CarriedPart[];
   /** The config around `config`, without the towers that are left out; null: there is none. */
   readonly wrapper: Wrapper | null;
   readonly storage: FloatDtype;
@@ -64,8 +68,9 @@ export interface BaseOptions {
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
   const { allowHeaderOnly, architectures = registered } = options;
   const kept = new Set(options.carry ?? carriedParts);
+  const find = (config: ModelConfig) => architectureFor(config.model_type, architectures);
   const ignores = (name: string, config: ModelConfig) => {
-    const own = architectures.find(({ modelType }) => modelType === config.model_type);
+    const own = find(config);
     if (own === undefined) return true;
     const part = partOf(own.carried ?? [], name)?.carried.part;
     if (part !== undefined && !kept.has(part)) return true;
@@ -74,6 +79,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
   const checkpoint = await openCheckpoint(repository, {
     allowHeaderOnly,
     ignores,
+    sidecars: (config) => sidecarsOf(find(config)?.carried, kept),
     allowQuantized: (config) => isDeclared(config, architectures),
   });
   try {
@@ -85,6 +91,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     );
     const { config } = folded;
     const { carried = [] } = architecture;
+    if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
     const split = splitCarried(carried, checkpoint, kept);
     const tensors = expand(architecture, config, split.own).map((tensor) => ({
       ...tensor,
@@ -98,6 +105,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
       ...folded,
       tensors,
       carried: split.carried,
+      leftOut: split.leftOut,
       wrapper: wrapperOf(folded, carried, kept),
       storage: storageDtype(config, split.own.values()),
       parameters,
@@ -106,6 +114,24 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     await checkpoint.close();
     throw error;
   }
+}
+
+/**
+ * Throws BAD_CHECKPOINT for a file of multi-token prediction that mlx-lm would read with the model,
+ * and that the index does not name.
+ */
+function refuseStrayMtp(repository: Repository, { tensors }: Checkpoint): void {
+  const known = new Set([...tensors.values()].map(({ file }) => file));
+  const stray = [...repository.files.keys()].find(
+    (file) => isModelFile(file) && /mtp|nextn/i.test(file) && !known.has(file),
+  );
+  if (stray === undefined) return;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `${repository.name} has "${stray}", which its index does not name: ` +
+      "mlx-lm would load it with the model",
+    "Name its tensors in model.safetensors.index.json, call it mtp.safetensors, or remove it.",
+  );
 }
 
 /** The outer config, without the keys of the parts that are left out. */
@@ -134,7 +160,7 @@ function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDt
 
 /** Whether the role table says how this base codes its weights. */
 function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolean {
-  const own = known.find(({ modelType }) => modelType === config.model_type);
+  const own = architectureFor(config.model_type, known);
   const method = asObject(config.quantization_config)?.quant_method;
   const isElsewhere = quantizationKeys(config).some((key) => key !== "quantization_config");
   return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);

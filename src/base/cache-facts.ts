@@ -15,8 +15,8 @@ const stateBytes = 4;
 
 /**
  * The cache in the storage dtype: keys and values of every attention layer, as if none had a
- * sliding window; convolution and recurrence of every Mamba-2 layer. null: a layer has a mixer
- * whose state is not known here.
+ * sliding window; convolution and recurrence of every Mamba-2 and DeltaNet layer. null: a layer has
+ * a mixer whose state is not known here.
  */
 export function cacheOf({
   architecture,
@@ -43,5 +43,12 @@ const mixers = {
     const convolved = inner + 2 * integer(c, "n_groups") * state;
     const taps = integer(c, "conv_kernel") - 1;
     return { perToken: 0, fixed: width * convolved * taps + stateBytes * inner * state };
+  },
+  delta: (c: ModelConfig, width: number) => {
+    const key = integer(c, "linear_key_head_dim");
+    const inner = integer(c, "linear_num_value_heads") * integer(c, "linear_value_head_dim");
+    const convolved = 2 * integer(c, "linear_num_key_heads") * key + inner;
+    const taps = integer(c, "linear_conv_kernel_dim") - 1;
+    return { perToken: 0, fixed: width * convolved * taps + stateBytes * inner * key };
   },
 };

@@ -3,7 +3,7 @@ import { quote, show } from "../checkpoint/json.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { findNearest, type Nearest } from "../models/nearest.ts";
-import { findArchitecture } from "../models/registry.ts";
+import { architectureFor, baseTypesOf, findArchitecture } from "../models/registry.ts";
 
 /** Names of each kind that a message lists. */
 const mostNamed = 4;
@@ -17,11 +17,11 @@ export function architectureOf(
   among: readonly Architecture[],
 ): Architecture {
   const { model_type: type } = config;
-  if (type === undefined || among.some(({ modelType }) => modelType === type))
+  if (type === undefined || architectureFor(type, among) !== undefined)
     return findArchitecture(config, among);
   const nearest = findNearest(config, tensors.keys(), among);
   if (nearest === null) return findArchitecture(config, among);
-  const supported = among.map(({ modelType }) => modelType).join(", ");
+  const supported = among.flatMap(baseTypesOf).join(", ");
   throw new OqeError(
     "UNSUPPORTED_MODEL",
     `config.json: model_type ${show(type)} is not supported. ${describe(nearest)} ` +

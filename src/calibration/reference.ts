@@ -62,9 +62,26 @@ export async function openEvaluation(
 
 async function openFile(path: string): Promise<Corpus> {
   checkFormat(path);
-  // The receipt must not name folders of this machine, and holds short lines only.
+  const { bytes, name } = await readTextFile(path);
+  return corpusOf(bytes, { path, where: path, name });
+}
+
+/**
+ * A file, and its name for the receipt, which must not name folders of this machine and holds short
+ * lines only. `input`: the input that names it, for messages. Throws BAD_INPUT.
+ */
+export async function readTextFile(
+  path: string,
+  input = "calibration",
+): Promise<{ readonly bytes: Uint8Array; readonly name: string }> {
   const name = basename(path).replace(/[\p{Cc}\\:]/gu, "_");
-  return corpusOf(await readFile(path), { path, where: path, name });
+  try {
+    return { bytes: await readFile(path), name };
+  } catch (error) {
+    if (!(error instanceof OqeError) || input === "calibration") throw error;
+    const hint = "Name a file with text.";
+    throw new OqeError(error.code, error.message.replace("calibration", input), hint, error);
+  }
 }
 
 async function readFile(path: string): Promise<Uint8Array> {

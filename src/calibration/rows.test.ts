@@ -8,7 +8,7 @@ import { drawRows, type RowsRequest } from "./rows.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 /** One id per character: a row can be read back as text. */
-const characters: Tokenizer = {
+const characters: Pick<Tokenizer, "name" | "encode"> = {
   name: "characters",
   encode: (text) => [...text].map((c) => c.codePointAt(0)!),
 };

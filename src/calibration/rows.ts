@@ -8,7 +8,7 @@ import { hashName, seededRandom, shuffled, windowStarts } from "./random.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface RowsRequest {
-  readonly tokenizer: Tokenizer;
+  readonly tokenizer: Pick<Tokenizer, "name" | "encode">;
   /** Gives the text of a chat (chat.ts). Absent: the corpus has none. */
   readonly chat?: RenderChat;
   readonly corpus: Corpus;
@@ -153,7 +153,11 @@ class TokenStream {
   }
 }
 
-function checkVocabulary(ids: Uint32Array, { tokenizer, vocabularySize }: RowsRequest): void {
+/** Throws BAD_CHECKPOINT for a token outside of the model's vocabulary. */
+export function checkVocabulary(
+  ids: Uint32Array,
+  { tokenizer, vocabularySize }: Pick<RowsRequest, "tokenizer" | "vocabularySize">,
+): void {
   const outside = ids.find((id) => id >= vocabularySize);
   if (outside === undefined) return;
   throw new OqeError(
@@ -165,7 +169,8 @@ function checkVocabulary(ids: Uint32Array, { tokenizer, vocabularySize }: RowsRe
   );
 }
 
-function hashOf(ids: Uint32Array): string {
+/** SHA-256, hex, of ids as little-endian uint32. */
+export function hashOf(ids: Uint32Array): string {
   const bytes = new DataView(new ArrayBuffer(4 * ids.length));
   ids.forEach((id, index) => {
     bytes.setUint32(4 * index, id, true);

@@ -49,7 +49,8 @@ function formatOf(path: string, where: string) {
   );
 }
 
-function decode(bytes: Uint8Array, where: string): string {
+/** Throws BAD_INPUT for bytes that are no text in UTF-8. */
+export function decode(bytes: Uint8Array, where: string): string {
   const hint = "Save it as plain text in UTF-8.";
   let text: string;
   try {

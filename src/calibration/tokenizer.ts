@@ -12,6 +12,8 @@ export interface Tokenizer {
   readonly name: string;
   /** Ids of the text alone: no token is added before or after it. */
   encode(text: string): readonly number[];
+  /** The same with the tokens that the tokenizer puts around a text, such as one at its start. */
+  encodeWhole(text: string): readonly number[];
 }
 
 /** Result of the library's `encode`; the type that it declares does not resolve. */
@@ -47,7 +49,9 @@ export async function openTokenizer(base: Repository): Promise<Tokenizer> {
       })
     : readDefinition(await readText(base, "tokenizer.json"), where);
   const library = attempt(() => load(definition), unreadable);
-  return { name: where, encode: (text) => attempt(() => encode(library, text), unreadable) };
+  const encodeBy = (whole: boolean) => (text: string) =>
+    attempt(() => encode(library, text, whole), unreadable);
+  return { name: where, encode: encodeBy(false), encodeWhole: encodeBy(true) };
 }
 
 function noTokenizer({ id, name, files }: Repository): OqeError {
@@ -86,8 +90,8 @@ function load(definition: Definition): Library {
   return library;
 }
 
-function encode(library: Library, text: string): readonly number[] {
-  const { ids, tokens }: Encoding = library.encode(text, { add_special_tokens: false });
+function encode(library: Library, text: string, whole = false): readonly number[] {
+  const { ids, tokens }: Encoding = library.encode(text, { add_special_tokens: whole });
   const unknown = ids.findIndex((id) => !Number.isInteger(id) || id < 0);
   if (unknown !== -1)
     throw new Error(`it has no id for ${JSON.stringify(tokens[unknown])} and no unknown token`);

@@ -1,6 +1,6 @@
 import { asObject, parseJson } from "../checkpoint/json.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
-import { architectures } from "../models/registry.ts";
+import { architectureFor } from "../models/registry.ts";
 import type { Definition } from "./tokenizer-definition.ts";
 
 /** The pattern of transformers' Qwen2Tokenizer. */
@@ -46,7 +46,7 @@ const named = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", 
 export async function vocabularyTokenizer(base: Repository): Promise<Definition> {
   const settings = await readObject(base, "tokenizer_config.json");
   const { model_type: modelType } = await readObject(base, "config.json");
-  const usual = architectures.find((one) => one.modelType === modelType)?.tokenizerClass;
+  const usual = architectureFor(modelType)?.tokenizerClass;
   const name = String(settings.tokenizer_class ?? usual ?? "none");
   const kind = kinds.get(name.replace(/Fast$/, ""));
   if (kind === undefined) {

@@ -1,7 +1,7 @@
 import type { Receipt, SeriesRow, TierFigures } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { byteCount, gigabytes, grouped } from "./figures.ts";
-import { allowance, fitMac, leastContext } from "./mac-fit.ts";
+import { allowance, fitMac, leastContext, loadedBytes } from "./mac-fit.ts";
 import { inline, link } from "./markdown.ts";
 import { nats, share } from "./measured-figures.ts";
 import { knownFigures } from "./series-rows.ts";
@@ -40,7 +40,7 @@ function choiceRows(receipt: Receipt): readonly Cells[] {
   return [
     ...tiers.map((row) => {
       const found = figures.find(({ tier }) => tier === row.tier);
-      return { ...sizeCells(row.bytes, receipt), ...tierCells(receipt, row, found) };
+      return { ...sizeCells(row, receipt), ...tierCells(receipt, row, found) };
     }),
     ...stockRows(receipt),
   ];
@@ -54,8 +54,10 @@ function pickWords(receipt: Receipt): string {
   const figures = knownFigures([receipt]);
   const picks: string[] = [];
   let least = Number.POSITIVE_INFINITY;
-  for (const { tier, bytes } of [...receipt.series].sort((a, b) => b.bytes - a.bytes)) {
-    const gibibytes = fitMac(bytes, receipt.model)?.gibibytes ?? Number.POSITIVE_INFINITY;
+  for (const row of [...receipt.series].sort((a, b) => b.bytes - a.bytes)) {
+    const { tier } = row;
+    const gibibytes =
+      fitMac(loadedBytes(row), receipt.model)?.gibibytes ?? Number.POSITIVE_INFINITY;
     if (gibibytes >= least || isHeld(receipt, tier, figures)) continue;
     least = gibibytes;
     picks.unshift(`**${inline(tier)}** ${unbroken(`from ${gibibytes} GB`)}`);
@@ -71,10 +73,10 @@ function isHeld(receipt: Receipt, tier: string, figures: readonly TierFigures[])
 function stockRows(receipt: Receipt): readonly Cells[] {
   const stock = receipt.evaluation?.stock ?? null;
   if (stock === null) return [];
-  const { bytes, meanKl, sameTop } = stock;
+  const { meanKl, sameTop } = stock;
   return [
     {
-      ...sizeCells(bytes, receipt),
+      ...sizeCells(stock, receipt),
       tier: "stock 4-bit",
       meanKl: nats(meanKl),
       sameTop: unbroken(share(sameTop)),
@@ -83,10 +85,10 @@ function stockRows(receipt: Receipt): readonly Cells[] {
   ];
 }
 
-function sizeCells(bytes: number, { model }: Receipt) {
-  const fit = fitMac(bytes, model);
+function sizeCells(row: Pick<SeriesRow, "bytes" | "carried">, { model }: Receipt) {
+  const fit = fitMac(loadedBytes(row), model);
   return {
-    gb: gigabytes(bytes),
+    gb: gigabytes(row.bytes),
     mac: fit === null ? "–" : unbroken(`${fit.gibibytes} GB`),
     context: fit?.context == null ? "–" : thousands(fit.context),
   };

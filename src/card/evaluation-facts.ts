@@ -31,6 +31,7 @@ export function evaluationFacts(receipt: Receipt) {
     scored: grouped(scoredPositions(evaluation)),
     languageWords: languageWords(receipt),
     figures: figureRows(evaluation),
+    wikitextWords: wikitextWords(evaluation),
     ...routingFacts(evaluation),
     ...sparseFacts(evaluation),
     domains: domainRows(evaluation),
@@ -52,7 +53,7 @@ function scoredPositions(evaluation: Evaluation | null): number {
 
 /** The command that evaluates the repository again. */
 function verifyCommand(receipt: Receipt): string {
-  const { repository, base, evaluationRows } = receipt;
+  const { repository, base, evaluationRows, wikitextRows } = receipt;
   const tier = repository.includes("/") ? repository : `./${repository}`;
   // The receipt names a base on the Hub.
   const model = base.id === null ? ` --base ${shellWord(`./${base.name}`)}` : "";
@@ -60,7 +61,8 @@ function verifyCommand(receipt: Receipt): string {
   // `oqe verify` finds a text that is bundled or on the Hub by the receipt.
   const isFile = source !== "bundled" && !source.includes("/");
   const text = isFile ? ` --evaluation ${shellWord(`./${source}`)}` : "";
-  return `${callOf(receipt)} verify ${shellWord(tier)}${model}${text}`;
+  const wikitext = wikitextRows ? ` --wikitext ${shellWord(`./${wikitextRows.source}`)}` : "";
+  return `${callOf(receipt)} verify ${shellWord(tier)}${model}${text}${wikitext}`;
 }
 
 type Rounded = NonNullable<Evaluation["rounded"]>;
@@ -87,6 +89,7 @@ function figureRows(evaluation: Evaluation | null) {
     quantile("KL, median", evaluation.medianKl),
     quantile("KL, 99 % are below", evaluation.p99Kl),
     quantile("KL, maximum", evaluation.maxKl),
+    ...(evaluation.wikitext ? [row(...wikitextRow(evaluation.wikitext))] : []),
     row("Same top token", share(evaluation.sameTop), (of) => share(of.sameTop)),
     row(
       `Perplexity (base: ${evaluation.basePerplexity.toFixed(3)})`,
@@ -103,6 +106,27 @@ function figureRows(evaluation: Evaluation | null) {
       row(label, share(evaluation[figure] ?? 0), (of) => nullableShare(of[figure])),
     ),
   ]);
+}
+
+type Wikitext = NonNullable<Evaluation["wikitext"]>;
+
+function wikitextRow({ rows, meanKl, meanKlError }: Wikitext) {
+  const label = `Mean KL on WikiText-2, ${rows.length}-token chunks`;
+  return [label, estimate(meanKl, meanKlError), () => null] as const;
+}
+
+/** What was measured on WikiText-2, and how; empty: nothing. */
+function wikitextWords(evaluation: Evaluation | null): string {
+  const found = evaluation?.wikitext;
+  if (!found) return "";
+  const { rows, positions, medianKl, p99Kl, maxKl, sameTop, perplexity, basePerplexity } = found;
+  const chunks = `the first ${plural(rows.samples, "chunk")} of ${inline(rows.source)}`;
+  return (
+    `${chunks}, ${grouped(positions)} positions, as \`mlx-quant-fidelity\` takes them. ` +
+    `KL: median ${nats(medianKl)}, 99 % are below ${nats(p99Kl)}, maximum ${nats(maxKl)}. ` +
+    `Same top token ${unbroken(share(sameTop))}. ` +
+    `Perplexity ${perplexity.toFixed(3)}, of the base ${basePerplexity.toFixed(3)}.`
+  );
 }
 
 /** Names of the figures of routers; empty for a model without routers. */

@@ -1,5 +1,6 @@
 import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
+import { carriedFacts } from "./carried-facts.ts";
 import { choiceFacts } from "./choice-rows.ts";
 import { evaluationFacts } from "./evaluation-facts.ts";
 import {
@@ -16,6 +17,7 @@ import { highlightRows } from "./highlights.ts";
 import { licenceMetadata } from "./licence.ts";
 import { machineFacts } from "./machine-facts.ts";
 import { code, commentJson, inline, link, prose } from "./markdown.ts";
+import { pngImage } from "./picture-files.ts";
 import type { PictureName, PicturePath } from "./pictures.ts";
 import { reproduceFacts } from "./reproduce.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
@@ -50,7 +52,10 @@ export interface CardPlace {
 /** On the Hub, and in a tier's folder: everything is beside the card. */
 export const onHub: CardPlace = { pictures: "", files: "" };
 
-/** In a GitHub repository: pictures in a folder named after the tier, other files on the Hub. */
+/**
+ * In a GitHub repository: pictures in a folder named after the tier, other files on the Hub. GitHub
+ * shows SVG, so it gets no PNG.
+ */
 export function inRepository({ repository, plan }: Receipt): CardPlace {
   const files = `https://huggingface.co/${repository}/blob/main/`;
   return { pictures: `${plan.tier}/`, files };
@@ -76,7 +81,7 @@ export function cardFacts(receipt: Receipt, pictures: readonly PictureName[], pl
     evaluation: evaluationFacts(receipt),
     sensitivity: sensitivityFacts(receipt),
     tuning: tuningFacts(receipt),
-    pictures: pictureFacts(pictures, place),
+    pictures: pictureFacts(receipt, pictures, place),
     seriesLink: seriesLink(receipt),
     weightError: squaredError(receipt.weightError.relative),
     files: fileRows(receipt),
@@ -97,6 +102,7 @@ function modelFacts(receipt: Receipt) {
     keepsRouter: keepsRouter(receipt),
     unquantized: unquantizedRows(receipt),
     highlights: highlightRows(receipt),
+    ...carriedFacts(receipt),
     configNotes: receipt.configNotes.map(prose),
   };
 }
@@ -204,10 +210,16 @@ function seriesLink({ repository, plan }: Receipt): string {
 }
 
 /** Each picture as Markdown; empty if the receipt has no figures for it. */
-function pictureFacts(pictures: readonly PictureName[], place: CardPlace) {
+function pictureFacts(
+  receipt: Receipt,
+  pictures: readonly PictureName[],
+  { pictures: folder }: CardPlace,
+) {
   const image = (path: PicturePath) => {
     const picture = pictures.find((one) => one.path === path);
-    return picture === undefined ? "" : `![${inline(picture.alt)}](${place.pictures}${path})`;
+    if (picture === undefined) return "";
+    if (folder !== "") return `![${inline(picture.alt)}](${folder}${path})`;
+    return pngImage(picture, { light: "", dark: filesOf(receipt) });
   };
   return {
     divergence: image("oqe-kl.svg"),
@@ -215,6 +227,16 @@ function pictureFacts(pictures: readonly PictureName[], place: CardPlace) {
     experts: image("oqe-experts.svg"),
     languages: image("oqe-languages.svg"),
   };
+}
+
+/**
+ * Where the files of a repository are, with "/" at the end. The Hub makes `src` of an image whole,
+ * and not its `srcset`. Empty for a folder that is not published.
+ */
+function filesOf({ repository }: Receipt): string {
+  return /^[\w.-]+\/[\w.-]+$/.test(repository)
+    ? `https://huggingface.co/${repository}/resolve/main/`
+    : "";
 }
 
 function fileRows(receipt: Receipt) {

@@ -32,12 +32,20 @@ export function frontMatter(receipt: Receipt): Record<string, unknown> {
   return {
     ...(id !== null && { base_model: id, base_model_relation: "quantized" }),
     library_name: "mlx",
-    pipeline_tag: inherited.pipelineTag ?? "text-generation",
+    pipeline_tag: pipelineTag(receipt),
     ...licenceMetadata(receipt),
     ...(inherited.language !== undefined && { language: [...inherited.language] }),
     tags: tags(receipt),
     quantized_by: "oqe-publisher",
   };
+}
+
+/** The base's task, unless that needs a tower that was left out. */
+function pipelineTag({ base, options: { carry = [], leftOut = [] } }: Receipt): string {
+  const hasTower = ["vision", "audio"] as const;
+  const lacks = hasTower.some((part) => leftOut.includes(part));
+  const has = hasTower.some((part) => carry.includes(part));
+  return (lacks && !has ? undefined : base.inherited.pipelineTag) ?? "text-generation";
 }
 
 /**

@@ -1,19 +1,23 @@
 import { findLabel } from "../models/registry.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
+import { carriedSizes } from "./carried-facts.ts";
 import { grouped, parameterCount, percentage, plural } from "./figures.ts";
 import { code } from "./markdown.ts";
 
 type Layers = Receipt["model"]["layers"];
 
-const mixers = { mamba: "Mamba-2", attention: "attention" } as const;
+const mixers = { mamba: "Mamba-2", delta: "gated DeltaNet", attention: "attention" } as const;
 const mlps = { moe: "mixture of experts", dense: "MLP" } as const;
 
 /** Facts about the model, from the config of the base. */
-export function highlightRows({ model }: Receipt) {
+export function highlightRows(receipt: Receipt) {
+  const { model } = receipt;
   const { experts } = model;
+  const carried = carriedSizes(receipt);
   const rows = [
     ["Architecture", architecture(model.modelType)],
+    ...(carried === "" ? [] : [["Carried unquantized", carried]]),
     ["Parameters", `${parameterCount(model.parameters)} (${grouped(model.parameters)})`],
     ["Active per token", activeParameters(model)],
     ["Layers", layerWords(model.layers)],

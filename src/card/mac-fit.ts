@@ -1,4 +1,6 @@
-import type { Receipt } from "../receipt/receipt.ts";
+import { sum } from "../ground/sum.ts";
+import { carriedParts, sidecars } from "../models/carried.ts";
+import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 
 /** Memory of Macs with Apple silicon, in GiB. */
 const sizes = [8, 16, 18, 24, 32, 36, 48, 64, 96, 128, 192, 256, 512];
@@ -15,6 +17,12 @@ export const leastContext = 8192;
  */
 function usable(gibibytes: number): number {
   return (gibibytes < 36 ? 2 / 3 : 3 / 4) * gibibytes * 2 ** 30;
+}
+
+/** Bytes of a tier that runtimes load: not those in files of their own. */
+export function loadedBytes({ bytes, carried = {} }: Pick<SeriesRow, "bytes" | "carried">): number {
+  const beside = carriedParts.filter((part) => sidecars[part] !== null);
+  return bytes - sum(beside, (part) => carried[part] ?? 0);
 }
 
 /** The smallest Mac that holds a tier. `context`: tokens beside it; null: not known. */

@@ -78,6 +78,14 @@ function hex(character: string): string {
   return character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
 }
 
+/**
+ * Text from outside in an attribute of an HTML tag, between double quotes. Characters that mean
+ * something in Markdown become references too.
+ */
+export function attribute(text: string): string {
+  return oneLine(text).replace(/[&"<>[\]`*|\\{}]/g, (one) => `&#${one.charCodeAt(0)};`);
+}
+
 /** A value as JSON for an HTML comment: valid JSON without `<`, `>` and `--`. */
 export function commentJson(value: unknown): string {
   return JSON.stringify(value)

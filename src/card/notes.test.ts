@@ -117,7 +117,7 @@ test("in a GitHub repository links lead to the tier's folder of pictures, and to
   const own = { ...receipt, files, base: { ...receipt.base, inherited } };
   const onHub = await renderCard(own);
   const onGitHub = await renderCard(own, { place: inRepository(own) });
-  expect(onHub).toContain("](oqe-bits.svg)");
+  expect(onHub).toContain('<img src="oqe-bits.png"');
   expect(onHub).toContain("](LICENSE)");
   const file = `https://huggingface.co/${own.repository}/blob/main/LICENSE`;
   expect(onGitHub).toContain(`](${file})`);

@@ -8,6 +8,7 @@ export const partWords: Readonly<Record<Part, string>> = {
   head: "output head",
   attention: "attention",
   mamba: "Mamba-2",
+  delta: "gated DeltaNet",
   mlp: "MLP",
   latent: "latent projections",
 };
@@ -17,6 +18,7 @@ const shortParts: Readonly<Record<Part, string>> = {
   ...partWords,
   experts: "experts",
   shared: "shared",
+  delta: "DeltaNet",
   latent: "latent",
 };
 const projectionWords: Readonly<Partial<Record<Projection, string>>> = { o: "out" };

@@ -48,11 +48,13 @@ describe("the card of a measured and evaluated tier", () => {
 
   test("shows the four pictures, each with a description", () => {
     expect(card).toMatch(
-      /^!\[Mean KL divergence .*: oQ8e 0\.000600 .*, oQ4e 0\.0144 \(plain rounding 0\.0288\), mlx_lm\.convert -q 0\.0512\]\(oqe-kl\.svg\)$/m,
+      /^<picture>.*<img src="oqe-kl\.png" alt="Mean KL .*: oQ8e 0\.000600 .*, oQ4e 0\.0144 \(plain rounding 0\.0288\), mlx_lm\.convert -q 0\.0512" width="440"><\/picture>$/m,
     );
-    expect(card).toMatch(/^!\[.+\]\(oqe-bits\.svg\)$/m);
-    expect(card).toMatch(/^!\[Maps of 23 layers .+\]\(oqe-experts\.svg\)$/m);
-    expect(card).toMatch(/^!\[Perplexity .* German 1\.013, .*\]\(oqe-languages\.svg\)$/m);
+    const dark = `https://huggingface.co/${receipt.repository}/resolve/main/oqe-kl-dark.png`;
+    expect(card).toContain(`<source media="(prefers-color-scheme: dark)" srcset="${dark}">`);
+    expect(card).toMatch(/<img src="oqe-bits\.png" alt=".+"/);
+    expect(card).toMatch(/<img src="oqe-experts\.png" alt="Maps of 23 layers .+"/);
+    expect(card).toMatch(/<img src="oqe-languages\.png" alt="Perplexity .* German 1\.013, .*"/);
   });
 
   test.each([

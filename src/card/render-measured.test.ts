@@ -49,14 +49,14 @@ describe("the card follows the measurements", () => {
   test("a measured plan that was never evaluated claims no evidence", async () => {
     const text = await renderCard({ ...receipt, evaluation: null, otherTiers: [] });
     expect(text).toContain("have not been measured for this build");
-    expect(text).not.toMatch(/## Evidence| verify |oqe-kl\.svg|oqe-languages\.svg/);
-    expect(text).toContain("oqe-experts.svg");
+    expect(text).not.toMatch(/## Evidence| verify |oqe-kl|oqe-languages/);
+    expect(text).toContain("oqe-experts.png");
     expectWholeTables(text);
   });
 
   test("neither measured nor evaluated: bits alone are shown", async () => {
     for (const one of [nemotronReceipt(), tunedReceipt()]) {
-      expect((await renderCard(one)).match(/\]\(oqe-[a-z]+\.svg\)/g)).toEqual(["](oqe-bits.svg)"]);
+      expect((await renderCard(one)).match(/src="oqe-[a-z]+\.png/g)).toEqual(['src="oqe-bits.png']);
     }
   });
 

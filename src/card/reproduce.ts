@@ -8,18 +8,20 @@ import { shellWord } from "./markdown.ts";
  * have another default.
  */
 export function reproduceFacts(receipt: Receipt) {
-  const { base, options, plan, calibration, evaluationRows } = receipt;
+  const { base, options, plan, calibration, evaluationRows, wikitextRows } = receipt;
   const model = base.id === null ? `./${base.name}` : `${base.id}@${base.revision}`;
   const flags = {
     ...tierFlag(plan.tier),
     policy: options.policy,
     ...planningFlags(options),
     method: options.method,
+    ...(options.leftOut !== undefined && { carry: options.carry?.join(",") || "none" }),
     ...(options.rounding !== "stored" && { rounding: options.rounding }),
     ...(options.propagation !== null && { propagation: options.propagation }),
     ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),
     ...(calibration !== null && calibrationFlags(calibration)),
     ...(evaluationRows === null ? { verify: "false" } : evaluationFlags(evaluationRows)),
+    ...(wikitextRows && wikitextFlags(wikitextRows)),
   };
   const chosen = Object.entries(flags).map(([flag, value]) => `--${flag} ${shellWord(value)}`);
   return {
@@ -75,6 +77,10 @@ function evaluationFlags({ source, samples, length }: CalibrationRecord): Record
     "evaluation-samples": String(samples),
     "evaluation-length": String(length),
   };
+}
+
+function wikitextFlags({ source, samples }: CalibrationRecord): Record<string, string> {
+  return { wikitext: textFlag(source), "wikitext-chunks": String(samples) };
 }
 
 function textFlag(source: string): string {

@@ -154,14 +154,16 @@ describe("the summary of a run that was evaluated", () => {
 
   test("shows the pictures of the published commit: the series once, the others by tier", async () => {
     const text = await renderSummary(facts);
-    const images = [...text.matchAll(/^!\[[^\n]+\]\((https:[^)]+)\)$/gm)].map(
+    const images = [...text.matchAll(/^<picture>.*<img src="(https:[^"]+)".*<\/picture>$/gm)].map(
       ([, address]) => address!,
     );
-    expect(images.filter((address) => address.endsWith("oqe-kl.svg"))).toEqual([
-      `https://huggingface.co/${measuredSeries.at(-1)!.repository}/resolve/${commit}/oqe-kl.svg`,
+    expect(images.filter((address) => address.endsWith("oqe-kl.png"))).toEqual([
+      `https://huggingface.co/${measuredSeries.at(-1)!.repository}/resolve/${commit}/oqe-kl.png`,
     ]);
     expect(images).toHaveLength(1 + 4 * 3);
-    expect(text.match(/<details>\n<summary>Pictures of oQ\de<\/summary>\n\n!/g)).toHaveLength(4);
+    expect(
+      text.match(/<details>\n<summary>Pictures of oQ\de<\/summary>\n\n<picture>/g),
+    ).toHaveLength(4);
     expect(text).not.toContain("files beside each card");
   });
 

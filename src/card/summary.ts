@@ -1,6 +1,7 @@
 import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
-import { code, inline, link, prose, webAddress } from "./markdown.ts";
+import { code, inline, link, prose } from "./markdown.ts";
+import { pngImage } from "./picture-files.ts";
 import { namePictures } from "./pictures.ts";
 import { type RunCosts, runWords } from "./run-words.ts";
 import { knownFigures, tierRows } from "./series-rows.ts";
@@ -113,10 +114,8 @@ function pictureFacts({ made, repositories, private: hidden }: SummaryFacts) {
     )
       return [];
     const images = namePictures(receipt).map(({ path, alt }) => {
-      return {
-        path,
-        image: `![${inline(alt)}](${webAddress(`${place.url}/resolve/${place.commit}/${path}`)})`,
-      };
+      const folder = `${place.url}/resolve/${place.commit}/`;
+      return { path, image: pngImage({ path, alt }, { light: folder, dark: folder }) };
     });
     return [{ tier: receipt.plan.tier, images }];
   });

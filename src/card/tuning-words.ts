@@ -18,6 +18,7 @@ const kinds: Readonly<Record<Exclude<TensorKind, "experts (up)">, string>> = {
   head: "output head",
   attention: "attention",
   mamba: "Mamba-2",
+  "gated DeltaNet": "gated DeltaNet",
   mlp: "MLP",
   "shared experts": "shared experts",
   "latent projections": "latent projections",

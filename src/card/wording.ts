@@ -107,6 +107,7 @@ const floorNames: Readonly<Record<FloorName, string>> = {
   head: "output head",
   "first-mamba": "the whole first Mamba block",
   mamba: "Mamba-2",
+  delta: "gated DeltaNet",
   experts: "routed experts",
   shared: "shared experts",
   mlp: "MLP",

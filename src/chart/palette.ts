@@ -81,3 +81,13 @@ export function darkStyle(svg: string): string {
   );
   return `@media (prefers-color-scheme:dark){${rules.join("")}}`;
 }
+
+/** `svg` in its dark colours, for a renderer that does not know the reader's theme. */
+export function darkened(svg: string): string {
+  return svg
+    .replace(/<style>[^<]*<\/style>/, "")
+    .replace(/(fill|stroke)="(#[0-9a-f]+)"/g, (found, property: string, light: string) => {
+      const color = all.find((one) => one.light === light);
+      return color === undefined ? found : `${property}="${color.dark}"`;
+    });
+}

@@ -80,6 +80,8 @@ export interface OpenOptions {
   readonly allowQuantized?: boolean | ((config: ModelConfig) => boolean);
   /** Whether the model works without this tensor; an index may then name it in vain. */
   readonly ignores?: (name: string, config: ModelConfig) => boolean;
+  /** Files beside the shards that hold tensors of the model, where the repository has them. */
+  readonly sidecars?: (config: ModelConfig) => readonly string[];
 }
 
 /**
@@ -105,7 +107,9 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
   const mayBeQuantized =
     typeof allowQuantized === "boolean" ? allowQuantized : allowQuantized(config);
   if (!mayBeQuantized) refuseQuantizedConfig(config, repository);
-  const { files, index, copies } = await findShards(repository);
+  const { files: own, index, copies } = await findShards(repository);
+  const beside = options.sidecars?.(config).filter((file) => repository.files.has(file)) ?? [];
+  const files = [...new Set([...own, ...beside])];
   const readHeaders = (some: readonly string[], { allowHeaderOnly = false }: OpenOptions) =>
     mapBounded(some, HEADERS_AT_ONCE, async (file) => {
       const source = await repository.open(file);

@@ -5,7 +5,7 @@ import { damageBytes, randomInts } from "../../test/hostile/damage.ts";
 import { memoryFile as memory } from "../../test/hostile/memory.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import { architectures } from "../models/registry.ts";
+import { architectureFor } from "../models/registry.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { openFolder } from "./folder.ts";
 import { parseJson } from "./json.ts";
@@ -14,7 +14,7 @@ import { readHeader } from "./safetensors.ts";
 
 /** As every reader of a checkpoint does next. */
 function fold(config: ModelConfig): void {
-  architectures.find(({ modelType }) => modelType === config.model_type)?.fold(config);
+  architectureFor(config.model_type)?.fold(config);
 }
 
 async function open(folder: string): Promise<void> {

@@ -163,6 +163,9 @@ function targetOf(command: CommandRow, positionals: readonly string[], known: st
 
 /** The command of the Action that goes as far as `--until` says. */
 function commandUntil(until: Flags[string] = "published"): string {
-  const stops = { measured: "measure", staged: "tune", published: "publish" } as const;
-  return stops[choice("measured", "staged", "published").parse(String(until), "until")];
+  const stops = {
+    ...{ measured: "measure", ahead: "tune-ahead", staged: "tune", published: "publish" },
+  };
+  const kinds = choice("measured", "ahead", "staged", "published");
+  return stops[kinds.parse(String(until), "until")];
 }

@@ -96,10 +96,11 @@ export const commandTable: readonly CommandRow[] = [
     flags: [
       {
         name: "until",
-        hint: "measured|staged|published",
+        hint: "measured|ahead|staged|published",
         doc:
           "How far the run goes. measured leaves the sensitivity in the work folder. staged leaves " +
-          "finished tiers on the staging branches. Default: published",
+          "finished tiers on the staging branches; ahead only parts, which a run on another machine " +
+          "takes over. Default: published",
       },
     ],
     examples: [

@@ -9,15 +9,16 @@ const heads = [
 
 /**
  * An evaluation as text for a terminal of `width` columns: figures of all rows and of plain
- * rounding, then by domain and by layer, then the gates.
+ * rounding, then by domain, on WikiText-2 and by layer, then the gates.
  */
 export function formatEvaluation(evaluation: Evaluation, width: number): string {
-  const { positions, rows, rounded, byDomain, gates, predicted } = evaluation;
+  const { positions, rows, rounded, byDomain, wikitext, gates, predicted } = evaluation;
   const figures = [
     heads,
     figuresOf("all", evaluation),
     ...(rounded === null ? [] : [figuresOf("rounded", rounded)]),
     ...byDomain.map((domain) => figuresOf(domain.domain, domain)),
+    ...(wikitext ? [figuresOf("WikiText-2", wikitext)] : []),
   ];
   const text = `${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`;
   return [

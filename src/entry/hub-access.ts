@@ -6,6 +6,7 @@ import type { ActionInputs } from "../inputs/action-inputs.ts";
 const writing: readonly ActionInputs["command"][] = [
   "publish",
   "tune",
+  "tune-ahead",
   "seal",
   "access",
   "push-cards",

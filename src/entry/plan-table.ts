@@ -1,3 +1,4 @@
+import { carriedLines } from "../card/carried-facts.ts";
 import { bitsPerWeight, gibibytes, gigabytes, grouped, percentage } from "../card/figures.ts";
 import { wrap } from "../ground/wrap.ts";
 import type { RoleSummary } from "../plan/explain.ts";
@@ -37,7 +38,8 @@ export function formatPlan(plan: SeriesPlan, width: number): string {
   const shown = (row: readonly string[]) =>
     row.filter((_, c) => width >= wideTable || !wideColumns.has(columns[c]!));
   const table = textTable([columns, ...rows].map(shown), new Set(["tier", "plan"]), width);
-  return [table, ...floors].join("\n");
+  const carried = plan.tiers[0] === undefined ? [] : carriedLines(plan.tiers[0]);
+  return [table, ...carried, ...floors].join("\n");
 }
 
 /**

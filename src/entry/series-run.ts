@@ -75,7 +75,7 @@ async function findSeries(name: string, { seriesFile }: ActionInputs) {
  * write the summary first.
  */
 function setOutputs(
-  { plan, made, tiers, stopped }: Published,
+  { plan, made, tiers, stopped, paysAhead }: Published,
   { method }: Pick<Inputs, "method">,
 ): OqeError | null {
   const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
@@ -87,6 +87,7 @@ function setOutputs(
     revision: plan.revision,
     complete: String(stopped === null),
     pending: JSON.stringify(pending.map(({ tier }) => tier)),
+    ahead: String(paysAhead),
     staged: JSON.stringify(method === "rounded" ? [] : pending.map(({ tier }) => tier)),
   };
   try {

@@ -31,7 +31,7 @@ export function stagesOf(
         ...[open, ...rows, "Look at the tier repositories"],
         ...(dryRun ? [] : ["Check the cards"]),
         ...measuring,
-        ...(until === "measured" ? [] : ["Quantize"]),
+        ...(until === "measured" ? [] : [until === "ahead" ? "Tune ahead" : "Quantize"]),
         ...tiers.map(() => "Publish"),
       ];
     case "verify":

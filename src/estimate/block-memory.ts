@@ -1,6 +1,6 @@
 import { total } from "../ground/sum.ts";
+import { batchesAtOnce, batchTokens } from "../models/batches.ts";
 import { mostMade } from "../models/lazy-rows.ts";
-import { batchesAtOnce, batchTokens } from "../models/ops.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
 

@@ -19,7 +19,7 @@ import { passingMemory } from "./block-memory.ts";
 import { measuringStages } from "./measuring-memory.ts";
 import type { ModelShape } from "./model-shape.ts";
 import { widthsOf } from "./operations.ts";
-import { comparedRuns, type RunWork, type StageMemory } from "./work.ts";
+import { baseRuns, comparedRuns, type RunWork, type StageMemory } from "./work.ts";
 
 /** Node, its code, headers and texts. */
 const program = 200e6;
@@ -90,23 +90,24 @@ function hashing({ bytes }: ModelShape): number {
 
 /** Bytes of hidden states that riders keep between two blocks. */
 export function heldBytes(work: RunWork): number {
-  const { shape, plans, tuning, evaluation } = work;
+  const { shape, plans, tuning } = work;
   const tuned = tuning === null ? 0 : tuning.tokens * (tuning.residual ? 2 : 1);
   const own = tuning === null ? 0 : tuned + tuning.repaired * plans.length;
-  return 4 * shape.hidden * (own + (evaluation?.tokens ?? 0) + comparedRuns(work).tokens);
+  return 4 * shape.hidden * (own + total(baseRuns(work)) + comparedRuns(work).tokens);
 }
 
 function tuningStages(work: RunWork, inTurn: boolean): StageMemory[] {
-  const { shape, plans, tuning, evaluation, workers } = work;
+  const { shape, plans, tuning, workers } = work;
   if (tuning === null) return [];
   const { hidden, blocks, headBytes, experts } = shape;
   const { perTier, rounded } = comparedRuns(work);
-  const evaluated = evaluation?.tokens ?? 0;
-  const runs = [evaluated, ...rounded];
+  const ofBase = baseRuns(work);
+  const evaluated = total(ofBase);
+  const runs = [...ofBase, ...rounded];
   const onBase = inTurn
     ? [
         { tuned: tuning.tokens, others: [] },
-        { tuned: 0, others: [evaluated] },
+        { tuned: 0, others: ofBase },
       ]
     : [{ tuned: tuning.tokens, others: runs }];
   const onTier = { tuned: 0, others: [tuning.repaired, ...perTier] };
@@ -135,7 +136,7 @@ function evaluationStages(work: RunWork): StageMemory[] {
   const { hidden, vocabulary, blocks, headBytes } = shape;
   const { count, tokens, perTier, rounded } = comparedRuns(work);
   const inBlocks = blocks.flatMap((block) =>
-    [[evaluation.tokens, ...rounded], perTier].map((others) =>
+    [[...baseRuns(work), ...rounded], perTier].map((others) =>
       passingMemory(shape, block, { tuned: 0, others }, workers),
     ),
   );

@@ -1,4 +1,4 @@
-import { sum } from "../ground/sum.ts";
+import { sum, total } from "../ground/sum.ts";
 import { modulePath } from "../mlx/format.ts";
 import { leavesExpert, type PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
@@ -7,26 +7,33 @@ import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { partsOf } from "../sensitivity/block-parts.ts";
 import { probedLayers, sampledLayers } from "../sensitivity/probe-shares.ts";
 import { aloneShare } from "../sensitivity/probe-walk.ts";
-import { widths as measuredWidths } from "../sensitivity/probe-width.ts";
+import { widths as measuredWidths, probeWidth } from "../sensitivity/probe-width.ts";
 import { isExpertMeasured, mostRows } from "../sensitivity/sampling.ts";
-import { type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
-import { comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
+import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
+import { baseRuns, comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
 
 /** Mixes of the Hessians of a tied table that are tried. */
 export const triedMixes = 3;
 /**
  * Operations of a matrix product that take as long as tuning n rows of d columns at one width, in
- * n·d². They are given with descent over all columns, and for an expert that saw few tokens
- * (tuning-settings.ts). Measured at 4, 5, 6 and 8 bits together, of the expert size of the 30B
- * (docs/benchmarks.md).
+ * n·d², with descent over all columns (tuning-settings.ts). Measured at 4, 5, 6 and 8 bits
+ * together, of the expert size of the 30B (docs/benchmarks.md).
  */
-const [descended, ofFewTokens] = [7.1, 3];
+const descended = 7.1;
+/** The same for an expert that saw few tokens: once for all widths, and for one of so many bits. */
+const onceOfFew = 0.5;
+const ofFew = (bits: number) => (bits >= 8 ? 2.1 : bits >= 6 ? 2.7 : 3.1);
 /** Tokens per column of an expert that are not few: its Hessian is half its own. */
 const fewTokens = tuningSettings.pooledStrength;
 /** How much longer router-aware tuning takes: it goes block by block of rows. */
 const routerAwareFactor = 1.4;
-/** The same for forecasts at all widths, from a quarter of the rows: an eighth of tuning. */
-const forecasts = 0.9;
+/**
+ * How much longer all takes than its products: attention, recurrences, norms, copies, and the main
+ * thread (docs/benchmarks.md).
+ */
+export const besideProducts = 1.12;
+/** The same for forecasts at all widths, from a quarter of the rows: a fifth of tuning. */
+const forecasts = 1.5;
 /** Widths that measuring tunes a head at: the probe's, and all of them on an eighth of the rows. */
 const measuredHead = 1 + measuredWidths.length / 8;
 /** Operations for a weight that is rounded at one width, as those of a product. Measured: 150. */
@@ -40,8 +47,8 @@ export interface Stage {
 
 /**
  * The arithmetic of every stage. For n rows, d columns and t tokens, a product takes 2ntd. A
- * Hessian takes td² (half of a square) and d³ to factor. Tuning takes, at one width, 3nd² to
- * 7.1nd². Attention, recurrences and norms are left out: a few percent.
+ * Hessian takes td² (half of a square) and d³ to factor. Tuning takes, at one width, 2.6nd² to
+ * 7.1nd². Attention, recurrences and norms are a share of it all.
  */
 export function stagesOf(work: RunWork): readonly Stage[] {
   const stages: readonly Stage[] = [
@@ -50,7 +57,9 @@ export function stagesOf(work: RunWork): readonly Stage[] {
     { name: "rounding", operations: roundingOf(work) },
     { name: "evaluation", operations: evaluationOperations(work) },
   ];
-  return stages.filter(({ operations }) => operations > 0);
+  return stages
+    .filter(({ operations }) => operations > 0)
+    .map(({ name, operations }) => ({ name, operations: besideProducts * operations }));
 }
 
 /**
@@ -113,7 +122,7 @@ function measuringOperations(work: RunWork): number {
     }),
   );
   const table = shape.isTied
-    ? tuneOperations(outer(shape.table), others)
+    ? tuneOperations(outer(shape.table), others, [probeWidth.bits])
     : sampledOperations(shape, probe + more);
   const logits = 2 * shape.hidden * shape.vocabulary * compared;
   const head = headOperations(shape, [others, fewContexts], measuredHead);
@@ -138,33 +147,53 @@ function measuredShare({ tensor, count }: MatrixShape, most: number): number {
   return experts.filter((expert) => isExpertMeasured(tensor, expert, most)).length / count;
 }
 
-function tuningOperations({ shape, plans, tuning }: RunWork): number {
-  if (tuning === null) return 0;
+function tuningOperations({ shape, plans, tuning, ahead }: RunWork): number {
+  if (tuning === null || ahead !== undefined) return ahead ?? 0;
   const { tokens, repaired, sequential } = tuning;
   const perToken = sum(shape.blocks, ({ operations }) => operations);
   const passes = perToken * tokens;
   const hessians = sum(shape.blocks, ({ matrices }) =>
     hessianOperations(matrices, tokens, () => 1),
   );
-  const tuned = sum(shape.blocks, ({ matrices }) =>
-    sum(matrices, (matrix) => {
-      const isRouterAware =
-        shape.experts !== null &&
-        matrix.tensor.role.residual === true &&
-        (tuningSettings.fewTokenDirections || !isFew(matrix, tokens));
-      const one = tuneOperations(matrix, tokens) * (isRouterAware ? routerAwareFactor : 1);
-      return one * matrix.count * widthsOf(matrix.tensor, plans);
-    }),
-  );
+  const tuned = sum(shape.blocks, (block) => tuningOfBlock({ shape, block, tokens }, plans));
   const outerWidths = (tensor: PlannedTensor) => widthsOf(tensor, plans);
-  const table = shape.isTied
-    ? 0
-    : tuneOperations(outer(shape.table), tokens) * outerWidths(shape.table);
+  const table = tableOperations(shape, tokens, plans);
   const walks = sequential ? plans.length : 1;
   const repair = perToken * repaired * (plans.length + (sequential ? 1 : 0));
   const positions = [tokens, contextPositions] as const;
   const head = headOperations(shape, positions, outerWidths(shape.head));
   return walks * (passes + hessians) + tuned + table + head + repair;
+}
+
+/** Tuning the embeddings. A tied table is tuned as the head. */
+export function tableOperations(
+  { isTied, table }: Pick<ModelShape, "isTied" | "table">,
+  tokens: number,
+  plans: readonly PlannedTier[],
+): number {
+  return isTied ? 0 : tuneOperations(outer(table), tokens, bitsOf(table, plans));
+}
+
+export interface TunedBlock {
+  readonly shape: Pick<ModelShape, "experts">;
+  readonly block: BlockShape;
+  /** Calibration tokens. */
+  readonly tokens: number;
+}
+
+/** Tuning the matrices of a block at the widths of some plans. Its Hessians are not counted. */
+export function tuningOfBlock(
+  { shape, block, tokens }: TunedBlock,
+  plans: readonly PlannedTier[],
+): number {
+  return sum(block.matrices, (matrix) => {
+    const isRouterAware =
+      shape.experts !== null &&
+      matrix.tensor.role.residual === true &&
+      (tuningSettings.fewTokenDirections || !isFew(matrix, tokens));
+    const one = tuneOperations(matrix, tokens, bitsOf(matrix.tensor, plans));
+    return one * matrix.count * (isRouterAware ? routerAwareFactor : 1);
+  });
 }
 
 function roundingOf({ shape, plans, tuning, makes }: RunWork): number {
@@ -187,11 +216,11 @@ function evaluationOperations(work: RunWork): number {
     sum(matrices, ({ rows, columns, count }) => rows * columns * count),
   );
   const rounding = roundingOperations * weights * runs.rounded.length;
-  return perToken * (evaluation.tokens + runs.tokens) + rounding;
+  return perToken * (total(baseRuns(work)) + runs.tokens) + rounding;
 }
 
 /** Hessians of a block's inputs, each once, and the product of experts' `near` tokens. */
-function hessianOperations(
+export function hessianOperations(
   matrices: readonly MatrixShape[],
   tokens: number,
   share: (matrix: MatrixShape) => number,
@@ -214,10 +243,12 @@ function hessianOperations(
   return grams + nearShare * tokens * near;
 }
 
-/** Tuning one matrix at one width, from `tokens` calibration tokens. */
-function tuneOperations(matrix: MatrixShape, tokens: number): number {
+/** Tuning one matrix at some widths, from `tokens` calibration tokens. */
+function tuneOperations(matrix: MatrixShape, tokens: number, bits: readonly number[]): number {
   const { rows, columns } = matrix;
-  return (isFew(matrix, tokens) ? ofFewTokens : descended) * rows * columns ** 2;
+  if (bits.length === 0) return 0;
+  const few = onceOfFew + sum(bits, ofFew);
+  return (isFew(matrix, tokens) ? few : descended * bits.length) * rows * columns ** 2;
 }
 
 /** Whether the matrices are of experts that saw few tokens. */
@@ -227,11 +258,14 @@ function isFew({ columns, count, perToken, tensor }: MatrixShape, tokens: number
 
 /** Tuning one matrix at the probe's width, and its forecasts. */
 function triedOperations(matrix: MatrixShape, tokens: number): number {
-  return tuneOperations(matrix, tokens) + forecasts * matrix.rows * matrix.columns ** 2;
+  return (
+    tuneOperations(matrix, tokens, [probeWidth.bits]) +
+    forecasts * matrix.rows * matrix.columns ** 2
+  );
 }
 
 /** Groups, Fisher weights and Hessians of the head, and tuning its rows. */
-function headOperations(
+export function headOperations(
   shape: ModelShape,
   [positions, contexts]: readonly [positions: number, contexts: number],
   widths: number,
@@ -256,6 +290,10 @@ function outer(tensor: PlannedTensor): MatrixShape {
 
 /** How many widths the plans give a tensor; 0 if it is unquantized. */
 export function widthsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): number {
+  return bitsOf(tensor, plans).length;
+}
+
+function bitsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): readonly number[] {
   const path = modulePath(tensor);
-  return new Set(plans.flatMap(({ modules }) => modules[path]?.bits ?? [])).size;
+  return [...new Set(plans.flatMap(({ modules }) => modules[path]?.bits ?? []))];
 }

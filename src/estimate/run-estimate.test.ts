@@ -92,8 +92,8 @@ describe("the series of the 30B model", () => {
   });
 
   test("takes the arithmetic that docs/architecture.md says", () => {
-    expect(tera(series)).toEqual({ measuring: 259, tuning: 1480, evaluation: 353 });
-    expect(tera(alone).tuning).toBeLessThan(0.51 * tera(series).tuning!);
+    expect(tera(series)).toEqual({ measuring: 298, tuning: 1614, evaluation: 395 });
+    expect(tera(alone).tuning).toBeLessThan(0.56 * tera(series).tuning!);
     expect(tera({ ...series, tuning: null }).rounding).toBeLessThan(50);
   });
 

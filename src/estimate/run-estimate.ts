@@ -48,7 +48,7 @@ export function estimateRun(work: RunWork): RunEstimate {
 }
 
 function readsOf(work: RunWork): RunEstimate["reads"] {
-  const { shape, plans, measuring, tuning, evaluation, makes } = work;
+  const { shape, plans, measuring, tuning, evaluation, makes, carried = 0 } = work;
   const { bytes, headBytes, hidden } = shape;
   const reads: { name: string; bytes: number }[] = [];
   if (measuring !== null) reads.push({ name: "measuring", bytes: measuring.bytes });
@@ -58,7 +58,10 @@ function readsOf(work: RunWork): RunEstimate["reads"] {
   const isApart = shape.isTied && !keepsTable(shape);
   if (makes) {
     const looked = tuning !== null && isApart ? headBytes : 0;
-    reads.push({ name: tuning === null ? "rounding" : "tuning", bytes: walks * bytes + looked });
+    reads.push({
+      name: tuning === null ? "rounding" : "tuning",
+      bytes: walks * bytes + looked + carried,
+    });
   }
   if (evaluation !== null && tuning === null) {
     // It is read as a head by the base and the rounding.

@@ -27,6 +27,8 @@ export interface RunWork {
   readonly shape: ModelShape;
   /** If the measured plans do not exist yet, plans by fixed rules. Their sizes are the same. */
   readonly plans: readonly PlannedTier[];
+  /** Bytes of the base that are copied into every tier. Default: 0. */
+  readonly carried?: number;
   /** null: nothing is measured. */
   readonly measuring: MeasuringWork | null;
   /** null: the tiers are rounded, or there are already. */
@@ -43,11 +45,15 @@ export interface RunWork {
     readonly tokens: number;
     /** Of them those that the runs beside the free ones pass (EvaluationRows.every). */
     readonly sparse: number;
+    /** Tokens of WikiText-2, which base and tiers pass once. Default: none. */
+    readonly wikitext?: number;
     /** Runs of plain rounding: beside tiers, and the stock quant. */
     readonly rounded: number;
   } | null;
   /** Whether finished blocks go to a staging branch, and leave the disk. */
   readonly staged: boolean;
+  /** Operations of a run that makes later parts of the tiers only. Default: they are made whole. */
+  readonly ahead?: number | undefined;
   /** Whether tiers are made. `oqe verify` only evaluates. */
   readonly makes: boolean;
   readonly workers: number;
@@ -61,9 +67,20 @@ export interface StageMemory {
   readonly holds: boolean;
 }
 
+/** Runs of the base, each by its tokens. */
+export function baseRuns({ evaluation }: Pick<RunWork, "evaluation">): readonly number[] {
+  if (evaluation === null) return [];
+  const { tokens, wikitext = 0 } = evaluation;
+  return wikitext > 0 ? [tokens, wikitext] : [tokens];
+}
+
 /** Runs of the evaluation beside the base's, each by its tokens. */
-export function comparedRuns({ shape, plans, evaluation }: RunWork): {
-  /** Of each tier: free and, with routers, forced. */
+export function comparedRuns({
+  shape,
+  plans,
+  evaluation,
+}: Pick<RunWork, "shape" | "plans" | "evaluation">): {
+  /** Of each tier: free and, with routers, forced; and on WikiText-2. */
   readonly perTier: readonly number[];
   /** Plain rounding. */
   readonly rounded: readonly number[];
@@ -73,8 +90,9 @@ export function comparedRuns({ shape, plans, evaluation }: RunWork): {
   readonly tokens: number;
 } {
   if (evaluation === null) return { perTier: [], rounded: [], count: 0, tokens: 0 };
-  const { tokens, sparse, rounded: beside } = evaluation;
-  const perTier = shape.experts === null ? [tokens] : [tokens, sparse];
+  const { tokens, sparse, wikitext = 0, rounded: beside } = evaluation;
+  const free = shape.experts === null ? [tokens] : [tokens, sparse];
+  const perTier = wikitext > 0 ? [...free, wikitext] : free;
   const rounded: number[] = Array(beside).fill(sparse);
   return {
     ...{ perTier, rounded },

@@ -19,6 +19,7 @@ import { judge, type Limits } from "./gates.ts";
 import { roundedWeights } from "./rounded-weights.ts";
 import { mean, quantile } from "./statistics.ts";
 import { type StockQuant, stockQuant } from "./stock-quant.ts";
+import { WikitextRide, type WikitextRows } from "./wikitext-ride.ts";
 
 /** Rows to evaluate on, and their description for the receipt. */
 export interface EvaluationRows {
@@ -26,6 +27,8 @@ export interface EvaluationRows {
   readonly record: CalibrationRecord;
   /** The runs beside the free ones, forced and rounded, pass every so many-th row: 1 for all. */
   readonly every: number;
+  /** Chunks of WikiText-2 to evaluate on as well; absent: its text was not given. */
+  readonly wikitext?: WikitextRows;
 }
 
 /** What is evaluated of a tier, beside its free run. */
@@ -70,6 +73,7 @@ export class EvaluationRide {
   readonly #base: BaseRun;
   readonly #runs: readonly TierRuns[];
   readonly #stock: StockQuant & { readonly run: ComparedRun };
+  readonly #wikitext: WikitextRide | null;
 
   constructor({ rows, rounded, stock, hasRouters, kernel, keep }: RideOptions) {
     const { every } = rows;
@@ -87,11 +91,18 @@ export class EvaluationRide {
       rounded: plan && roundedTo(plan),
     }));
     this.#stock = { ...stock, run: roundedTo(stock.tensors) };
+    const wikitext = rows.wikitext ? new WikitextRide(rows.wikitext, rounded.length, keep) : null;
+    this.#wikitext = wikitext;
     const roundedRuns = this.#runs.flatMap((runs) => runs.rounded ?? []);
-    this.base = [base, ...[...roundedRuns, this.#stock.run].map(({ rider }) => rider)];
-    this.tiers = this.#runs.map(({ free, forced }) =>
-      [free, ...(forced === null ? [] : [forced])].map(({ rider }) => rider),
-    );
+    this.base = [
+      base,
+      ...[...roundedRuns, this.#stock.run].map(({ rider }) => rider),
+      ...(wikitext === null ? [] : [wikitext.base]),
+    ];
+    this.tiers = this.#runs.map(({ free, forced }, i) => [
+      ...[free, ...(forced === null ? [] : [forced])].map(({ rider }) => rider),
+      ...(wikitext === null ? [] : [wikitext.tiers[i]!]),
+    ]);
   }
 
   /**
@@ -111,6 +122,8 @@ export class EvaluationRide {
     const found = await divergences({ model: base, run: this.#base }, finished);
     const of = (run: ComparedRun) => found[finished.findIndex((one) => one.run === run)]!;
     const stock = withoutNoise(of(this.#stock.run));
+    const models = tiers.map(({ model }) => model);
+    const wikitext = await this.#wikitext?.finish(base, models);
     return this.#runs.map(({ free, forced, rounded }, i) => {
       const tier = tiers[i]!;
       const own = finite(of(free), tier.model);
@@ -119,13 +132,14 @@ export class EvaluationRide {
         forced: forced === null ? own : finite(of(forced), tier.model),
         rounded: rounded && withoutNoise(of(rounded)),
         stock,
+        wikitext: wikitext ? finite(wikitext[i]!, tier.model) : null,
       });
     });
   }
 
   #evaluation(
     { predicted, limits }: EvaluatedTier,
-    { free, forced, rounded, stock }: TierDivergences,
+    { free, forced, rounded, stock, wikitext }: TierDivergences,
   ): Evaluation {
     const { rows, record } = this.#rows;
     const { length, samples } = rows;
@@ -148,6 +162,7 @@ export class EvaluationRide {
       predicted: predicted && { forcedKl: shorten(predicted.forcedKl), kl: shorten(predicted.kl) },
       rounded: roundedFigures(rounded, length),
       stock: this.#stockFigures(stock, length),
+      ...(wikitext && { wikitext: this.#wikitext!.figures(wikitext) }),
       gates: judge(figures, limits),
     };
   }
@@ -165,6 +180,8 @@ interface TierDivergences {
   readonly forced: Divergence;
   readonly rounded: Divergence | null;
   readonly stock: Divergence;
+  /** null: its text was not given. */
+  readonly wikitext: Divergence | null;
 }
 
 /** Figures of plain rounding at the tier's plan; null if they are not finite. */

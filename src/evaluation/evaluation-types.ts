@@ -52,6 +52,15 @@ const stockFigures = object({
 });
 export type StockFigures = v.InferOutput<typeof stockFigures>;
 
+/** Figures of chunks of text. The last position of each is left out (wikitext-ride.ts). */
+const wikitextFigures = object({
+  rows: object(rowsIdentity),
+  ...figures,
+  medianKl: amount,
+  p99Kl: amount,
+  maxKl: amount,
+});
+
 export const gateNames = ["max-kl", "min-same-top", "min-router-agreement"] as const;
 export type GateName = (typeof gateNames)[number];
 
@@ -102,6 +111,8 @@ export const evaluationSchema = v.pipe(
      * where it was not measured.
      */
     stock: v.optional(v.nullable(stockFigures), null),
+    /** On WikiText-2, for comparison with others' figures; absent where its text was not given. */
+    wikitext: v.exactOptional(wikitextFigures),
     /** The tier's gates; a tier that fails one is held back. */
     gates: list(gate, gateNames.length),
   }),

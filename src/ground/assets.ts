@@ -15,6 +15,10 @@ export const assets = {
   worker: locate("../kernel/worker.ts", "./worker.js"),
   /** The kernel, built by wasm-pack. */
   kernel: locate("../../kernel-wasm/pkg/oqe_kernel_bg.wasm", "./oqe_kernel_bg.wasm"),
+  /** The renderer of PNG files. */
+  renderer: locate("../../node_modules/@resvg/resvg-wasm/index_bg.wasm", "./resvg_bg.wasm"),
+  /** Folder of the font of PNG files, with a trailing slash. */
+  fonts: locate("../../fonts/", "./fonts/"),
   /** Folder of the card templates, with a trailing slash. */
   templates: locate("../../templates/", "./templates/"),
   /** Folder of the calibration corpus, with a trailing slash. */

@@ -3,7 +3,7 @@ import { choice, parsed, plain } from "./input-kinds.ts";
 import type { InputRow } from "./input-row.ts";
 
 /** Commands that make one series, or a part of it. */
-export const seriesCommands = ["publish", "measure", "tune", "seal"] as const;
+export const seriesCommands = ["publish", "measure", "tune-ahead", "tune", "seal"] as const;
 /** Commands that work on all models of the series file. */
 export const upkeepCommands = [
   "check",
@@ -68,9 +68,10 @@ export const commandInputs = [
     default: "publish",
     ...choice(...seriesCommands, ...upkeepCommands),
     doc:
-      "What the run does. `publish` makes and publishes one series. Three jobs can share it: " +
+      "What the run does. `publish` makes and publishes one series. Jobs can share it: " +
       "`measure` leaves the sensitivity in the work folder, `tune` leaves finished tiers on the " +
-      "staging branches, `seal` publishes. The others work on all models of the series file: " +
+      "staging branches, `tune-ahead` makes parts that the jobs `tune` take over, `seal` " +
+      "publishes. The others work on all models of the series file: " +
       "`check` finds what is to be made, `access` whether the token may write it; `cards`, " +
       "`release` and `report` keep card pull requests, GitHub releases and issues up to date; " +
       "`push-cards` sends merged cards to the Hub",
@@ -94,8 +95,8 @@ export const commandInputs = [
     example: "Qwen3-1.7B",
     ...plain("<name>"),
     doc:
-      "Name of one model of the series file. `publish`, `measure`, `tune` and `seal` then take all " +
-      "inputs of the model from there; only `tiers` and `revision` may be given beside it, to " +
+      "Name of one model of the series file. `publish`, `measure`, `tune`, `tune-ahead` and `seal` then " +
+      "take all inputs of the model from there; only `tiers` and `revision` may be given beside it, to " +
       "narrow the run. Empty means the inputs of the step",
   },
   {

@@ -1,6 +1,6 @@
-import { optionalCount, parsed, plain, toggle } from "./input-kinds.ts";
+import { count, optionalCount, parsed, plain, toggle } from "./input-kinds.ts";
 import { everyCommand, foreseeing, type InputRow, measuring } from "./input-row.ts";
-import { parseText } from "./input-values.ts";
+import { parseText, parseWikitext } from "./input-values.ts";
 
 export const evaluationInputs = [
   {
@@ -51,6 +51,30 @@ export const evaluationInputs = [
     ...optionalCount("<tokens>", 16, 8192),
     doc: "Tokens per evaluation row, 16 to 8192. Empty means 256, or 128 above 4 B parameters",
     verifyDoc: "Tokens per evaluation row, 16 to 8192. Empty means the number on the receipt",
+  },
+  {
+    name: "wikitext",
+    group: "Evaluation",
+    commands: everyCommand,
+    ignoredBy: foreseeing,
+    default: "",
+    example: "./wiki.test.raw",
+    only: "evaluated",
+    ...parsed("<file>", parseWikitext),
+    doc:
+      "WikiText-2's test text, `wiki.test.raw`, which is not part of this project. The card gets a " +
+      "row on it, as `mlx-quant-fidelity` measures: in chunks of 512 tokens",
+    verifyDoc: "WikiText-2's test text, `wiki.test.raw`. Needed for that row of the receipt alone",
+  },
+  {
+    name: "wikitext-chunks",
+    group: "Evaluation",
+    commands: everyCommand,
+    ignoredBy: foreseeing,
+    default: "100",
+    only: "evaluated",
+    ...count("<chunks>", 1, 1024),
+    doc: "Chunks of `wikitext` to measure on, the first ones, 1 to 1024",
   },
   {
     name: "max-kl",

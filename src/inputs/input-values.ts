@@ -96,6 +96,12 @@ export function parseSensitivityFile(text: string): string | null {
   return text === "" ? null : findFile("sensitivity", text, hint);
 }
 
+/** The test text of WikiText-2; empty: null. Throws BAD_INPUT. */
+export function parseWikitext(text: string): string | null {
+  const hint = "Name wiki.test.raw of WikiText-2, or leave wikitext out.";
+  return text === "" ? null : findFile("wikitext", text, hint);
+}
+
 /** A quantized repository of the base; empty: null. */
 export function parseProxy(text: string): ModelReference | null {
   return text === "" ? null : parseModel(text, "");

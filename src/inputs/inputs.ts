@@ -5,6 +5,7 @@ import { type GateName, gateNames } from "../evaluation/evaluation-types.ts";
 import { type GateInputs, parseGate } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Rounding } from "../kernel/width.ts";
+import type { CarriedPart } from "../models/carried.ts";
 import type { Policy } from "../plan/plan.ts";
 import type { Floors } from "../plan/plan-types.ts";
 import { parseTargets, splitTiers, type TierChoice, tierFlag } from "../plan/targets.ts";
@@ -20,6 +21,8 @@ export interface Inputs {
   readonly namespace: string;
   /** Tiers of the series, and custom tiers. */
   readonly tiers: readonly TierChoice[];
+  /** Parts beside the language model that the tiers hold, if the base has them. */
+  readonly carry: readonly CarriedPart[];
   readonly policy: Policy;
   readonly floors: Floors;
   /** Path of a sensitivity file; null: the run measures. */
@@ -40,6 +43,10 @@ export interface Inputs {
   /** null: as the model's size says. */
   readonly evaluationSamples: number | null;
   readonly evaluationLength: number | null;
+  /** Path of WikiText-2's test text; null: it is not measured on. */
+  readonly wikitext: string | null;
+  /** Most chunks of it. */
+  readonly wikitextChunks: number;
   readonly gates: GateInputs;
   /** `owner/name` on GitHub of the Action that runs; null: it is not run as an Action. */
   readonly engineRepository: string | null;
@@ -55,8 +62,11 @@ export interface Inputs {
   readonly memoryLimit: number | null;
   /** In seconds since the start of the process; null: none. */
   readonly timeLimit: number | null;
-  /** How far the run goes: to the sensitivity, to tiers on staging branches, or to the end. */
-  readonly until: "measured" | "staged" | "published";
+  /**
+   * How far the run goes: to the sensitivity, to parts of tiers or tiers on staging branches, or to
+   * the end.
+   */
+  readonly until: "measured" | "ahead" | "staged" | "published";
   /** Each tier becomes a pull request of its repository instead of a commit to main. */
   readonly hubPullRequest: boolean;
 }
@@ -68,6 +78,7 @@ export type RowInputs = Pick<
   Inputs,
   | ("method" | "calibration" | "calibrationSamples" | "calibrationLength")
   | ("verify" | "evaluation" | "evaluationSamples" | "evaluationLength")
+  | ("wikitext" | "wikitextChunks")
 >;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -91,6 +102,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     baseModel: parseModel(values["base-model"], values.revision),
     namespace: values.namespace,
     tiers: chosen,
+    carry: values.carry,
     policy,
     floors: values.floors,
     sensitivity: values.sensitivity,
@@ -107,6 +119,8 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     evaluation: values.evaluation,
     evaluationSamples: values["evaluation-samples"],
     evaluationLength: values["evaluation-length"],
+    wikitext: values.wikitext,
+    wikitextChunks: values["wikitext-chunks"],
     gates: parseGates(values, chosen),
     engineRepository:
       /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? null,
@@ -124,6 +138,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
 
 function untilOf({ command }: InputValues): Inputs["until"] {
   if (command === "measure") return "measured";
+  if (command === "tune-ahead") return "ahead";
   return command === "tune" ? "staged" : "published";
 }
 
@@ -151,10 +166,10 @@ function parseValues(read: ReadInput): InputValues {
 /** Throws BAD_INPUT for inputs of rounding and tuning that exclude each other. */
 function checkTuning(values: InputValues, read: ReadInput) {
   const { method, rounding, repair, propagation } = values;
-  if (method === "rounded" && untilOf(values) === "staged") {
+  if (method === "rounded" && ["ahead", "staged"].includes(untilOf(values))) {
     throw new OqeError(
       "BAD_INPUT",
-      "command tune leaves tiers on staging branches, but method rounded stages nothing",
+      `command ${values.command} leaves tiers on staging branches, but method rounded stages nothing`,
       "Publish rounded tiers in one run, by command publish.",
     );
   }
@@ -217,7 +232,9 @@ function parseGates(values: InputValues, chosen: readonly TierChoice[]): GateInp
   const known = [...chosen, ...tiers].map((tier) => tier.name);
   // A job that makes a part of a series is given the limits of the whole.
   const others = (text: string) =>
-    untilOf(values) === "staged" ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom) : [];
+    ["ahead", "staged"].includes(untilOf(values))
+      ? (text.match(/\boQ[\w.]+e(?==)/g) ?? []).filter(isCustom)
+      : [];
   const gate = (name: GateName) => {
     const names = new Set([...known, ...others(values[name])]);
     return [name, parseGate(name, values[name], [...names])];

@@ -1,7 +1,8 @@
 import { parseDomainWeights } from "../calibration/domain-weights.ts";
+import { carriedParts } from "../models/carried.ts";
 import { defaultFloors, parseFloors } from "../plan/floors.ts";
 import { policies } from "../plan/plan.ts";
-import { optionalChoice, parsed, plain } from "./input-kinds.ts";
+import { optionalChoice, parsed, plain, several } from "./input-kinds.ts";
 import { foreseeing, type InputRow, making, measuring } from "./input-row.ts";
 import { parseProxy, parseSensitivityFile } from "./input-values.ts";
 
@@ -73,6 +74,19 @@ export const tierInputs = [
     example: "18GB",
     ...plain("<size>"),
     doc: "Custom tiers by the size of their tensors in GB, GiB, MB or MiB: `18GB` makes oQ18GBe",
+  },
+  {
+    name: "carry",
+    group: "Tiers",
+    form: "list",
+    commands: measuring,
+    default: carriedParts.join(","),
+    example: "vision",
+    ...several(...carriedParts),
+    doc:
+      "Parts of the base that the tiers hold beside the language model, unquantized, as a list " +
+      "or `none`: `vision` and `audio` towers, `mtp` (multi-token prediction). A base without a " +
+      "part gives none",
   },
   {
     name: "policy",

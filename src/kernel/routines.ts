@@ -15,6 +15,8 @@ import { embed } from "./routines/embed.ts";
 import { factorTile } from "./routines/factor-tile.ts";
 import { contexts, fisherWeights } from "./routines/fisher-weights.ts";
 import { forecast } from "./routines/forecast.ts";
+import { gateRows } from "./routines/gate-rows.ts";
+import { gatedDelta } from "./routines/gated-delta.ts";
 import { gather } from "./routines/gather.ts";
 import { linear } from "./routines/linear.ts";
 import { mamba } from "./routines/mamba.ts";
@@ -48,6 +50,8 @@ const routines = {
   factorTile,
   fisherWeights,
   forecast,
+  gateRows,
+  gatedDelta,
   gather,
   linear,
   mamba,

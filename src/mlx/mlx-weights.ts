@@ -12,6 +12,7 @@ import { toFloats } from "../kernel/to-floats.ts";
 import type { Bits, GroupSize, Width } from "../kernel/width.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
+import { sidecarsOf } from "../models/carried.ts";
 import { expandTable } from "../models/expand.ts";
 import { Ops } from "../models/ops.ts";
 import { findArchitecture } from "../models/registry.ts";
@@ -28,6 +29,8 @@ export interface FinishedTensor extends PlannedTensor {
 export interface FinishedModel extends Model, Provable {
   /** All tensors of the role table. `dtype` is that of scales and biases, or of the values. */
   readonly tensors: readonly FinishedTensor[];
+  /** The files, with carried parts. */
+  readonly checkpoint: Pick<Checkpoint, "tensors" | "read">;
   close(): Promise<void>;
 }
 
@@ -37,7 +40,8 @@ export interface FinishedModel extends Model, Provable {
  * Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
  */
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
-  const checkpoint = await openCheckpoint(repository, { allowQuantized: true });
+  const sidecars = (config: ModelConfig) => sidecarsOf(findArchitecture(config).carried);
+  const checkpoint = await openCheckpoint(repository, { allowQuantized: true, sidecars });
   try {
     const architecture = findArchitecture(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);
@@ -52,6 +56,7 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
       architecture,
       config,
       tensors,
+      checkpoint,
       weights,
       ops: new Ops(kernel),
       prove: () => checkpoint.prove(),

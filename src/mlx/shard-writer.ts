@@ -43,6 +43,11 @@ export interface ShardWriter {
    * not change until the promise settles. A restored tensor is not written again.
    */
   write(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Writes bytes that may prove wrong: they count once the tensor is restored. Until then they can
+   * be written again.
+   */
+  fill(tensor: string, byteOffset: number, bytes: Uint8Array): Promise<void>;
   /** Reads bytes `[byteOffset, byteOffset + into.length)` of a tensor as they were written. */
   read(tensor: string, byteOffset: number, into: Uint8Array): Promise<void>;
   /** Whether a file was there when it was opened, as an earlier run left it. */
@@ -161,6 +166,14 @@ class Writer implements ShardWriter {
     else slot.written.push([byteOffset, end]);
     shard.missing -= bytes.length;
     if (shard.missing === 0) this.#complete(shard);
+  }
+
+  async fill(name: string, byteOffset: number, bytes: Uint8Array): Promise<void> {
+    this.#throwFailure();
+    const { shard, tensor, isRestored } = this.#slotOf(name, byteOffset, bytes.length);
+    if (isRestored) return;
+    if (shard.completed) throw bug(`${name} is there already`);
+    await this.#onDisk(() => shard.file.write(bytes, tensor.offset + byteOffset));
   }
 
   restore(name: string): void {

@@ -15,6 +15,7 @@ export type RoleKind =
   | "head" // the matrix that makes logits
   | "router" // the matrix that scores the experts
   | "correction" // the bias that a router adds to the scores before it chooses
+  | "gate" // the vector whose product with a token scales the shared expert
   | "norm" // a factor for each channel
   | "bias" // a vector that is added to the product of a matrix
   | "convolution"
@@ -24,6 +25,7 @@ export type RoleKind =
 export const parts = [
   "embeddings",
   "mamba",
+  "delta",
   "attention",
   "experts",
   "shared",
@@ -37,6 +39,7 @@ export type Part = (typeof parts)[number];
 export const sublayers: Readonly<Record<Part, keyof LayerKind | null>> = {
   embeddings: null,
   mamba: "mixer",
+  delta: "mixer",
   attention: "mixer",
   experts: "mlp",
   shared: "mlp",
@@ -45,8 +48,25 @@ export const sublayers: Readonly<Record<Part, keyof LayerKind | null>> = {
   head: null,
 };
 
-/** Matrices of a part, from its input to its output. */
-export const projections = ["in", "q", "k", "v", "o", "gate", "up", "down", "out"] as const;
+/**
+ * Matrices of a part, from its input to its output. Of a gated DeltaNet: z makes the gate of its
+ * output, b how strongly a token writes, a how fast the state decays.
+ */
+export const projections = [
+  "in",
+  "z",
+  "b",
+  "a",
+  "ba",
+  "q",
+  "k",
+  "v",
+  "o",
+  "gate",
+  "up",
+  "down",
+  "out",
+] as const;
 export type Projection = (typeof projections)[number];
 
 /**
@@ -117,7 +137,13 @@ export function behindExperts(roles: readonly Role[]): Role | null {
 
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
 export interface Architecture {
+  /** `model_type` of the tiers: mlx-lm has a file of this name. */
   readonly modelType: string;
+  /**
+   * Values of `model_type` in bases. Default: `modelType` alone. Others are of models that mlx-lm
+   * runs as a part only (nemotron-h-omni.ts).
+   */
+  readonly baseTypes?: readonly string[];
   /** Name for people, on cards. */
   readonly label: string;
   /**

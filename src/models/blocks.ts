@@ -111,13 +111,7 @@ export async function addSquaredMlp(
   x: LazyRows,
   y: Matrix,
 ): Promise<void> {
-  const { ops, sequenceLength } = at;
-  const { columns, make } = await product(at, `${name}.down`, await squaredHidden(at, name, x));
-  await ops.inBatches(y.rows, sequenceLength, async (start, end) => {
-    const some = newMatrix(end - start, columns);
-    await make(start, end, some);
-    await ops.add(rowsOf(y, start, end), some);
-  });
+  await addProduct(at, `${name}.down`, await squaredHidden(at, name, x), y);
 }
 
 async function squaredHidden(at: BlockContext, name: string, x: LazyRows): Promise<LazyRows> {
@@ -126,6 +120,30 @@ async function squaredHidden(at: BlockContext, name: string, x: LazyRows): Promi
 
 /** down · (SiLU(gate · x) · (up · x)): roles `<name>.{gate,up,down}`. */
 export async function gatedMlp(at: BlockContext, name: string, x: LazyRows): Promise<Matrix> {
+  return multiply(at, `${name}.down`, await gatedHidden(at, name, x));
+}
+
+/**
+ * The same, added to y, with each token's output times the sigmoid of share · x. The hidden rows
+ * are scaled in place of the output, so that tuning sees what each token counts.
+ */
+export async function addSharedMlp(
+  at: BlockContext,
+  name: string,
+  x: LazyRows,
+  y: Matrix,
+): Promise<void> {
+  const share = asWeight(await tensor(at, `${name}.share`), x.columns);
+  await addProduct(at, `${name}.down`, await gatedHidden(at, name, x, share), y);
+}
+
+/** `share`: see addSharedMlp. */
+async function gatedHidden(
+  at: BlockContext,
+  name: string,
+  x: LazyRows,
+  share?: Weight,
+): Promise<LazyRows> {
   const { ops, sequenceLength } = at;
   const gate = await product(at, `${name}.gate`, x);
   const up = await product(at, `${name}.up`, x);
@@ -133,8 +151,9 @@ export async function gatedMlp(at: BlockContext, name: string, x: LazyRows): Pro
     const by = newMatrix(end - start, up.columns);
     await Promise.all([gate.make(start, end, y), up.make(start, end, by)]);
     await ops.swiglu(y, by);
+    if (share) await ops.gateRows(y, await ops.linear(await x.range(start, end), share));
   };
-  return multiply(at, `${name}.down`, madeRows(ops, sequenceLength, { ...gate, make }));
+  return madeRows(ops, sequenceLength, { ...gate, make });
 }
 
 async function multiply(at: BlockContext, role: string, x: LazyRows): Promise<Matrix> {
@@ -144,6 +163,17 @@ async function multiply(at: BlockContext, role: string, x: LazyRows): Promise<Ma
     make(start, end, rowsOf(y, start, end)),
   );
   return y;
+}
+
+/** The product with a role, added to y. */
+async function addProduct(at: BlockContext, role: string, x: LazyRows, y: Matrix): Promise<void> {
+  const { ops, sequenceLength } = at;
+  const { columns, make } = await product(at, role, x);
+  await ops.inBatches(y.rows, sequenceLength, async (start, end) => {
+    const some = newMatrix(end - start, columns);
+    await make(start, end, some);
+    await ops.add(rowsOf(y, start, end), some);
+  });
 }
 
 /** `x · Wᵀ + bias` of a role, `[rows, columns]`, made some rows at a time. */

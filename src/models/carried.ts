@@ -64,6 +64,16 @@ export interface SplitTensors<T extends BaseTensor> {
   /** Those that the role table must name. */
   readonly own: ReadonlyMap<string, T>;
   readonly carried: readonly CarriedTensor[];
+  /** Parts that are there and not kept. */
+  readonly leftOut: readonly CarriedPart[];
+}
+
+/** Files of their own that a base with these parts may have. */
+export function sidecarsOf(
+  declared: readonly Carried[] = [],
+  kept: ReadonlySet<CarriedPart> = new Set(carriedParts),
+): string[] {
+  return declared.flatMap(({ part }) => (kept.has(part) ? (sidecars[part] ?? []) : []));
 }
 
 /** The declared part that a base tensor belongs to, and its prefix; null: to none. */
@@ -90,13 +100,15 @@ export function splitCarried<T extends BaseTensor>(
 ): SplitTensors<T> {
   const own = new Map<string, T>();
   const carried: CarriedTensor[] = [];
+  const left = new Set<CarriedPart>();
   for (const [name, tensor] of tensors) {
     const found = partOf(declared, name);
     if (found === null) own.set(name, tensor);
     else if (kept.has(found.carried.part)) carried.push(carry(found, name, tensor));
+    else left.add(found.carried.part);
   }
   for (const one of declared) if (kept.has(one.part)) checkPart(one, config, carried);
-  return { own, carried };
+  return { own, carried, leftOut: carriedParts.filter((part) => left.has(part)) };
 }
 
 function carry(

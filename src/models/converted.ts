@@ -7,16 +7,20 @@ type Shapes = ReadonlyMap<string, { readonly shape: readonly number[] }>;
 /**
  * A checkpoint that mlx-lm converted without quantizing holds the MLX tensors themselves: experts
  * stacked, convolutions transposed. Gives the outputs with their sources in those tensors, wherever
- * the checkpoint has the MLX tensor and lacks those of the original.
+ * the checkpoint has the MLX tensor and lacks those of the original. A tensor that looks the same
+ * in both is taken as converted if another is, so that nothing is added to a norm twice.
  */
 export function readConverted(outputs: readonly OutputTensor[], base: Shapes): OutputTensor[] {
-  return outputs.map((output) => {
-    if (isAlike(output) || !isSame(base.get(output.name)?.shape, output.shape)) return output;
-    const isOriginal = output.sources.every((source) =>
-      isSame(base.get(source.tensor)?.shape, source.base),
-    );
-    return isOriginal ? output : { ...output, sources: asConverted(output) };
-  });
+  const isConverted = (output: OutputTensor) => {
+    if (isAlike(output) || !isSame(base.get(output.name)?.shape, output.shape)) return false;
+    return !output.sources.every((source) => isSame(base.get(source.tensor)?.shape, source.base));
+  };
+  const converted = new Set(outputs.filter(isConverted));
+  return outputs.map((output) =>
+    converted.has(output) || (converted.size > 0 && isAlike(output))
+      ? { ...output, sources: asConverted(output) }
+      : output,
+  );
 }
 
 /** Whether base and MLX repository hold the tensor under one name and in one shape. */

@@ -16,8 +16,8 @@ test("reads every spelling of a block's kind", () => {
     expect(config).not.toHaveProperty(key);
   }
   expect(
-    fold({ hybrid_override_pattern: ["M", "E"], layer_types: ["mamba", "moe"] }),
-  ).toMatchObject({ hybrid_override_pattern: "ME" });
+    fold({ hybrid_override_pattern: ["M", "*"], layer_types: ["mamba", "attention"] }),
+  ).toMatchObject({ hybrid_override_pattern: "M*" });
   expect(() => fold({ layers_block_type: ["conv2d"] })).toThrow(/"conv2d"; known are mamba/);
   expect(() => fold({ layers_block_type: "moe" })).toThrow(/should be a list, got "moe"/);
   expect(() => fold({ layers_block_type: ["moe"] })).toThrow(/hybrid_override_pattern is "MEM/);
@@ -50,10 +50,10 @@ test("writes out transformers' defaults where the config is silent", () => {
     model_type: "nemotron_h",
     hidden_size: 64,
     vocab_size: 9,
-    hybrid_override_pattern: "E",
+    hybrid_override_pattern: "M*E",
   });
   expect(config).toMatchObject({
-    num_hidden_layers: 1,
+    num_hidden_layers: 3,
     intermediate_size: 21_504,
     max_position_embeddings: 4096,
     num_key_value_heads: 8,
@@ -79,7 +79,7 @@ test("adds no MoE keys to a model without MoE blocks", () => {
   const keys = ["n_routed_experts", "norm_topk_prob", "n_group", "moe_intermediate_size"];
   const { config } = foldNemotronH({
     ...without(...keys, "num_hidden_layers"),
-    hybrid_override_pattern: "M-",
+    hybrid_override_pattern: "M*-",
   });
   expect(keys.filter((key) => Object.hasOwn(config, key))).toEqual([]);
 });
@@ -97,6 +97,41 @@ test("follows transformers where mlx-lm reads another key", () => {
   expect(fold({ use_bias: true, mamba_proj_bias: false }).mamba_proj_bias).toBe(true);
   expect(fold({ use_bias: false, mamba_proj_bias: true }).mamba_proj_bias).toBe(false);
   expect(fold({ tie_word_embeddings: true }).tie_word_embeddings).toBe(false);
+});
+
+describe("the size of an attention head", () => {
+  const base = without("head_dim");
+  test("is also read under its older name", () => {
+    const { config, assumed } = foldNemotronH({ ...base, attention_head_dim: 96 });
+    expect(config.head_dim).toBe(96);
+    expect(assumed).not.toContain("head_dim");
+  });
+
+  test("is transformers' own default, not a share of the hidden size", () => {
+    expect(foldNemotronH(base).config.head_dim).toBe(128); // hidden 2688, 32 heads
+  });
+
+  test("under the newer name counts", () => {
+    expect(foldNemotronH({ ...base, head_dim: 64, attention_head_dim: 96 }).config.head_dim).toBe(
+      64,
+    );
+  });
+});
+
+test("takes a list of equal MLP sizes as one, and refuses others", () => {
+  expect(fold({ intermediate_size: [64, 64] }).intermediate_size).toBe(64);
+  expect(fold({ intermediate_size: [64] }).intermediate_size).toBe(64);
+  const refused = /"intermediate_size" is \[.*\]; mlx-lm's "nemotron_h" has one size/;
+  expect(() => fold({ intermediate_size: [64, 128] })).toThrow(refused);
+  expect(() => fold({ intermediate_size: [] })).toThrow(refused);
+});
+
+test("refuses what mlx-lm can load but not run", () => {
+  const pattern = (letters: string) => () =>
+    foldNemotronH({ ...without("num_hidden_layers"), hybrid_override_pattern: letters });
+  expect(pattern("MEM-")).toThrow(/"MEM-" has no attention block/);
+  expect(pattern("*E")).toThrow(/"\*E" has no Mamba block/);
+  expect(pattern("E*M")).not.toThrow();
 });
 
 test("refuses what mlx-lm computes otherwise", () => {

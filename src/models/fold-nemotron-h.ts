@@ -1,7 +1,7 @@
 import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import { integer } from "./config-fields.ts";
+import { has, integer } from "./config-fields.ts";
 import {
   beginFolding,
   type Defaults,
@@ -71,6 +71,11 @@ export function foldNemotronH(raw: ModelConfig): Folded {
   for (const [from, to] of otherNames) rename(config, from, to);
   foldBlocks(config, "layers_block_type");
   foldBlocks(config, "layer_types");
+  refuseMissingMixer(config);
+  // Configs before 2026 have the size under this name alone, and transformers' default equals it.
+  if (!has(config, "head_dim") && has(config, "attention_head_dim"))
+    config.head_dim = config.attention_head_dim;
+  foldMlpSizes(config);
   fillDefaults(folding, defaults);
   // Neither transformers nor mlx-lm ties this model's head, even if the config does.
   config.tie_word_embeddings = false;
@@ -84,6 +89,40 @@ export function foldNemotronH(raw: ModelConfig): Folded {
     refuseSingleExpert(config);
   }
   return folding;
+}
+
+/**
+ * mlx-lm looks for the caches of the first Mamba block and of the first attention block. Without
+ * one of them it ends with an IndexError when it generates.
+ */
+function refuseMissingMixer({ hybrid_override_pattern: pattern }: ModelConfig): void {
+  if (typeof pattern !== "string" || !/^[ME*-]+$/.test(pattern)) return;
+  const missing = [
+    ["M", "Mamba"],
+    ["*", "attention"],
+  ].find(([letter]) => !pattern.includes(letter!));
+  if (missing === undefined) return;
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: "hybrid_override_pattern" ${show(pattern)} has no ${missing[1]} block; ` +
+      `mlx-lm's "nemotron_h" cannot generate without one`,
+    "mlx-lm could load the tiers, but not run them. Publish it once mlx-lm supports it.",
+  );
+}
+
+/** vLLM reads a list of sizes, one for each dense MLP block. mlx-lm has one size for all. */
+function foldMlpSizes(config: ModelConfig): void {
+  const sizes = config.intermediate_size;
+  if (!Array.isArray(sizes)) return;
+  const [first, ...others] = new Set(sizes);
+  if (first === undefined || others.length > 0)
+    throw new OqeError(
+      "UNSUPPORTED_MODEL",
+      `config.json: "intermediate_size" is ${show(sizes)}; mlx-lm's "nemotron_h" has one size ` +
+        "for all MLP blocks",
+      "mlx-lm could not load the tiers. Publish it once mlx-lm supports it.",
+    );
+  config.intermediate_size = first;
 }
 
 /** mlx-lm does not normalize the weight of a single expert, transformers makes it 1. */

@@ -10,6 +10,8 @@ type Fields = Readonly<Record<string, unknown>>;
 /** One reading of the rotary embedding, all defaults explicit, in mlx-lm's keys. */
 interface Rope {
   readonly theta: number;
+  /** Share of a head's channels that are rotated. */
+  readonly partial: number;
   /** `rope_scaling`; null: plain rotary embedding. */
   readonly scaling: Fields | null;
 }
@@ -30,18 +32,27 @@ export interface RopeRules {
  * with `rope_theta` and `partial_rotary_factor` beside or inside them. Source of meanings and
  * defaults: transformers' modeling_rope_utils.py. Throws UNSUPPORTED_MODEL for what mlx-lm does
  * not compute, BAD_CHECKPOINT for values that make no sense and for spellings that contradict each
- * other.
+ * other. `partial`: the default of `partial_rotary_factor`; null: all channels are rotated.
  */
-export function foldRope({ config, assumed, warnings }: Folding, rules?: RopeRules): void {
+export function foldRope(
+  { config, assumed, warnings }: Folding,
+  partial: number | null = null,
+  rules?: RopeRules,
+): void {
   if (rules !== undefined) fillRope(config, assumed, rules);
   const spellings = [objectAt(config, "rope_scaling"), flatParameters(config)];
   const [first = {}, second] = spellings.filter((fields) => fields !== undefined);
   if (!has(config, "rope_theta") && !has(first, "rope_theta")) assumed.push("rope_theta");
-  const rope = read(first, config);
+  const rope = read(first, config, partial);
   if (second !== undefined) {
-    const other = read(second, config);
+    const other = read(second, config, partial);
     if (!isDeepStrictEqual(rope, other))
       throw contradiction(`rope_scaling means ${words(rope)}`, `rope_parameters ${words(other)}`);
+  }
+  if (partial !== null) {
+    if (!has(config, "partial_rotary_factor") && !has(first, "partial_rotary_factor"))
+      assumed.push("partial_rotary_factor");
+    config.partial_rotary_factor = rope.partial;
   }
   config.rope_theta = rope.theta;
   delete config.rope_parameters;
@@ -85,7 +96,8 @@ function untruncated({ theta, scaling }: Rope, config: ModelConfig, rules?: Rope
   );
 }
 
-const words = ({ theta, scaling }: Rope) => `theta ${theta} with ${show(scaling)}`;
+const words = ({ theta, partial, scaling }: Rope) =>
+  `theta ${theta}${partial === 1 ? "" : ` of ${partial} of the channels`} with ${show(scaling)}`;
 
 /**
  * `rope_parameters`. If they are nested by kind of layer, those of full attention apply to all
@@ -103,10 +115,10 @@ function flatParameters(config: ModelConfig): Fields | undefined {
   );
 }
 
-function read(rope: Fields, config: ModelConfig): Rope {
+function read(rope: Fields, config: ModelConfig, usual: number | null): Rope {
   const theta = agreed("rope_theta", rope, config);
   const partial = agreed("partial_rotary_factor", rope, config);
-  if (partial !== undefined && partial !== 1)
+  if (usual === null && partial !== undefined && partial !== 1)
     throw unsupported(`partial_rotary_factor is ${show(partial)}`, "1");
   const type = typeOf(rope);
   const known = typeof type === "string" && Object.hasOwn(scalings, type);
@@ -114,6 +126,7 @@ function read(rope: Fields, config: ModelConfig): Rope {
   const scaling = scalings[type]!(rope, config);
   return {
     theta: positive({ rope_theta: theta ?? 10_000 }, "rope_theta"),
+    partial: positive({ partial_rotary_factor: partial ?? usual ?? 1 }, "partial_rotary_factor"),
     scaling: scaling && { rope_type: type, ...scaling },
   };
 }

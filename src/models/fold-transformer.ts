@@ -44,6 +44,8 @@ export interface ConfigRules {
   readonly renamed?: Readonly<Record<string, string>>;
   /** Keys that only one of transformers and mlx-lm reads, with the value that the other assumes. */
   readonly fixed?: Readonly<Record<string, unknown | ((config: ModelConfig) => unknown)>>;
+  /** Default of `partial_rotary_factor`, where models of this type rotate a part of a head. */
+  readonly partialRotary?: number;
   /** Whether mlx-lm obeys `layer_types` and transformers does not. */
   readonly refusesLayerTypes?: true;
   /** Default: a plain rope of theta 10,000 where the config has none. */
@@ -60,7 +62,7 @@ export function foldTransformer(rules: ConfigRules): (raw: ModelConfig) => Folde
     for (const [from, to] of Object.entries(rules.renamed ?? {})) rename(config, from, to);
     fillDefaults(folding, { ...shared, ...rules.defaults });
     requireOneOf(config, "hidden_act", ["silu", "swish"]);
-    foldRope(folding, rules.rope);
+    foldRope(folding, rules.partialRotary ?? null, rules.rope);
     for (const [key, value] of Object.entries(rules.fixed ?? {}))
       requireOneOf(config, key, [typeof value === "function" ? value(config) : value]);
     if (rules.refusesLayerTypes) refuseLayerTypes(config);

@@ -1,5 +1,5 @@
-/** The part of a block that mixes the tokens of a sequence. */
-export const mixers = ["mamba", "attention"] as const;
+/** The part of a block that mixes the tokens of a sequence. `delta`: gated DeltaNet. */
+export const mixers = ["mamba", "delta", "attention"] as const;
 /** The part of a block that sees each token alone: a mixture of experts, or one MLP. */
 export const mlps = ["moe", "dense"] as const;
 

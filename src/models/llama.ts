@@ -33,7 +33,7 @@ const block = rolesUnder("model.layers.{i}.");
 
 /** Norms and attention of a pre-norm transformer block. */
 export const attentionRoles = [
-  block.norm("norm.attention", "input_layernorm", hidden, ["block.in"]),
+  block.norm("norm.attention", "input_layernorm", hidden, { feeds: ["block.in"] }),
   block.linear("attention.q", "self_attn.q_proj", [querySize, hidden], { fedBy: "block.in" }),
   block.linear("attention.k", "self_attn.k_proj", [keySize, hidden], { fedBy: "block.in" }),
   block.linear("attention.v", "self_attn.v_proj", [keySize, hidden], { fedBy: "block.in" }),
@@ -41,7 +41,7 @@ export const attentionRoles = [
     fedBy: "attention.y",
     residual: true,
   }),
-  block.norm("norm.mlp", "post_attention_layernorm", hidden, ["mlp.in", "experts.in"]),
+  block.norm("norm.mlp", "post_attention_layernorm", hidden, { feeds: ["mlp.in", "experts.in"] }),
 ];
 
 /** SwiGLU MLP of a dense block. */
@@ -74,7 +74,7 @@ export const llama: Architecture = {
     Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill({ mixer: "attention", mlp: "dense" }),
   outer: [
     outer.embeddings("model.embed_tokens", [vocabulary, hidden]),
-    outer.norm("final_norm", "model.norm", hidden, ["head.in"]),
+    outer.norm("final_norm", "model.norm", hidden, { feeds: ["head.in"] }),
     outer.head("lm_head", [vocabulary, hidden], (c) => !tied(c)),
   ],
   roles: () => [
@@ -97,6 +97,8 @@ export const llama: Architecture = {
 interface Variation {
   /** Default: attention sees the whole past. */
   readonly window?: WindowRule;
+  /** The part that mixes tokens. Default: attention with a rotary embedding of all channels. */
+  readonly mixer?: (at: BlockContext, x: LazyRows) => Promise<Matrix>;
   /** The MLP of a block. Default: SwiGLU. */
   readonly mlp?: (at: BlockContext, x: NormedRows) => Promise<Matrix>;
 }
@@ -104,7 +106,11 @@ interface Variation {
 /**
  * x + attention(norm(x)), then x + mlp(norm(x)), block by block (transformers' modeling_llama.py).
  */
-export function transformerForward({ window = () => null, mlp = swiglu }: Variation): Forward {
+export function transformerForward({
+  window = () => null,
+  mixer = (at, x) => attend(at, x, { window: window(at.config, at.layer) }),
+  mlp = swiglu,
+}: Variation): Forward {
   return {
     check(c) {
       divides(c, "num_key_value_heads", "num_attention_heads");
@@ -113,7 +119,7 @@ export function transformerForward({ window = () => null, mlp = swiglu }: Variat
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),
     async block(at, x) {
       const n = await normed(at, "norm.attention", x, eps(at.config));
-      const y = await attend(at, n, window(at.config, at.layer));
+      const y = await mixer(at, n);
       await at.ops.add(y, x);
       return at.ops.add(y, await mlp(at, await normed(at, "norm.mlp", y, eps(at.config))));
     },
@@ -126,11 +132,21 @@ export function swiglu(at: BlockContext, x: LazyRows): Promise<Matrix> {
   return gatedMlp(at, "mlp", x);
 }
 
+/** Options of attention that only some models have. `rotated`: channels of a head, default all. */
+interface Attending extends Partial<Pick<Heads, "window" | "gated">> {
+  readonly rotated?: number;
+}
+
 /** Causal attention with rotary positions, norms of heads and sinks where the model has them. */
-async function attend(at: BlockContext, x: LazyRows, window: number | null): Promise<Matrix> {
+export async function attend(
+  at: BlockContext,
+  x: LazyRows,
+  { rotated, ...options }: Attending,
+): Promise<Matrix> {
   const { config: c, ops, sequenceLength } = at;
   const size = headSize(c);
-  const { base, scaling } = ropeOf(c, sequenceLength);
+  const part = rotated ?? size;
+  const { base, scaling } = ropeOf(c, sequenceLength, part);
   const query = await at.unquantized("norm.q");
   const heads: Heads = {
     queries: queries(c),
@@ -138,10 +154,10 @@ async function attend(at: BlockContext, x: LazyRows, window: number | null): Pro
     size,
     valueSize: size,
     ...plainHeads,
-    window,
+    ...options,
     sinks: await at.unquantized("attention.sinks"),
     norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
-    rotary: { part: size, ...(await ops.rotary(base, size, scaling, sequenceLength)) },
+    rotary: { part, ...(await ops.rotary(base, part, scaling, sequenceLength)) },
   };
   return attention(at, x, heads);
 }

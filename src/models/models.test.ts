@@ -4,6 +4,7 @@ import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { carriedParts, splitCarried } from "./carried.ts";
 import { expand, expandTable } from "./expand.ts";
 import { roleOfModule } from "./module-role.ts";
 import { architectures, findArchitecture } from "./registry.ts";
@@ -19,8 +20,10 @@ describe.each(Object.entries(byArchitecture))("architecture %s", (_, folder) => 
   const open = async () => {
     const options = { allowQuantized: true };
     const checkpoint = await openCheckpoint(await openFolder(folder), options);
-    const { config } = findArchitecture(checkpoint.config).fold(checkpoint.config);
-    return { ...checkpoint, config };
+    const { fold, carried = [] } = findArchitecture(checkpoint.config);
+    const { config } = fold(checkpoint.config);
+    const { own: tensors } = splitCarried(carried, checkpoint, new Set(carriedParts));
+    return { ...checkpoint, config, tensors };
   };
 
   test("names every tensor of a checkpoint exactly once, with its shape", async () => {

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, Role } from "./architecture.ts";
 import { layerKinds } from "./layer-kind.ts";
 
 /** The supported architecture whose tensors a checkpoint resembles most, and what differs. */
@@ -50,6 +50,7 @@ export function findNearest(
 ): Nearest | null {
   const names = [...new Set([...tensors].map(patternOf))].sort();
   let nearest: Nearest | null = null;
+  let least = Number.POSITIVE_INFINITY;
   for (const architecture of among) {
     const table = tableOf(architecture);
     const unknown = names.filter((name) => !table.has(name));
@@ -58,13 +59,21 @@ export function findNearest(
     const missing = [...table].flatMap(([name, always]) =>
       always && !names.includes(name) ? [name] : [],
     );
-    const distance = (one: Pick<Nearest, "unknown" | "missing">) =>
-      one.unknown.length + one.missing.length;
-    if (nearest !== null && distance({ unknown, missing }) >= distance(nearest)) continue;
+    const distance = unknown.length + missing.length + absentParts(architecture, new Set(names));
+    if (distance >= least) continue;
+    least = distance;
     const found = { known, names: names.length, unknown, missing };
     nearest = { architecture, ...found, features: featuresOf(config) };
   }
   return nearest;
+}
+
+/** How many parts of the model, such as a shared expert, have no tensor among the names. */
+function absentParts({ outer, roles }: Architecture, names: ReadonlySet<string>): number {
+  const rows = [...outer, ...layerKinds.flatMap(roles)];
+  const present = rows.filter(({ base }) => names.has(patternOf(base)));
+  const partsOf = (some: readonly Role[]) => new Set(some.map(({ part }) => part)).size;
+  return partsOf(rows) - partsOf(present);
 }
 
 /** Names of the role table, and whether every config and every kind of block has them. */

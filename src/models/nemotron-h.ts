@@ -165,11 +165,11 @@ export const nemotronH: Architecture = {
   },
   outer: [
     outer.embeddings("backbone.embeddings", [vocabulary, hidden]),
-    outer.norm("final_norm", "backbone.norm_f", hidden, ["head.in"]),
+    outer.norm("final_norm", "backbone.norm_f", hidden, { feeds: ["head.in"] }),
     outer.head("lm_head", [vocabulary, hidden]),
   ],
   roles: (kind) => [
-    block.norm("norm", "norm", hidden, ["block.in"]),
+    block.norm("norm", "norm", hidden, { feeds: ["block.in"] }),
     ...(kind.mixer === "mamba" ? mamba : []),
     ...(kind.mixer === "attention" ? attention : []),
     ...(kind.mlp === "moe" ? moe : []),
@@ -183,7 +183,15 @@ export const nemotronH: Architecture = {
           shared: shared(c) ? integer(c, "n_shared_experts") : 0,
         }
       : null,
-  dropped: (name) => name.startsWith("mtp."),
+  // Nothing but names is known of its blocks: `needs` are what joins them to the model.
+  carried: [
+    {
+      part: "mtp",
+      names: [["mtp."]],
+      needs: ["enorm.weight", "hnorm.weight", "eh_proj.weight"].map((name) => `layers.0.${name}`),
+    },
+  ],
+  dropped: () => false,
   /**
    * transformers clamps the step dt from below at `time_step_min` and ignores `time_step_limit`
    * (modeling_nemotron_h.py, NemotronHMamba2Mixer). mlx-lm clamps at `time_step_limit[0]`, 0 if

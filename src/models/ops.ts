@@ -13,13 +13,13 @@ import {
 } from "../kernel/matrix.ts";
 import type { AttentionJob } from "../kernel/routines/attention.ts";
 import type { ElementwiseJob } from "../kernel/routines/elementwise.ts";
+import type { DeltaMixer } from "../kernel/routines/gated-delta.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RopeScaling } from "../kernel/routines/rotary.ts";
 import type { RouterRules } from "../kernel/routines/route.ts";
+import { batchesAtOnce, batchTokens, productRows } from "./batches.ts";
 import type { Routing } from "./routing.ts";
 
-/** Rows of a matrix product in one job: enough that packing the weight in each job costs little. */
-const productRows = 512;
 /** Rows in one job of an operation that costs little for each element. */
 const lightRows = 2048;
 
@@ -122,6 +122,14 @@ export class Ops {
     return x;
   }
 
+  /** Multiplies every row of x by the sigmoid of its gate, in place. `gates [rows, 1]`: logits. */
+  async gateRows(x: Matrix, gates: Matrix): Promise<void> {
+    await eachPiece(x.rows, lightRows, (start, end) => {
+      const job = { x: rowsOf(x, start, end), gates: rowsOf(gates, start, end) };
+      return this.kernel.run("gateRows", job);
+    });
+  }
+
   /** Rows of x by number. */
   async gather(x: Matrix, rows: Uint32Array<SharedArrayBuffer>): Promise<Matrix> {
     const y = newMatrix(rows.length, x.columns);
@@ -177,6 +185,14 @@ export class Ops {
         mixer,
         y: rowsOf(y, start, end),
       });
+    });
+  }
+
+  /** Sequences of `length` tokens through a gated DeltaNet mixer, into y. */
+  async gatedDelta(x: Matrix, length: number, mixer: DeltaMixer, y: Matrix): Promise<void> {
+    await eachPiece(x.rows, length, (start, end) => {
+      const part = { x: rowsOf(x, start, end), y: rowsOf(y, start, end) };
+      return this.kernel.run("gatedDelta", { ...part, length, mixer });
     });
   }
 
@@ -269,19 +285,6 @@ export class Ops {
     const tasks = pieces(tokens, step).map((piece) => () => visit(...piece));
     for await (const _ of inOrder(tasks, batchesAtOnce(this.kernel)));
   }
-}
-
-/** Most workers that one batch has jobs for. */
-const mostSharing = 8;
-
-/** Tokens of a batch: a product for each worker. */
-export function batchTokens({ workers }: Pick<Kernel, "workers">): number {
-  return productRows * Math.min(workers, mostSharing);
-}
-
-/** Batches in progress: one more than there are jobs for keeps the workers busy while one ends. */
-export function batchesAtOnce({ workers }: Pick<Kernel, "workers">): number {
-  return Math.ceil(workers / mostSharing) + 1;
 }
 
 /** Visits `[start, end)` of `count`, `size` at a time, all at once. */

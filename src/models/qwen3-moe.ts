@@ -24,7 +24,7 @@ const perToken = (c: ModelConfig) => integer(c, "num_experts_per_tok");
 const mlp = rolesUnder("model.layers.{i}.mlp.");
 const leaf = (name: string) => [`experts.{e}.${name}`, `switch_mlp.${name}`] as const;
 
-const moeRoles = [
+export const moeRoles = [
   mlp.router("gate", [experts, hidden], {
     fedBy: "mlp.in",
     stockWidth: { bits: 8, groupSize: 64 },
@@ -41,7 +41,7 @@ const moeRoles = [
  * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
  * `mlp_only_layers`.
  */
-function layers(c: ModelConfig): readonly LayerKind[] {
+export function sparseLayers(c: ModelConfig, kinds: readonly LayerKind[]): readonly LayerKind[] {
   const step = integer(c, "decoder_sparse_step");
   const dense = c.mlp_only_layers;
   if (!Array.isArray(dense)) {
@@ -50,12 +50,12 @@ function layers(c: ModelConfig): readonly LayerKind[] {
       `config.json: "mlp_only_layers" should be a list, got ${show(dense)}`,
     );
   }
-  return qwen3
-    .layers(c)
-    .map((kind, i) =>
-      (i + 1) % step === 0 && !dense.includes(i) ? { ...kind, mlp: "moe" } : kind,
-    );
+  return kinds.map((kind, i) =>
+    (i + 1) % step === 0 && !dense.includes(i) ? { ...kind, mlp: "moe" } : kind,
+  );
 }
+
+const layers = (c: ModelConfig) => sparseLayers(c, qwen3.layers(c));
 
 const fold = foldTransformer({
   // transformers' Qwen3MoeConfig
@@ -93,12 +93,12 @@ export const qwen3Moe: Architecture = {
       : null,
   forward: transformerForward({
     window: windowIfUsed,
-    mlp: (at, x) => (at.kind.mlp === "moe" ? moe(at, x) : swiglu(at, x)),
+    mlp: (at, x) => (at.kind.mlp === "moe" ? softmaxMoe(at, x) : swiglu(at, x)),
   }),
 };
 
-/** Σ over each token's experts of weight · SwiGLU(x). */
-function moe(at: BlockContext, x: NormedRows): Promise<Matrix> {
+/** Σ over each token's experts of weight · SwiGLU(x), with weights by softmax. */
+export function softmaxMoe(at: BlockContext, x: NormedRows): Promise<Matrix> {
   const { ops, config: c } = at;
   const rules: RouterRules = {
     score: "softmax",

@@ -6,9 +6,11 @@ import { gptOss } from "./gpt-oss.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { nemotronH } from "./nemotron-h.ts";
+import { nemotronHOmni } from "./nemotron-h-omni.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
+import { qwen3Next } from "./qwen3-next.ts";
 
 /** Every architecture that can be quantized (docs/adding-a-model.md). */
 export const architectures: readonly Architecture[] = [
@@ -18,8 +20,23 @@ export const architectures: readonly Architecture[] = [
   qwen2,
   qwen3,
   qwen3Moe,
+  qwen3Next,
+  nemotronHOmni,
   gptOss,
 ];
+
+/** The types of bases that an architecture is for. */
+export function baseTypesOf({ modelType, baseTypes = [modelType] }: Architecture) {
+  return baseTypes;
+}
+
+/** The architecture of a base; undefined if its type is not among them. */
+export function architectureFor(
+  type: unknown,
+  among: readonly Architecture[] = architectures,
+): Architecture | undefined {
+  return among.find((one) => baseTypesOf(one).some((own) => own === type));
+}
 
 /** An architecture's name for people; null for a model_type that is not supported. */
 export function findLabel(modelType: string): string | null {
@@ -31,9 +48,9 @@ export function findArchitecture(
   config: ModelConfig,
   among: readonly Architecture[] = architectures,
 ): Architecture {
-  const found = among.find((architecture) => architecture.modelType === config.model_type);
+  const found = architectureFor(config.model_type, among);
   if (found === undefined) {
-    const supported = among.map((architecture) => architecture.modelType).join(", ");
+    const supported = among.flatMap(baseTypesOf).join(", ");
     const { model_type: type } = config;
     throw new OqeError(
       "UNSUPPORTED_MODEL",

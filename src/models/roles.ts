@@ -18,6 +18,9 @@ const shapeOf =
 /** Fields of a matrix that its builder does not know. */
 type MatrixFields = Pick<Role, "fedBy"> & Partial<Pick<Role, "residual" | "when" | "from">>;
 
+/** Fields of a norm that its builder does not know. `feeds`: see Role.feeds. */
+type NormFields = Partial<Pick<Role, "feeds" | "from">>;
+
 /** Names of the tensor in the base and in the MLX repository. */
 type Names = Pick<Role, "base" | "mlx">;
 
@@ -105,12 +108,12 @@ function unquantizedUnder(prefix: string) {
         exemptFromCast: true,
       }),
 
-    /** Factors of a norm `[channels]`. `feeds`: see Role.feeds. */
-    norm: (role: string, name: string, size: Size, feeds: readonly string[] = []) =>
+    /** Factors of a norm `[channels]`. */
+    norm: (role: string, name: string, size: Size, fields: NormFields = {}) =>
       unquantizedRow(role, named(`${name}.weight`), [size], {
         kind: "norm",
         why: whyNorm,
-        ...(feeds.length > 0 && { feeds }),
+        ...fields,
       }),
 
     /** The bias `[channels]` of a module that is not a matrix. */

@@ -10,10 +10,15 @@ export interface RotaryParameters {
 }
 
 /**
- * The rotary embedding of a folded config (fold-rope.ts) for sequences of `length` tokens.
+ * The rotary embedding of a folded config (fold-rope.ts) for sequences of `length` tokens, over
+ * `size` channels of a head.
  * Throws BAD_CHECKPOINT for a config that was not folded.
  */
-export function ropeOf(config: ModelConfig, length: number): RotaryParameters {
+export function ropeOf(
+  config: ModelConfig,
+  length: number,
+  size: number = headSize(config),
+): RotaryParameters {
   const base = positive(config, "rope_theta");
   const rope = asObject(config.rope_scaling);
   if (rope === undefined || rope.rope_type === "default")
@@ -23,7 +28,7 @@ export function ropeOf(config: ModelConfig, length: number): RotaryParameters {
     case "linear":
       return { base, scaling: { kind: "linear", factor } };
     case "dynamic":
-      return { base: dynamicBase(config, factor, length), scaling: { kind: "default" } };
+      return { base: dynamicBase(config, factor, length, size), scaling: { kind: "default" } };
     case "llama3":
       return { base, scaling: { kind: "llama3", factor, ...llama3(rope) } };
     case "yarn":
@@ -54,9 +59,8 @@ function yarn(rope: ModelConfig) {
 }
 
 /** NTK's rule for sequences beyond the pretrained length (_compute_dynamic_ntk_parameters). */
-function dynamicBase(config: ModelConfig, factor: number, length: number): number {
+function dynamicBase(config: ModelConfig, factor: number, length: number, size: number) {
   const limit = integer(config, "max_position_embeddings");
-  const size = headSize(config);
   const stretch = (factor * Math.max(length, limit)) / limit - (factor - 1);
   return positive(config, "rope_theta") * stretch ** (size / (size - 2));
 }

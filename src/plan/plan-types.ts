@@ -40,7 +40,7 @@ export const tierSummary = {
   /** Payload of the safetensors files (tensor data, no headers), carried parts included. */
   bytes: count,
   /** Part that is carried unquantized -> bytes of its tensors. Absent: there is none. */
-  carried: v.optional(entries(oneOf(carriedParts), count)),
+  carried: v.exactOptional(entries(oneOf(carriedParts), count)),
   /** Modules above the tier's base width. */
   boosts: count,
   /** Boosts by width, as `8bitX48, 6bitX70`. */

@@ -103,6 +103,8 @@ function roleFloor(
       return 8;
     case "mamba":
       return 5;
+    case "delta":
+      return projection === "in" && !sensitive ? null : 5;
     case "mlp":
       if (projection !== "down") return null;
       return sensitive ? 6 : 5;

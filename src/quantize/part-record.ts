@@ -65,6 +65,10 @@ export interface PartLog {
   recall(name: string): PartRecord | null;
   /** Adds a part that was finished now. */
   record(part: PartRecord): void;
+  /** Whether another run makes the part. It is then neither made nor recorded. Default: none. */
+  readonly isLeft?: (name: string) => boolean;
+  /** Whether another run made a part while this one was at work. Default: none. */
+  readonly isTakenOver?: (name: string) => boolean;
 }
 
 /** Remembers nothing: all parts are to be made. */

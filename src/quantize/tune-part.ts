@@ -20,7 +20,7 @@ export interface TierPart {
 /**
  * Tunes a part for the tiers that do not have it yet, and records it. `tune` gets a walk that
  * writes to these tiers only. For the others, the results of an earlier run are taken over. Null if
- * all tiers have it.
+ * all tiers have it, or leave it to another run.
  */
 export async function tunePart<T>(
   walk: TuneWalk,
@@ -30,6 +30,7 @@ export async function tunePart<T>(
   const { name, layer, tensors } = part;
   const { ledger, directions, tools, writer } = walk;
   const missing = writer.tiers.filter((tier) => {
+    if (tier.log.isLeft?.(name) === true) return false;
     const known = tier.log.recall(name);
     if (known !== null) takeOver(walk, { tier, part, known });
     return known === null;

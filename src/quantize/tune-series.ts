@@ -31,7 +31,9 @@ interface Series {
   readonly model: Model;
   readonly kept: KeptWeights;
   readonly tiers: readonly TierTarget[];
-  /** Null if no routers are to be repaired. */
+  /** Whether router gates are repaired, and written then. */
+  readonly repaired: boolean;
+  /** Null if no routers are repaired in this run. */
   readonly routers: BaseRouters | null;
   readonly progress: (bytes: number) => void;
 }
@@ -49,6 +51,22 @@ export function tuneSeries(request: TuneSeriesRequest): Promise<readonly TunedTi
   return withReadAhead({ weights: kept, tensors: base.tensors }, (weights) =>
     tuneTiers(openSeries(request, weights)),
   );
+}
+
+/**
+ * Tunes and records the parts that the logs do not leave to other runs, with the base's
+ * activations. Nothing rides along, and no router is repaired: that needs the tier's own blocks.
+ */
+export function tuneParts(request: TuneSeriesRequest): Promise<void> {
+  const { weights: kept, base, keepWeights = null, onBlock } = request;
+  return withReadAhead({ weights: kept, tensors: base.tensors }, async (weights) => {
+    const series = { ...openSeries(request, weights), routers: null };
+    const { model, tiers } = series;
+    const tuner = new TuningRider(await openWalk(series, tiers), false);
+    await rideAll([{ model, riders: tuner.riders, keepWeights }], { onBlock });
+    await tuner.finish();
+    await onBlock?.(null);
+  });
 }
 
 async function tuneTiers(series: Series): Promise<readonly TunedTier[]> {
@@ -106,7 +124,7 @@ function openSeries(request: TuneSeriesRequest, weights: WeightSource): Series {
   };
   const kept = request.weights;
   return {
-    ...{ request, tools, progress, kept },
+    ...{ request, tools, progress, kept, repaired },
     model: { architecture, config, ops: tools.ops, weights },
     tiers: plans.map((plan, i) => ({ plan, sink: sinks[i]!, log: logs?.[i] ?? noLog })),
     routers: repaired
@@ -191,13 +209,13 @@ function closeWalk({ ledger, directions, writer }: TuneWalk): readonly TunedTier
 
 /** Writes the unquantized tensors. Gates that are to be repaired are written by the repair. */
 async function writeUnquantized(
-  { request, routers, progress }: Series,
+  { request, repaired, progress }: Series,
   tiers: readonly TierTarget[],
 ): Promise<void> {
   const { base } = request;
   const writer = new TierWriter(tiers);
   const tensors = base.tensors.filter(
-    (tensor) => !writer.isQuantized(tensor) && !(routers !== null && tensor.role.kind === "router"),
+    (tensor) => !writer.isQuantized(tensor) && !(repaired && tensor.role.kind === "router"),
   );
   await quantizeSeries({
     ...request,

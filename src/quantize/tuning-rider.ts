@@ -16,6 +16,8 @@ export class TuningRider implements Rider {
   readonly #states: HeldStates;
   /** The base's own states, beside those of the tier; null: the residual is not repaired. */
   readonly #own: HeldStates | null;
+  /** Blocks that this rider has not passed: all tiers have them from another run. */
+  #ahead: BlockPlace[] = [];
 
   /** `repairsResidual`: only in a sequential walk. */
   constructor(walk: TuneWalk, repairsResidual: boolean) {
@@ -56,6 +58,12 @@ export class TuningRider implements Rider {
     }
     const place = { layer, kind, quantized, residual };
     const part = { name: `block ${layer}`, layer, tensors: quantized };
+    if (this.#isTakenOver(part.name)) {
+      await tunePart(walk, part, async () => null);
+      this.#ahead.push({ layer, kind });
+      return;
+    }
+    await this.#catchUp();
     const x = await this.#states.take();
     const after = await tunePart(walk, part, async (own) => {
       const y = await tuneBlock(own, place, x);
@@ -67,7 +75,28 @@ export class TuningRider implements Rider {
 
   /** Tunes the head. To be called after the last block. */
   async finish(): Promise<void> {
+    if (!this.#isTakenOver("head")) await this.#catchUp();
     await tuneLast(this.#walk, this.#states);
+  }
+
+  /** Whether nothing of a part is to be done here: the states are not even needed behind it. */
+  #isTakenOver(part: string): boolean {
+    const { sequential, routers, writer } = this.#walk;
+    if (sequential || routers !== null) return false;
+    return writer.tiers.every(({ log }) => log.isTakenOver?.(part) === true);
+  }
+
+  /** Passes the blocks that were taken over: the next part is to be made here after all. */
+  async #catchUp(): Promise<void> {
+    const { base, writer, model, kept } = this.#walk;
+    const walk = { ...this.#walk, model: { ...model, weights: kept } };
+    for (const { layer, kind } of this.#ahead.splice(0)) {
+      const quantized = base.tensors.filter(
+        (tensor) => tensor.layer === layer && writer.isQuantized(tensor),
+      );
+      const place = { layer, kind, quantized, residual: null };
+      await this.#states.keep(await passBlock(walk, place, await this.#states.take()));
+    }
   }
 }
 

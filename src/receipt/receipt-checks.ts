@@ -10,6 +10,7 @@ export function* contradictions(receipt: Receipt): Generator<Contradiction> {
   if (receipt.verifiedBase !== null && receipt.base.id === null)
     yield { at: ["verifiedBase"], expected: "null, for the base was a folder" };
   yield* ofModules(receipt);
+  yield* ofCarried(receipt);
   yield* ofMethod(receipt);
   yield* ofEvaluation(receipt);
   yield* ofSensitivity(receipt);
@@ -49,6 +50,15 @@ function* ofModules({ plan, tuning, sensitivity }: Receipt) {
   }
 }
 
+/** The plan counts the parts that the tier carries, and no others. */
+function* ofCarried({ options: { carry = [], leftOut = [] }, plan }: Receipt) {
+  const counted = Object.keys(plan.carried ?? {});
+  if (counted.length !== carry.length || carry.some((part) => !counted.includes(part)))
+    yield { at: ["plan", "carried"], expected: "bytes of each part of options.carry" };
+  if (carry.some((part) => leftOut.includes(part)))
+    yield { at: ["options", "leftOut"], expected: "parts that options.carry does not name" };
+}
+
 /** A tuned tier has every record of tuning, and a rounded tier has none. */
 function* ofMethod({ options, calibration, tuning }: Receipt) {
   const { method, propagation, repair, rounding } = options;
@@ -66,12 +76,15 @@ function* ofMethod({ options, calibration, tuning }: Receipt) {
  * An evaluation is of the rows that the recipe names, and has figures of routers where the model
  * has routers.
  */
-function* ofEvaluation({ evaluation, evaluationRows, model }: Receipt) {
+function* ofEvaluation({ evaluation, evaluationRows, wikitextRows, model }: Receipt) {
   if (evaluation === null) return;
   for (const key of ["source", "sha256", "samples", "length"] as const) {
     if (evaluationRows?.[key] !== evaluation.rows[key])
       yield { at: ["evaluation", "rows", key], expected: "that of evaluationRows" };
   }
+  const { wikitext } = evaluation;
+  if (wikitextRows?.sha256 !== wikitext?.rows.sha256)
+    yield { at: ["evaluation", "wikitext"], expected: "that of wikitextRows" };
   if (evaluation.positions !== evaluation.rows.samples * evaluation.rows.length)
     yield { at: ["evaluation", "positions"], expected: "samples × length" };
   const hasRouters = model.experts !== null;

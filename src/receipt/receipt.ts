@@ -23,6 +23,7 @@ import {
   version,
 } from "../ground/schema.ts";
 import { isRepositoryId } from "../hub/names.ts";
+import { carriedParts } from "../models/carried.ts";
 import { floorsSchema, tierPlanSchema, tierSummary } from "../plan/plan-types.ts";
 import {
   type Method,
@@ -129,6 +130,10 @@ const options = object({
   sensitivity: v.nullable(sha256),
   /** Dtype of scales, biases and unquantized tensors, as safetensors spells it. */
   storage: oneOf(["BF16", "F16", "F32"]),
+  /** Parts that the tier holds beside the language model. Absent: the base has none. */
+  carry: v.exactOptional(list(oneOf(carriedParts))),
+  /** Parts of the base that the tier lacks. Absent: none. */
+  leftOut: v.exactOptional(list(oneOf(carriedParts))),
 });
 
 /**
@@ -160,6 +165,8 @@ export const receiptSchema = object({
   calibration: v.nullable(calibrationRecordSchema),
   /** Rows of other documents, for the evaluation; null where no evaluation was asked for. */
   evaluationRows: v.nullable(calibrationRecordSchema),
+  /** Chunks of WikiText-2, evaluated beside them; absent where its text was not given. */
+  wikitextRows: v.exactOptional(calibrationRecordSchema),
   /**
    * `<namespace>/<Model>-<tier>` when published; `<Model>-<tier>` when only written to a folder.
    */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Evaluation, Receipt, TuningRecord } from "./receipt.ts";
+import type { CalibrationRecord, Evaluation, Receipt, TuningRecord } from "./receipt.ts";
 
 /** The fields of a receipt that are known only after the weights were made. */
 export type Measured = Pick<
@@ -96,17 +96,18 @@ export function blankTuning({
 /** A blank evaluation, for the same rehearsal; null if no evaluation was asked for. */
 export function blankEvaluation({
   evaluationRows,
+  wikitextRows,
   model,
-}: Pick<Recipe, "evaluationRows" | "model">): Evaluation | null {
+}: Pick<Recipe, "evaluationRows" | "wikitextRows" | "model">): Evaluation | null {
   if (evaluationRows === null) return null;
-  const { source, sha256, samples, length, domains } = evaluationRows;
+  const { samples, length, domains } = evaluationRows;
   const none = { meanKl: 0, meanKlError: 0, sameTop: 1 };
   const same = { perplexity: 1, basePerplexity: 1, perplexityRatio: 1, perplexityRatioError: 0 };
   const figures = (rows: number) => ({ positions: rows * length, ...none, ...same });
   const router = { routerAgreement: 1, exactRoutes: 1 };
   const routers = model.experts === null ? { routerAgreement: null, exactRoutes: null } : router;
   return {
-    rows: { source, sha256, samples, length },
+    rows: identityOf(evaluationRows),
     ...figures(samples),
     ...{ medianKl: 0, p99Kl: 0, p999Kl: 0, maxKl: 0 },
     ...{ forcedPositions: samples * length, forcedMeanKl: 0, forcedMeanKlError: 0 },
@@ -116,8 +117,19 @@ export function blankEvaluation({
     predicted: null,
     rounded: { ...figures(samples), ...routers },
     stock: { bytes: 1, fileBpw: 4.5, ...figures(samples), ...routers },
+    ...(wikitextRows && {
+      wikitext: {
+        rows: identityOf(wikitextRows),
+        ...figures(samples),
+        ...{ medianKl: 0, p99Kl: 0, maxKl: 0 },
+      },
+    }),
     gates: [],
   };
+}
+
+function identityOf({ source, sha256, samples, length }: CalibrationRecord) {
+  return { source, sha256, samples, length };
 }
 
 /**

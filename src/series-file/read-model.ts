@@ -7,7 +7,7 @@ import type { SeriesModel } from "./series-types.ts";
 /** Inputs that narrow a run on a model of the series file. */
 const narrowing: readonly InputName[] = ["tiers", "revision"];
 /** The commands of model.yml, which gives its jobs `timeout-minutes`. */
-const jobCommands = ["measure", "tune", "seal"];
+const jobCommands = ["measure", "tune-ahead", "tune", "seal"];
 /** Minutes of a job beside the run: to set up, and to save what is finished. */
 const setAside = 20;
 

@@ -31,7 +31,7 @@ export const modelRows: readonly SeriesRow[] = (inputTable as readonly SeriesRow
   (row) => row.workflow === undefined,
 );
 /** Inputs that may name a file of the repository that has the series file. */
-const fileRows: readonly InputName[] = ["calibration", "evaluation", "sensitivity"];
+const fileRows: readonly InputName[] = ["calibration", "evaluation", "wikitext", "sensitivity"];
 /** Inputs that name a repository on the Hub. */
 const hubRows: readonly InputName[] = ["base-model", "sensitivity-proxy"];
 

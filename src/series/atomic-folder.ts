@@ -32,6 +32,19 @@ export async function buildAside<T>(
   builds: readonly Build[],
   fill: (folders: readonly string[]) => Promise<T>,
 ): Promise<T> {
+  return workAside(builds, async (folders) => {
+    const value = await fill(folders);
+    for (const [i, { place }] of builds.entries())
+      await onDisk(place, 0, () => replaceFolder(folders[i]!, place));
+    return value;
+  });
+}
+
+/** Opens the same folders for work that does not finish them. */
+export async function workAside<T>(
+  builds: readonly Build[],
+  use: (folders: readonly string[]) => Promise<T>,
+): Promise<T> {
   const partials: RunFolder[] = [];
   try {
     for (const { place, work } of builds) {
@@ -41,10 +54,7 @@ export async function buildAside<T>(
         partials.push(await openPartial(place, work));
       });
     }
-    const value = await fill(partials.map(({ path }) => path));
-    for (const [i, { place }] of builds.entries())
-      await onDisk(place, 0, () => replaceFolder(partials[i]!.path, place));
-    return value;
+    return await use(partials.map(({ path }) => path));
   } finally {
     await Promise.all(partials.map((partial) => partial.close()));
   }

@@ -18,9 +18,11 @@ beforeEach(async () => {
 afterEach(() => removeFolder(folder));
 
 test("card and pictures are written, and a picture of an earlier receipt is removed", async () => {
-  await writeFile(`${folder}/oqe-kl.svg`, "old");
+  for (const old of ["oqe-kl.svg", "oqe-kl.png", "oqe-kl-dark.png"])
+    await writeFile(`${folder}/${old}`, "old");
   await writeCard(folder, { receipt: tunedReceipt() }, report);
-  const names = ["README.md", "SHA256SUMS", "oqe-bits.svg", "oqe-receipt.json"];
+  const names = ["README.md", "SHA256SUMS", "oqe-bits-dark.png", "oqe-bits.png", "oqe-bits.svg"];
+  names.push("oqe-receipt.json");
   expect((await readdir(folder)).sort()).toEqual(names);
   expect(warnings).toEqual([]);
 });
@@ -35,7 +37,7 @@ test("SHA256SUMS lists every other file, and is returned with its own hash", asy
     const made = Object.hasOwn(files, path) ? null : await readFile(`${folder}/${path}`);
     expect(made === null ? files[path]!.sha256 : sha256Of(made)).toBe(sha256);
   }
-  expect(listed.size).toBe(Object.keys(files).length + 3);
+  expect(listed.size).toBe(Object.keys(files).length + 5);
   await writeFile(`${folder}/README.md`, "lost");
   await rewriteCard(folder, report);
   expect(await readFile(`${folder}/SHA256SUMS`, "utf8")).toBe(text);
@@ -47,7 +49,7 @@ test("a picture that cannot be drawn is a warning, and its placeholder is writte
     drawPictures(receipt).map((picture) => ({ ...picture, svg: "<svg/>", failure }));
   await writeCard(folder, { receipt: tunedReceipt() }, report, { render: renderCard, draw });
   expect(await readFile(`${folder}/oqe-bits.svg`, "utf8")).toBe("<svg/>");
-  expect(await readFile(`${folder}/README.md`, "utf8")).toContain("oqe-bits.svg");
+  expect(await readFile(`${folder}/README.md`, "utf8")).toContain("oqe-bits.png");
   expect(warnings).toEqual([expect.stringContaining(`a picture could not be drawn: ${failure}`)]);
 });
 

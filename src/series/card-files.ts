@@ -1,7 +1,8 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readNotes } from "../card/kept-notes.ts";
-import { type CardPicture, drawPictures, picturePaths } from "../card/pictures.ts";
+import { pictureFilePaths, pictureFiles } from "../card/picture-files.ts";
+import { type CardPicture, drawPictures } from "../card/pictures.ts";
 import { placeholderCard, renderCard } from "../card/render.ts";
 import { decorate } from "../ground/decoration.ts";
 import { onDisk } from "../ground/disk.ts";
@@ -91,22 +92,24 @@ async function writeFiles(
   { receipt, card, pictures }: CardFiles,
   report: Pick<Report, "warn">,
 ): Promise<Sums> {
-  for (const { failure } of pictures)
-    if (failure !== null) report.warn(`${receipt.name}: a picture could not be drawn: ${failure}`);
-  const made: Readonly<Record<string, string>> = {
+  const drawn = await pictureFiles(pictures);
+  for (const failure of drawn.failures)
+    report.warn(`${receipt.name}: a picture could not be drawn: ${failure}`);
+  const made: Readonly<Record<string, string | Uint8Array>> = {
     [receiptPath]: writeReceipt(receipt),
     "README.md": card,
-    ...Object.fromEntries(pictures.map(({ path, svg }) => [path, svg])),
+    ...Object.fromEntries(drawn.files),
   };
   const listed = Object.entries(receipt.files).map(([path, { sha256 }]) => [path, sha256] as const);
-  const hashed = Object.entries(made).map(([path, text]) => [path, sha256Of(text)] as const);
+  const hashed = Object.entries(made).map(([path, content]) => [path, sha256Of(content)] as const);
   const text = writeSums(new Map([...listed, ...hashed]));
   const files = { ...made, [sumsPath]: text };
-  const size = Object.values(files).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  const size = Object.values(files).reduce((sum, content) => sum + Buffer.byteLength(content), 0);
   await onDisk(folder, size, async () => {
-    for (const path of picturePaths)
+    for (const path of pictureFilePaths)
       if (!Object.hasOwn(files, path)) await rm(join(folder, path), { force: true });
-    for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
+    for (const [path, content] of Object.entries(files))
+      await writeFile(join(folder, path), content);
   });
   return new Map([...listed, ...hashed, [sumsPath, sha256Of(text)]]);
 }

@@ -31,9 +31,8 @@ import { keptBytes } from "./kept-room.ts";
 import { proveReads, stopParts, withWaitingBytes } from "./proven-reads.ts";
 import type { TierDraft, TierRun } from "./recipes.ts";
 import type { Calibration, DrawnRows } from "./rows.ts";
-import { StagedTier } from "./staged-tier.ts";
-import { type StagingPlace, stagingPlace } from "./staging-claim.ts";
 import { withStates } from "./state-store.ts";
+import { openTarget, type Target, type TargetRequest } from "./tier-target.ts";
 import type { TimeLimit } from "./time-limit.ts";
 import { type Tuning, type WrittenTier, writeTiers } from "./write-tiers.ts";
 
@@ -63,7 +62,7 @@ function refuseInsideBase(base: string, place: string): void {
   );
 }
 
-export interface FoldersRequest {
+export interface FoldersRequest extends TargetRequest {
   readonly base: Base;
   readonly runs: readonly TierRun[];
   /** The inputs that say which folders may be replaced. */
@@ -80,11 +79,8 @@ export interface FoldersRequest {
   readonly disk?: number;
   /** Receipts of tiers that need not be made: their figures are on the cards of the others. */
   readonly published?: readonly Receipt[] | undefined;
-  /** Where tuned tiers are staged; null: on the disk only. */
-  readonly staging: Pick<StagingPlace, "hub" | "private" | "readsOnly"> | null;
   readonly timeLimit: TimeLimit;
   readonly kernel: Kernel;
-  readonly report: Report;
 }
 
 /**
@@ -104,28 +100,30 @@ export async function makeFolders(request: FoldersRequest): Promise<readonly Mad
   const builds = runs.map(({ place, recipe }) => {
     return { place, work: isDurable ? digestOf(recipe) : null };
   });
-  const memory = request.memoryForStates;
-  return withStates({ folder: parent, memory, report: request.report }, (keep, weights) => {
-    const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
+  return withFiles(request, (own) => {
     const fill = (folders: readonly string[]) =>
       onDisk(parent, needed, () => fillFolders(own, folders));
+    return buildAside(builds, fill);
+  });
+}
+
+/** Gives a request what keeps hidden states and weights beside its tiers, as long as `use` runs. */
+export function withFiles<T>(
+  request: FoldersRequest,
+  use: (own: FillRequest) => Promise<T>,
+): Promise<T> {
+  const { runs, base, memoryForStates: memory, report } = request;
+  return withStates({ folder: dirname(runs[0]!.place), memory, report }, (keep, weights) => {
+    const own = { ...request, keep, keepWeights: request.inTurn === true ? weights : null };
     const waiting = { keep: weights, most: request.mostWaiting ?? 0 };
-    return withWaitingBytes([request.base.checkpoint], waiting, () => buildAside(builds, fill));
+    return withWaitingBytes([base.checkpoint], waiting, () => use(own));
   });
 }
 
 /** The same, and what keeps hidden states between two blocks, and weights within one. */
-interface FillRequest extends FoldersRequest {
+export interface FillRequest extends FoldersRequest {
   readonly keep: KeepStates;
   readonly keepWeights: KeepBytes | null;
-}
-
-/** A tier that is made, its folder and its staging branch. */
-interface Target {
-  readonly run: TierRun;
-  readonly folder: string;
-  /** null: nothing is staged. */
-  readonly staged: StagedTier | null;
 }
 
 /** Brings every tier into its folder: made now, or finished by an earlier run. */
@@ -137,7 +135,8 @@ async function fillFolders(
   const known = new Map<TierRun, Receipt>();
   const targets: Target[] = [];
   for (const [i, run] of runs.entries()) {
-    const target = { run, folder: folders[i]!, staged: await openStaged(request, run) };
+    const place = { run, folder: folders[i]!, isTuned: request.rows.tuning !== null };
+    const target = await openTarget(request, place);
     const receipt = await findFinished(run, { ...target, base, gates });
     if (receipt === null) targets.push(target);
     else {
@@ -157,17 +156,6 @@ async function fillFolders(
     tell(receipt, report);
   }
   return finished;
-}
-
-/** The staging branch of a tier; null: there is none. */
-async function openStaged(
-  { staging, rows, report }: FillRequest,
-  run: TierRun,
-): Promise<StagedTier | null> {
-  // A rounded tier has no parts to go on with.
-  if (staging === null || rows.tuning === null) return null;
-  const place = stagingPlace(staging, run);
-  return StagedTier.open({ ...place, recipe: digestOf(run.recipe), report });
 }
 
 /** Writes weights and evaluates them, in one walk for all tiers. Gives their receipts. */
@@ -225,32 +213,42 @@ export function isRounded({ parameters }: Pick<Base, "parameters">, { recipe }: 
 }
 
 function writeWeights(
-  { base, runs, rows, timeLimit, kernel, report, keep, keepWeights }: FillRequest,
+  request: FillRequest,
   targets: readonly Target[],
   company: Company | null,
 ): Promise<readonly WrittenTier[]> {
-  const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
-  const tuning: Tuning | null = rows.tuning && {
-    calibration: rows.tuning.rows,
-    propagation: options.propagation!,
-    repair: options.repair ?? [],
-    settings: { ...tuningSettings, ...(sensitivity?.tied && { tiedMix: sensitivity.tied.mix }) },
-    ...{ keep, keepWeights },
-    ...(company && { company: { riders: company.ride, weights: company.weights } }),
-  };
+  const { base, runs, timeLimit, kernel, report } = request;
+  const own = tuningOf(request);
+  const beside = company && { company: { riders: company.ride, weights: company.weights } };
+  const tuning = own && { ...own, ...beside };
   return writeTiers({
     base,
     plans: runs.map(({ recipe }) => recipe.plan),
     folders: targets.map(({ folder }) => folder),
     staged: targets.map(({ staged }) => staged),
+    ahead: targets.map(({ ahead }) => ahead),
     licences: licenceFiles(base.checkpoint.repository),
-    rounding: options.rounding,
+    rounding: runs[0]!.recipe.options.rounding,
     tuning,
     isDurable: tuning !== null,
     timeLimit,
     kernel,
     report,
   });
+}
+
+/** The inputs of tuning; null: the tiers are rounded. */
+export function tuningOf({ runs, rows, keep, keepWeights }: FillRequest): Tuning | null {
+  const { options, sensitivity } = runs[0]!.recipe; // the same for all tiers of a run
+  return (
+    rows.tuning && {
+      calibration: rows.tuning.rows,
+      propagation: options.propagation!,
+      repair: options.repair ?? [],
+      settings: { ...tuningSettings, ...(sensitivity?.tied && { tiedMix: sensitivity.tied.mix }) },
+      ...{ keep, keepWeights },
+    }
+  );
 }
 
 function completeReceipts(

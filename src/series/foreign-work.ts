@@ -1,4 +1,4 @@
-import { picturePaths } from "../card/pictures.ts";
+import { pictureFilePaths } from "../card/picture-files.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { RemoteState } from "../hub/hub-types.ts";
 import { printable } from "../hub/names.ts";
@@ -15,7 +15,8 @@ export interface ForeignWork {
 
 /** Files that every tier has, beside its shards and the files of its base. */
 const written = new Set([
-  ...["README.md", receiptPath, "config.json", "model.safetensors.index.json", ...picturePaths],
+  ...["README.md", receiptPath, "config.json", "model.safetensors.index.json"],
+  ...pictureFilePaths,
 ]);
 
 /**

@@ -67,7 +67,11 @@ export class PartJournal implements PartLog {
   readonly #shards: TierShards;
   readonly #places: ReturnType<typeof placesOf>;
   readonly #known = new Map<string, WrittenPart>();
+  /** Made by another run while this one was at work, and not in a line yet. */
+  readonly #taken = new Map<string, PartRecord>();
   #fresh: PartRecord[] = [];
+  /** The parts that were finished in this run. */
+  readonly #names = new Set<string>();
 
   constructor(shards: TierShards) {
     this.#shards = shards;
@@ -80,11 +84,26 @@ export class PartJournal implements PartLog {
   }
 
   recall(name: string): PartRecord | null {
-    return this.#known.get(name)?.part ?? null;
+    return this.#known.get(name)?.part ?? this.#taken.get(name) ?? null;
+  }
+
+  isTakenOver = (name: string): boolean => this.#taken.has(name);
+
+  /** Whether a part is finished: by an earlier run, or in this one. */
+  has(name: string): boolean {
+    return this.#known.has(name) || this.#names.has(name);
   }
 
   record(part: PartRecord): void {
     this.#fresh.push(part);
+    this.#names.add(part.name);
+  }
+
+  /** Takes over what another run made meanwhile. The tensors are in the shards. */
+  takeOver(part: PartRecord): void {
+    for (const name of part.tensors) this.#shards.writer.restore(name);
+    this.#taken.set(part.name, part);
+    this.record(part);
   }
 
   /** Takes a part over whose tensors are in the shards. */
@@ -117,10 +136,11 @@ export class PartJournal implements PartLog {
     }
   }
 
-  /** Writes the parts that were finished since the last call, and returns them. */
+  /** Writes the parts that were finished or taken over since the last call, and returns them. */
   async save(): Promise<readonly WrittenPart[]> {
     const fresh = this.#fresh;
     this.#fresh = [];
+    this.#taken.clear();
     if (fresh.length === 0) return [];
     await this.#shards.writer.sync();
     const written: WrittenPart[] = [];

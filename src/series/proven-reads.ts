@@ -5,6 +5,7 @@ import type { Outside } from "../checkpoint/held-runs.ts";
 import type { Proven } from "../checkpoint/verified-shards.ts";
 import { grouped } from "../ground/digits.ts";
 import type { Report } from "../ground/report.ts";
+import type { AheadParts } from "./ahead-parts.ts";
 import { journalOf } from "./part-journal.ts";
 import type { StagedTier } from "./staged-tier.ts";
 import { isUnreachable } from "./staging-claim.ts";
@@ -38,6 +39,7 @@ export async function proveReads(checkpoint: Provable, report: Report): Promise<
 interface Durable {
   readonly folder: string;
   readonly staged: StagedTier | null;
+  readonly ahead?: AheadParts | null;
 }
 
 /**
@@ -45,10 +47,11 @@ interface Durable {
  * on with what was made of them.
  */
 export async function stopParts(tiers: readonly Durable[], error: unknown): Promise<never> {
-  for (const { folder, staged } of tiers) {
+  for (const { folder, staged, ahead } of tiers) {
     if (error instanceof AlteredBytes) {
       await rm(journalOf(folder), { force: true });
       await staged?.discard();
+      await ahead?.discard();
     }
     // The error says more than another one of the Hub.
     if (!isUnreachable(error)) await staged?.release().catch(() => {});

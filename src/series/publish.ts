@@ -1,5 +1,6 @@
 import type { Report } from "../ground/report.ts";
 import type { Hub, PushResult, RemoteState } from "../hub/hub-types.ts";
+import type { Inputs } from "../inputs/inputs.ts";
 import { draftDigestOf } from "../receipt/recipe.ts";
 import { type MadeTier, receiptsOf } from "./card-files.ts";
 import { describeCommit } from "./commit-words.ts";
@@ -8,11 +9,21 @@ import { gateFailure } from "./gate-failures.ts";
 import { compareWithPublished, keptFailure, type TierComparison } from "./kept-better.ts";
 import type { RemoteStates } from "./published.ts";
 import type { TierDraft } from "./recipes.ts";
-import { stagingBranch } from "./staged-records.ts";
+import { aheadBranch, stagingBranch } from "./staged-records.ts";
 import { findLiveClaim } from "./staging-claim.ts";
+
+const stagingBranches = [stagingBranch, aheadBranch];
 
 /** How far tiers came that are not to be published yet: finished and staged, or not finished. */
 export type Reached = "staged" | "unfinished";
+
+/** The same by what a run was asked for, when it has come to its end. */
+export const reachedBy: Readonly<Record<Inputs["until"], Reached | null>> = {
+  measured: "unfinished",
+  ahead: "unfinished",
+  staged: "staged",
+  published: null,
+};
 
 export interface PublishedTier {
   readonly tier: string;
@@ -121,7 +132,7 @@ async function publishTier(
   const state = states.get(draft)!;
   const row = { tier, repository, url: `${hub.endpoint}/${repository}` };
   if (!isPending) {
-    if (!readsOnly) await removeLeftover(hub, draft);
+    if (!readsOnly) for (const branch of stagingBranches) await removeLeftover(hub, draft, branch);
     if (state.proposal === null)
       return { ...row, outcome: "unchanged", commit: state.head, folder: null };
     const { url, state: proposed } = state.proposal;
@@ -144,18 +155,19 @@ async function publishTier(
     ...describeCommit(draft, occasion),
   });
   await hub.removeBranch(repository, stagingBranch);
+  await removeLeftover(hub, draft, aheadBranch);
   return { ...row, outcome, commit, url, folder: place };
 }
 
 /**
- * Removes the staging branch that a run left which was killed after its commit to main. Not that of
- * a run that makes the tier from other inputs meanwhile.
+ * Removes a staging branch that a run left, as one that was killed after its commit to main. Not
+ * that of a run that makes the tier from other inputs meanwhile.
  */
-async function removeLeftover(hub: Hub, { recipe }: TierDraft): Promise<void> {
+async function removeLeftover(hub: Hub, { recipe }: TierDraft, branch: string): Promise<void> {
   const { repository } = recipe;
-  const left = await hub.readBranch(repository, stagingBranch);
+  const left = await hub.readBranch(repository, branch);
   if (left !== null && (await findLiveClaim(left, draftDigestOf(recipe))) === null)
-    await hub.removeBranch(repository, stagingBranch);
+    await hub.removeBranch(repository, branch);
 }
 
 /**

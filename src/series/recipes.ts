@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type Base, describeConfigChanges, readBase } from "../base/base.ts";
+import { type Base, type BaseOptions, describeConfigChanges, readBase } from "../base/base.ts";
 import { describeModel } from "../base/model-facts.ts";
 import { inheritFrom } from "../card/inherit.ts";
 import { readUsage } from "../card/usage.ts";
@@ -12,6 +12,7 @@ import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
 import type { ModelReference } from "../inputs/input-values.ts";
 import type { Inputs, PlanInputs } from "../inputs/inputs.ts";
+import { carriedParts } from "../models/carried.ts";
 import { planTier, requireBudget, unquantizedTensors } from "../plan/plan.ts";
 import type { Floors, SeriesPlan, TierPlan } from "../plan/plan-types.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
@@ -61,7 +62,7 @@ export type RecipeInputs = PlanInputs &
 export async function openBase(
   model: ModelReference,
   connect: () => Hub,
-  options: { readonly allowHeaderOnly: boolean },
+  options: Pick<BaseOptions, "allowHeaderOnly" | "carry">,
 ): Promise<Base> {
   return readBase(await openRepository(model, connect), options);
 }
@@ -119,12 +120,21 @@ async function sharedRecipe(
       rounding: inputs.rounding,
       ...planningOptions(inputs, target),
       storage: base.storage,
+      ...carriedOptions(base),
     },
     calibration: tuning?.record ?? null,
     evaluationRows: evaluation?.record ?? null,
+    ...(evaluation?.wikitext && { wikitextRows: evaluation.wikitext.record }),
     unquantized: unquantizedTensors(base.tensors),
     configNotes: describeConfigChanges(base),
   };
+}
+
+/** Parts beside the language model; of a base without any, nothing. */
+function carriedOptions({ carried, leftOut }: Base) {
+  const carry = carriedParts.filter((name) => carried.some(({ part }) => part === name));
+  if (carry.length + leftOut.length === 0) return {};
+  return { carry, ...(leftOut.length > 0 && { leftOut }) };
 }
 
 /** The chosen repairs that apply to the model. */

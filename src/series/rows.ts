@@ -6,7 +6,9 @@ import { findOverlaps } from "../calibration/overlap.ts";
 import { openCalibration, openEvaluation } from "../calibration/reference.ts";
 import { drawRows, type Rows } from "../calibration/rows.ts";
 import { openTokenizer, type Tokenizer } from "../calibration/tokenizer.ts";
+import { drawChunks, openWikitext } from "../calibration/wikitext.ts";
 import type { EvaluationRows } from "../evaluation/evaluate.ts";
+import type { WikitextRows } from "../evaluation/wikitext-ride.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import type { Hub } from "../hub/hub-types.ts";
@@ -17,7 +19,9 @@ import { integer } from "../models/config-fields.ts";
 export interface DrawnRows extends EvaluationRows {
   /** SHA-256 of the text that they were drawn from. */
   readonly text: string;
+  readonly wikitext?: WikitextChunks;
 }
+export type WikitextChunks = WikitextRows & Pick<DrawnRows, "text">;
 
 /** The rows of a run. */
 export interface Calibration {
@@ -57,6 +61,7 @@ export async function calibrate(
     const tuning = draw(await openCalibration(inputs.calibration, connect), samples, length);
     const evaluation = inputs.verify ? await drawEvaluation(base, draw, inputs, connect) : null;
     if (evaluation !== null) refuseOverlap(tuning, evaluation);
+    if (evaluation?.wikitext) refuseOverlap(tuning, evaluation.wikitext, "wikitext");
     return { tuning, evaluation };
   }
   if (!inputs.verify) return { tuning: null, evaluation: null };
@@ -120,14 +125,33 @@ async function drawEvaluation(
 ): Promise<DrawnRows> {
   const { evaluationSamples: rows, evaluationLength: tokens } = inputs;
   const { samples, length } = evaluationShape(base, { samples: rows, length: tokens });
-  return draw(await openEvaluation(inputs.evaluation, connect), samples, length);
+  const evaluation = draw(await openEvaluation(inputs.evaluation, connect), samples, length);
+  const wikitext = await drawWikitext(base, inputs.wikitext, inputs.wikitextChunks);
+  return wikitext === null ? evaluation : { ...evaluation, wikitext };
+}
+
+/** The first chunks of WikiText-2 (calibration/wikitext.ts). null: `path` is. Throws BAD_INPUT. */
+export async function drawWikitext(
+  base: Base,
+  path: string | null,
+  chunks: number,
+): Promise<WikitextChunks | null> {
+  if (path === null) return null;
+  const text = await openWikitext(path);
+  const tokenizer = await openTokenizer(base.checkpoint.repository);
+  const rows = drawChunks(text, chunks, tokenizer, integer(base.config, "vocab_size"));
+  return { rows, record: describe(text, rows), text: text.sha256 };
 }
 
 /**
  * Throws BAD_INPUT, naming the rows, if a tier would be evaluated on text that it was tuned on. The
  * two parts of the bundled corpus are of different documents; they share only boilerplate.
  */
-export function refuseOverlap(tuning: DrawnRows, evaluation: DrawnRows): void {
+export function refuseOverlap(
+  tuning: DrawnRows,
+  evaluation: WikitextChunks,
+  input: "evaluation" | "wikitext" = "evaluation",
+): void {
   if (tuning.record.source === "bundled" && evaluation.record.source === "bundled") return;
   const overlaps = findOverlaps(tuning.rows, evaluation.rows);
   const isSame = tuning.text === evaluation.text;
@@ -143,14 +167,15 @@ export function refuseOverlap(tuning: DrawnRows, evaluation: DrawnRows): void {
     : `rows ${named.join(", ")}${more}`;
   throw new OqeError(
     "BAD_INPUT",
-    `evaluation: ${evaluation.record.source} shares passages with the calibration text ` +
+    `${input}: ${evaluation.record.source} shares passages with the calibration text ` +
       `${tuning.record.source}: ${rows}, counted from 0`,
-    "Evaluate on text that the series was not tuned on, or leave evaluation out: the bundled text.",
+    "Evaluate on text that the series was not tuned on, or leave " +
+      (input === "evaluation" ? "evaluation out: the bundled text." : "wikitext out."),
   );
 }
 
 function describe(
-  corpus: Corpus,
+  corpus: Pick<Corpus, "name">,
   { sha256, samples, length, tokens, domains }: Rows,
 ): CalibrationRecord {
   return { source: corpus.name, sha256, samples, length, tokens, domains };

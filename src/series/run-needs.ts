@@ -2,12 +2,16 @@ import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
 import type { Rows } from "../calibration/rows.ts";
 import { mostHeldOutside } from "../checkpoint/held-runs.ts";
+import { paysAhead, type Shares, shareAhead } from "../estimate/ahead.ts";
 import { shapeOf } from "../estimate/model-shape.ts";
 import { estimateLines, estimateRun, fitRun, type RunEstimate } from "../estimate/run-estimate.ts";
 import { measureSpeed } from "../estimate/speed.ts";
 import type { PlannedTier, RunWork } from "../estimate/work.ts";
+import type { EvaluationRows } from "../evaluation/evaluate.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
+import { sum } from "../ground/sum.ts";
+import { storedBytes } from "../mlx/format.ts";
 import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf, sampleOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
@@ -30,9 +34,13 @@ export interface RunNeeds {
   readonly mostWaiting: number;
   /** Bytes on the disk at once. Finished blocks that are staged leave it. */
   readonly disk: number;
+  /** Whether a job that works ahead of the tiers' own is worth a runner. */
+  readonly paysAhead: boolean;
   /** For log and job summary. They differ from machine to machine and are in no receipt. */
   readonly lines: readonly string[];
 }
+
+type MachineNeeds = Omit<RunNeeds, "paysAhead">;
 
 export interface SeriesRequest {
   readonly base: Base;
@@ -43,6 +51,8 @@ export interface SeriesRequest {
   readonly memoryLimit: RunPlace["memoryLimit"];
   readonly workDir: string;
   readonly staging: FoldersRequest["staging"];
+  /** Whether the run works ahead of the tiers' own jobs: it evaluates nothing. Default: no. */
+  readonly isAhead?: boolean;
 }
 
 /**
@@ -54,12 +64,19 @@ export async function estimateSeries(request: SeriesRequest, outside: Outside): 
   const work = workOf(request, outside.kernel.workers);
   const saved = work.measuring === null ? null : measuringNeed(request.base, workDir);
   const place = { folder: dirname(runs[0]!.place), memoryLimit, saved };
-  return estimateWork(work, { ...place, kept: await keptBytes(runs, false) }, outside);
+  const shares = foreseeAhead(request);
+  const needs = await estimateWork(work, { ...place, kept: await keptBytes(runs, false) }, outside);
+  return { ...needs, paysAhead: shares !== null && paysAhead(shares) };
 }
 
 /** What the run will need on any machine with so many threads, without looking at this one. */
 export function foreseeSeries(request: SeriesRequest, workers: number): RunEstimate {
   return estimateRun(workOf(request, workers));
+}
+
+/** How a job that works ahead of the tiers' own would share their work. null: it cannot. */
+export function foreseeAhead(request: SeriesRequest): Shares | null {
+  return shareAhead(workOf({ ...request, isAhead: false }, 1));
 }
 
 /** What a measurement would need on any machine, from shapes and rows. */
@@ -100,17 +117,19 @@ export async function estimateEvaluation(
   {
     base,
     tier,
-    tokens,
-  }: { readonly base: Base; readonly tier: PlannedTier; readonly tokens: number },
+    rows,
+  }: { readonly base: Base; readonly tier: PlannedTier; readonly rows: EvaluationRows },
   place: Omit<RunPlace, "saved">,
   outside: Outside,
-): Promise<RunNeeds> {
+): Promise<MachineNeeds> {
+  const { tokens } = rows.rows;
+  const wikitext = rows.wikitext?.rows.tokens ?? 0;
   const work: RunWork = {
     shape: shapeOf(base),
     plans: [tier],
     measuring: null,
     tuning: null,
-    evaluation: { tokens, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
+    evaluation: { tokens, wikitext, sparse: sparseTokens(base, tokens), rounded: 1 + stockRuns },
     ...{ makes: false, staged: false },
     workers: outside.kernel.workers,
   };
@@ -133,7 +152,7 @@ async function estimateWork(
   work: RunWork,
   { folder, saved, memoryLimit: given, kept = 0 }: RunPlace,
   { kernel, report }: Outside,
-): Promise<RunNeeds> {
+): Promise<MachineNeeds> {
   const estimate = estimateRun(work);
   const found = await freeBytes(folder);
   const free = found === null ? null : found + kept;
@@ -162,14 +181,17 @@ async function estimateWork(
 }
 
 function workOf(request: SeriesRequest, workers: number): RunWork {
-  const { base, runs, rows, sources, staging } = request;
+  const { base, runs, rows, sources, staging, isAhead = false } = request;
   const shape = shapeOf(base);
-  const { tuning, evaluation } = rows;
+  const { tuning } = rows;
+  const evaluated = isAhead ? null : rows.evaluation;
+  const ahead = isAhead ? { ahead: foreseeAhead(request)?.ahead ?? 0 } : {};
   const { repair, propagation } = runs[0]!.recipe.options; // the same for all tiers of a run
   const measures = sources.measures && tuning !== null;
   return {
     shape,
     plans: runs.map(({ recipe }) => recipe.plan),
+    carried: sum(base.carried, storedBytes),
     measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
     tuning: tuning && {
       tokens: tuning.rows.tokens,
@@ -180,12 +202,13 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
       sequential: propagation === "sequential",
       residual: propagation === "sequential" && repair?.includes("residual") === true,
     },
-    evaluation: evaluation && {
-      tokens: evaluation.rows.tokens,
-      sparse: sparseTokens(base, evaluation.rows.tokens),
+    evaluation: evaluated && {
+      tokens: evaluated.rows.tokens,
+      wikitext: evaluated.wikitext?.rows.tokens ?? 0,
+      sparse: sparseTokens(base, evaluated.rows.tokens),
       rounded: runs.filter((run) => isRounded(base, run)).length + stockRuns,
     },
-    ...{ makes: true, staged: staging !== null && tuning !== null },
+    ...{ makes: true, staged: staging !== null && tuning !== null, ...ahead },
     workers,
   };
 }

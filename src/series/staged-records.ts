@@ -19,6 +19,8 @@ import { writtenPartSchema } from "./part-journal.ts";
 
 /** Branch of a tier's repository that holds its unfinished work. */
 export const stagingBranch = "oqe-staging";
+/** Branch of the same repository for parts that a job makes ahead of the tier's own (tuneAhead). */
+export const aheadBranch = "oqe-staging-ahead";
 /** Folder on that branch for what is not part of the finished repository. */
 export const workFolder = "oqe-work";
 export const recipeFile = `${workFolder}/recipe.json`;
@@ -68,15 +70,23 @@ export async function readRecipe({ content, files }: Branch): Promise<string | n
   return (await readValue(content, recipeFile, recipeSchema))?.recipe ?? null;
 }
 
+/** Entries that were read before, by path and git's id of the file. */
+export type KnownEntries = Map<string, StagedChange>;
+
 /**
  * The records on the branch, in their order. One that cannot be read, or whose files are not there,
- * ends the list: the parts from there on are made again.
+ * ends the list: the parts from there on are made again. `known` are not read again.
  */
-export async function readEntries({ content, files }: Branch): Promise<StagedEntry[]> {
+export async function readEntries(
+  { content, files }: Branch,
+  known: KnownEntries = new Map(),
+): Promise<StagedEntry[]> {
   const found: StagedEntry[] = [];
   for (let path = entryPath(0); files.has(path); path = entryPath(numberOf(path) + 1)) {
-    const entry = await readValue(content, path, entrySchema);
+    const key = `${path} ${files.get(path)!.oid}`;
+    const entry = known.get(key) ?? (await readValue(content, path, entrySchema));
     if (entry === null) break;
+    known.set(key, entry);
     const { shards, piece } = entry;
     // The Hub lists the SHA-256 of every shard, and with it the size.
     const areThere = Object.entries(shards).every(

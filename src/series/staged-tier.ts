@@ -46,6 +46,7 @@ export class StagedTier {
   #last: Promise<void> = Promise.resolve();
   /** Files of the branch that are of other work: the next commit removes them. */
   #stale: readonly string[];
+  readonly #branch: string;
   /** The files of a commit. */
   #content: { readonly commit: string; readonly files: Promise<Repository> } | null = null;
 
@@ -55,6 +56,7 @@ export class StagedTier {
     this.#entries = found.entries;
     this.#stale = found.stale;
     this.#claim = new StagingClaim(request.draft);
+    this.#branch = request.branch ?? stagingBranch;
   }
 
   /**
@@ -63,7 +65,7 @@ export class StagedTier {
    */
   static async open(request: StagedTierRequest): Promise<StagedTier> {
     const { hub, repository, recipe, report } = request;
-    const branch = await hub.readBranch(repository, stagingBranch);
+    const branch = await hub.readBranch(repository, request.branch ?? stagingBranch);
     if (branch === null) return new StagedTier(request, { commit: null, entries: [], stale: [] });
     const { commit, files } = branch;
     if ((await readRecipe(branch)) === recipe)
@@ -140,7 +142,7 @@ export class StagedTier {
     const files = [...own, named, await this.#claim.sign(expects)]; // the same name is not sent
     const added = new Set(files.map(({ path }) => path));
     const { commit } = await hub.stage({
-      ...{ repository, branch: stagingBranch, private: isPrivate, parent: this.#commit, title },
+      ...{ repository, branch: this.#branch, private: isPrivate, parent: this.#commit, title },
       files,
       deleted: this.#stale.filter((path) => !added.has(path)),
     });
@@ -165,7 +167,7 @@ export class StagedTier {
   /** Removes the branch, if there is one. */
   async discard(): Promise<void> {
     if (this.#commit === null) return;
-    await this.#request.hub.removeBranch(this.#request.repository, stagingBranch);
+    await this.#request.hub.removeBranch(this.#request.repository, this.#branch);
     this.#commit = null;
     this.#stale = [];
     this.#entries.length = 0;
@@ -187,7 +189,7 @@ export class StagedTier {
     throw new OqeError(
       "NETWORK",
       `${source.name} is not the file that was staged: SHA-256 ${found}, expected ${expected}`,
-      `Run again. If it stays so, remove the branch ${stagingBranch} and start anew.`,
+      `Run again. If it stays so, remove the branch ${this.#branch} and start anew.`,
     );
   }
 }

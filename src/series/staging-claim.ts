@@ -48,6 +48,8 @@ export interface StagingPlace {
   readonly draft: string;
   /** A job that only measures goes on with what is there, and writes nothing. Default: false. */
   readonly readsOnly?: boolean;
+  /** Default: the branch of the tier's own job. */
+  readonly branch?: string;
 }
 
 /** A tier, whether it is planned yet or not. */
@@ -72,10 +74,14 @@ export async function checkStaging(hub: Hub, drafts: readonly Tier[]): Promise<v
   }
 }
 
-/** The staging branch; null: there is none, or this token may not see it. */
-export async function readStaging(hub: Hub, repository: string): Promise<Branch | null> {
+/** A staging branch; null: there is none, or this token may not see it. */
+export async function readStaging(
+  hub: Hub,
+  repository: string,
+  branch = stagingBranch,
+): Promise<Branch | null> {
   try {
-    return await hub.readBranch(repository, stagingBranch);
+    return await hub.readBranch(repository, branch);
   } catch (error) {
     if (isRefused(error)) return null;
     throw error;
@@ -170,19 +176,18 @@ export async function findLiveClaim(branch: Branch, draft: string): Promise<Clai
  * A run with the same inputs goes on with the work, so it is not refused.
  */
 export async function refuseLiveClaim(
-  { hub, repository, draft }: StagingPlace,
+  { hub, repository, draft, branch: name = stagingBranch }: StagingPlace,
   branch: Branch,
 ): Promise<void> {
   const claim = await findLiveClaim(branch, draft);
   if (claim === null) return;
   const { since, last, until } = claim;
-  const who = await hub.describeBranch(repository, stagingBranch);
-  const name = `${repository}@${stagingBranch}`;
+  const who = await hub.describeBranch(repository, name);
   throw new OqeError(
     "CONFLICT",
-    `another run with other inputs works on ${name} since ${since}; its last sign is of ` +
+    `another run with other inputs works on ${repository}@${name} since ${since}; its last sign is of ` +
       `${last}${who}`,
-    `Let it finish, then run again. If it was ended, delete the branch ${stagingBranch} of ` +
+    `Let it finish, then run again. If it was ended, delete the branch ${name} of ` +
       `${hub.endpoint}/${repository}, or wait: from ${until} on the run counts as ended.`,
   );
 }

@@ -1,3 +1,4 @@
+import { pictureFiles } from "../card/picture-files.ts";
 import { drawPictures } from "../card/pictures.ts";
 import { renderCard } from "../card/render.ts";
 import { sha256Of } from "../hub/sums.ts";
@@ -13,6 +14,7 @@ export async function isCardStale(
   { sums, card, notes }: Pick<TierState, "sums" | "card" | "notes">,
 ): Promise<boolean> {
   const pictures = drawPictures(receipt);
-  if (pictures.some(({ path, svg }) => sums?.get(path) !== sha256Of(svg))) return true;
-  return card !== (await renderCard(receipt, { pictures, notes }));
+  if (card !== (await renderCard(receipt, { pictures, notes }))) return true;
+  const { files } = await pictureFiles(pictures);
+  return [...files].some(([path, content]) => sums?.get(path) !== sha256Of(content));
 }

@@ -6,6 +6,7 @@ import { placesOf, type ShardLayout } from "../mlx/layout.ts";
 import { createShards, type ShardWriter, type WrittenFile } from "../mlx/shard-writer.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import { noLog, type PartLog, type PartRecord } from "../quantize/part-record.ts";
+import type { AheadParts } from "./ahead-parts.ts";
 import { PartJournal } from "./part-journal.ts";
 import { entryFits } from "./staged-fit.ts";
 import type { StagedTier } from "./staged-tier.ts";
@@ -23,6 +24,8 @@ export interface TierWork {
    * riders have passed `layer`; null: the head is tuned. Gives the number of these parts.
    */
   save(layer: number | null): Promise<number>;
+  /** Takes a part over if another job has made it by now. False: it is there, or to be made. */
+  take(name: string): Promise<boolean>;
   /** Waits until all that was saved is on the staging branch. */
   settle(): Promise<void>;
   /** Waits for the last shard. Gives every shard, and closes the files. */
@@ -40,6 +43,8 @@ export interface TierWorkRequest {
   readonly isDurable: boolean;
   /** The tier's staging branch; null: nothing is staged. Only of a durable folder. */
   readonly staged: StagedTier | null;
+  /** What another job makes of the tier. Default: none does. Only of a durable folder. */
+  readonly ahead?: AheadParts | null;
   /** What was read of the base. */
   readonly notes: ReadNotes;
   readonly report: Pick<Report, "info">;
@@ -47,7 +52,7 @@ export interface TierWorkRequest {
 
 /** Opens the work on a tier, as earlier runs left it in the folder and on the staging branch. */
 export async function openTierWork(request: TierWorkRequest): Promise<TierWork> {
-  const { folder, layouts, fits, isDurable, staged, notes, report } = request;
+  const { folder, layouts, fits, isDurable, staged, ahead = null, notes, report } = request;
   staged?.keepFitting(entryFits({ layouts, fits }));
   const read = (staged?.entries ?? []).flatMap(({ parts }) => parts.flatMap((part) => part.read));
   if (!notes.recall(read)) await staged?.discard(); // it was made from other bytes of the base
@@ -62,12 +67,19 @@ export async function openTierWork(request: TierWorkRequest): Promise<TierWork> 
   const own = { sink: writer, abort: () => writer.abort() };
   const finish = () => writer.finish();
   const settle = async () => {};
-  if (!isDurable) return { ...own, finish, settle, log: noLog, recalled: 0, save: async () => 0 };
+  const none = { log: noLog, recalled: 0, save: async () => 0, take: async () => false };
+  if (!isDurable) return { ...own, ...none, finish, settle };
   const journal = new PartJournal({ folder, layouts, writer, notes, fits });
   try {
     await journal.load();
     if (staged !== null) await restoreStaged(request, staged, { journal, writer });
-    const known = { ...own, log: journal, recalled: journal.known.length };
+    const take = async (name: string) => {
+      if (ahead === null || journal.has(name)) return false;
+      const part = await ahead.take(name, { layouts, fits, writer, notes });
+      if (part !== null) journal.takeOver(part.part);
+      return part !== null;
+    };
+    const known = { ...own, log: journal, recalled: journal.known.length, take };
     const save = async () => (await journal.save()).length;
     if (staged === null) return { ...known, finish, settle, save };
     const stager = new Stager({ folder, layouts, staged, writer, complete, report });

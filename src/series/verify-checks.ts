@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Base } from "../base/base.ts";
+import { readCarried } from "../base/carry.ts";
 import { fingerprint } from "../checkpoint/fingerprint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
@@ -66,6 +67,29 @@ export function checkWidths(
         `config.json has "${module}" ${show(has)}, ${receiptPath} says ${show(planned)}`,
       );
     }
+  }
+}
+
+/** Carried tensors have the base's bytes, moved as declared. Reads them in both. */
+export async function checkCarried(
+  { carried, checkpoint }: Pick<Base, "carried" | "checkpoint">,
+  target: Repository,
+  finished: Pick<FinishedModel, "checkpoint">,
+): Promise<void> {
+  const theirs = finished.checkpoint;
+  for (const { name, dtype, shape } of carried) {
+    const found = theirs.tensors.get(name);
+    const isSame = found?.dtype === dtype && found.shape.join() === shape.join();
+    if (!isSame) {
+      const has = found === undefined ? "is missing" : `is ${found.dtype} [${found.shape}]`;
+      throw other(target, `tensor "${name}" ${has}, of the base ${dtype} [${shape}]`);
+    }
+  }
+  for await (const { range, bytes } of readCarried(carried, checkpoint)) {
+    const { name } = range.tensor;
+    const stored = await theirs.read(name, range.start, bytes.length);
+    if (Buffer.compare(stored, bytes) !== 0)
+      throw other(target, `tensor "${name}" does not have the base's values`);
   }
 }
 
@@ -147,6 +171,9 @@ const compared = [
  */
 const tolerance = 0.02;
 
+/** On WikiText-2. */
+const comparedOnWikitext = ["meanKl", "sameTop", "perplexity", "basePerplexity"] as const;
+
 /** Of the stock quant. */
 const comparedOfStock = ["bytes", "meanKl", "sameTop", "perplexity"] as const;
 
@@ -165,7 +192,16 @@ export function compareEvaluations(
       : comparedOfStock.flatMap((figure) =>
           difference(`${figure} of mlx_lm.convert -q`, stock[figure], claimedStock[figure]),
         )),
+    ...wikitextDifferences(measured.wikitext, claimed.wikitext),
   ];
+}
+
+/** None where the chunks are not the same. */
+function wikitextDifferences(measured: Evaluation["wikitext"], claimed: Evaluation["wikitext"]) {
+  if (measured === undefined || measured.rows.sha256 !== claimed?.rows.sha256) return [];
+  return comparedOnWikitext.flatMap((figure) =>
+    difference(`${figure} on WikiText-2`, measured[figure], claimed[figure]),
+  );
 }
 
 function difference(what: string, measured: number | null, claimed: number | null): string[] {

@@ -16,11 +16,19 @@ import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
 import { openBase, openRepository } from "./recipes.ts";
-import { type DrawnRows, evaluationShape, refuseOverlap, rowDrawer } from "./rows.ts";
+import {
+  type DrawnRows,
+  drawWikitext,
+  evaluationShape,
+  refuseOverlap,
+  rowDrawer,
+  type WikitextChunks,
+} from "./rows.ts";
 import { estimateEvaluation } from "./run-needs.ts";
 import { withStates } from "./state-store.ts";
 import {
   checkBase,
+  checkCarried,
   checkFiles,
   checkShapes,
   checkWidths,
@@ -48,6 +56,7 @@ export interface Verified {
 export type VerifyInputs = Pick<
   Inputs,
   | ("calibration" | "evaluation" | "evaluationSamples" | "evaluationLength")
+  | ("wikitext" | "wikitextChunks")
   | ("gates" | "workDir" | "memoryLimit")
 > & {
   /** null: the base of the target's receipt. */
@@ -68,7 +77,9 @@ export async function verify(
   const target = await report.stage("Open the target", () => openRepository(model, connect));
   const receipt = await readOwnReceipt(target);
   const reference = inputs.baseModel ?? baseOf(target, receipt);
-  const open = () => openBase(reference, connect, { allowHeaderOnly: false });
+  // A repository of another tool, or of an earlier version, need not have what the base has.
+  const carry = receipt?.options.carry ?? [];
+  const open = () => openBase(reference, connect, { allowHeaderOnly: false, carry });
   const base = await report.stage("Open the base model", open);
   try {
     if (receipt !== null) {
@@ -120,6 +131,8 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
   try {
     checkShapes(base, target, finished);
     if (receipt !== null) checkWidths(receipt, target, finished);
+    const compare = () => checkCarried(base, target, finished);
+    if (base.carried.length > 0) await report.stage("Compare carried tensors", compare);
     const rows = await report.stage("Draw the rows", () => drawRows(request));
     const tier = {
       model: finished,
@@ -132,7 +145,7 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
       modules: {},
       bytes: [...target.files.values()].reduce((sum, size) => sum + size, 0),
     };
-    const asked = { base, tier: planned, tokens: rows.rows.tokens };
+    const asked = { base, tier: planned, rows };
     const { workDir: folder, memoryLimit } = inputs;
     const plan = await estimateEvaluation(asked, { folder, memoryLimit }, { kernel, report });
     const states = { folder, memory: plan.memoryForStates, report };
@@ -175,20 +188,36 @@ async function drawRows(request: EvaluationRequest): Promise<DrawnRows> {
   const isOfHub =
     inputs.evaluation.kind === "bundled" && claimed?.source.startsWith("datasets/") === true;
   const text = isOfHub ? parseText("evaluation", claimed.source) : inputs.evaluation;
-  const evaluation = draw(await openEvaluation(text, connect), samples, length);
+  const own = draw(await openEvaluation(text, connect), samples, length);
+  const chunks = receipt?.wikitextRows?.samples ?? inputs.wikitextChunks;
+  const wikitext = await drawWikitext(base, inputs.wikitext, chunks);
+  const evaluation = wikitext === null ? own : { ...own, wikitext };
   const published = receipt?.evaluation?.rows;
   if (published !== undefined && evaluation.rows.sha256 !== published.sha256) {
     report.warn(`these are not the receipt's rows (${published.source}): the figures will differ`);
   }
+  for (const line of wikitextWarnings(receipt, wikitext)) report.warn(line);
   if (receipt?.calibration == null) return evaluation;
   const calibration = await redraw(receipt, draw, request);
-  if (calibration !== null) refuseOverlap(calibration, evaluation);
-  else
+  if (calibration !== null) {
+    refuseOverlap(calibration, evaluation);
+    if (wikitext !== null) refuseOverlap(calibration, wikitext, "wikitext");
+  } else
     report.warn(
       "the calibration rows cannot be drawn again: " +
         "whether the evaluation rows overlap them is unknown",
     );
   return evaluation;
+}
+
+/** What cannot be compared with the receipt's figures on WikiText-2. */
+function wikitextWarnings(receipt: Receipt | null, drawn: WikitextChunks | null): string[] {
+  const claimed = receipt?.wikitextRows;
+  if (claimed === undefined) return [];
+  if (drawn === null)
+    return [`WikiText-2 is not measured again: name its text by --wikitext ${claimed.source}`];
+  if (drawn.rows.sha256 === claimed.sha256) return [];
+  return ["this is not the receipt's text of WikiText-2: the figures on it will differ"];
 }
 
 /**
@@ -254,6 +283,9 @@ function conclude(receipt: Receipt | null, evaluation: Evaluation): string {
   if (published.rows.sha256 !== evaluation.rows.sha256)
     return "Every file matches the receipt. Its figures are of other rows.";
   const differences = compareEvaluations(receipt, evaluation);
+  const missing = published.wikitext?.rows.sha256 !== evaluation.wikitext?.rows.sha256;
+  if (differences.length === 0 && published.wikitext && missing)
+    return "Every file and every figure matches the receipt, but WikiText-2 was not measured again.";
   return differences.length === 0
     ? "Every file and every figure matches the receipt."
     : `Every file matches the receipt, but not every figure: ${differences.join("; ")}.`;

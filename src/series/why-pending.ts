@@ -48,6 +48,7 @@ function changesOf(before: ComparedDraft, now: ComparedDraft): readonly string[]
     ...fieldsOf(before.options, now.options, (name) => name),
     ...rowsOf("calibration", before.calibration, now.calibration),
     ...rowsOf("evaluation", before.evaluationRows, now.evaluationRows),
+    ...rowsOf("WikiText-2", before.wikitextRows ?? null, now.wikitextRows ?? null),
   ];
   if (causes.length > 0) return causes;
   // What follows from the base and from the engine.

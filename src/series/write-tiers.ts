@@ -6,7 +6,6 @@ import { baseRows } from "../base/base-rows.ts";
 import { writeCarried } from "../base/carry.ts";
 import type { CalibrationIds } from "../calibration/calibration-ids.ts";
 import { type Repository, readBytes } from "../checkpoint/repository.ts";
-import { BlockTimes } from "../ground/block-times.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import { sum } from "../ground/sum.ts";
@@ -27,9 +26,11 @@ import { tuneSeries, weightsToTune } from "../quantize/tune-series.ts";
 import type { SeriesRiders } from "../quantize/tune-types.ts";
 import type { Propagation, Repair, TuningRecord } from "../quantize/tuning-record.ts";
 import type { TuningSettings } from "../quantize/tuning-settings.ts";
+import type { AheadParts } from "./ahead-parts.ts";
+import { saveBlocks } from "./save-blocks.ts";
 import type { StagedTier } from "./staged-tier.ts";
 import { openTierWork, type TierWork } from "./tier-work.ts";
-import { TimeIsUp, type TimeLimit } from "./time-limit.ts";
+import type { TimeLimit } from "./time-limit.ts";
 
 /** Files of one finished tier, by path, without card and receipt. */
 export type TierFiles = Readonly<
@@ -74,6 +75,8 @@ export interface WriteRequest {
   readonly timeLimit?: TimeLimit;
   /** Staging branches, one per plan. Default: none. */
   readonly staged?: readonly (StagedTier | null)[];
+  /** What another job makes of each plan's tier. Default: none does. */
+  readonly ahead?: readonly (AheadParts | null)[];
 }
 
 /** Files of the base that are copied unchanged: an MLX repository needs them beside its weights. */
@@ -82,6 +85,9 @@ const copied = [
   /^(tokenizer\.model|vocab\.(json|txt)|merges\.txt|chat_template\.(jinja|json))$/,
   /^[\w-]+\.py$/,
 ];
+
+/** The same of a base with towers: how images and sound become their inputs. */
+const ofProcessors = /^((video_|image_|audio_)?(pre)?processor|feature_extractor)_config\.json$/;
 
 /** Throws MISSING_FILE if the base has no tokenizer that mlx-lm can load. */
 export function requireTokenizer(repository: Repository): void {
@@ -104,14 +110,15 @@ export function requireTokenizer(repository: Repository): void {
 export async function writeTiers(request: WriteRequest): Promise<readonly WrittenTier[]> {
   const { base, plans, folders } = request;
   const layouts = plans.map((plan) => layoutTier(base, plan));
-  const copiedFiles = await readCopied(base.checkpoint.repository, request.licences);
+  const copiedFiles = await readCopied(base, request.licences);
   const works: TierWork[] = [];
   try {
     for (const [i, folder] of folders.entries()) {
       const { isDurable = false, report } = request;
       const staged = request.staged?.[i] ?? null;
       const fits = partFits(base, plans[i]!);
-      const own = { folder, layouts: layouts[i]!, fits, isDurable, staged, report };
+      const ahead = request.ahead?.[i] ?? null;
+      const own = { folder, layouts: layouts[i]!, fits, isDurable, staged, ahead, report };
       works.push(await openTierWork({ ...own, notes: base.checkpoint }));
       tellRecalled(request, works[i]!, folder);
     }
@@ -136,7 +143,7 @@ export async function writeOtherFiles(
   plan: TierPlan,
   folder: string,
 ): Promise<TierFiles> {
-  const copiedFiles = await readCopied(base.checkpoint.repository, licences);
+  const copiedFiles = await readCopied(base, licences);
   return writeSmallFiles(folder, { ...tierTexts(base, plan), ...copiedFiles });
 }
 
@@ -210,39 +217,16 @@ async function fill(
   return rounded.map((tier) => ({ ...tier, tuning: null, warnings: [] }));
 }
 
-/**
- * Saves what is finished behind each block, says so in a line, and stops the run when its time is
- * up. A run that went on with another's work makes at least one part, so that each run comes
- * further.
- */
-function saveBlocks(
-  { base, timeLimit, report }: Omit<WriteRequest, "tuning">,
-  works: readonly TierWork[],
-) {
-  const blocks = base.architecture.layers(base.config).length;
-  const times = new BlockTimes(blocks);
-  let made = 0;
-  return async (layer: number | null) => {
-    let parts = 0;
-    for (const work of works) parts += await work.save(layer);
-    made += parts;
-    const where = layer === null ? "the head" : `block ${layer + 1} of ${blocks}`;
-    const what = layer === null ? where : times.behind(layer, parts > 0);
-    report.info(`${what}: ${parts === 0 ? "nothing to make" : `${parts} parts made`}`);
-    if (timeLimit?.isUp() !== true || made === 0) return;
-    for (const work of works) await work.settle();
-    throw new TimeIsUp(`behind ${where}`);
-  };
-}
-
 /** Tokenizer and licence files of the base. Read first, so that a failure costs no hours. */
 async function readCopied(
-  repository: Repository,
+  { checkpoint: { repository }, carried }: Base,
   licences: readonly string[],
 ): Promise<Record<string, Uint8Array>> {
+  const hasTower = carried.some(({ part }) => part !== "mtp");
+  const patterns = hasTower ? [...copied, ofProcessors] : copied;
   const files: Record<string, Uint8Array> = {};
   for (const name of repository.files.keys()) {
-    if (copied.some((pattern) => pattern.test(name)) || licences.includes(name))
+    if (patterns.some((pattern) => pattern.test(name)) || licences.includes(name))
       files[name] = await readBytes(repository, name);
   }
   return files;

@@ -1,5 +1,5 @@
 import { relative, sep } from "node:path";
-import { fitMac } from "../card/mac-fit.ts";
+import { fitMac, loadedBytes } from "../card/mac-fit.ts";
 import { verdictOf } from "../card/verdict.ts";
 import type { SeriesLine } from "../chart/series-picture.ts";
 import { isRepositoryId } from "../hub/names.ts";
@@ -102,7 +102,7 @@ function tierRow(
     isStock: false,
     bytes: plan.bytes,
     bpw: plan.bpw,
-    mac: fitMac(plan.bytes, model),
+    mac: fitMac(loadedBytes(plan), model),
     ...(evaluation ?? unknown),
     verdict: isHeld ? "held back" : evaluation === null ? "not measured" : verdictOf(evaluation),
   };

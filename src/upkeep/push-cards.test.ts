@@ -94,8 +94,8 @@ test("a picture that the receipt has no figures for is removed in the same commi
   scene.forget();
   expect((await pushCards(scene.request())).failure).toBeNull();
   expect(scene.hub.head(second)).not.toBe(head);
-  const pictures = Object.keys(scene.main(second)).filter((path) => path.endsWith(".svg"));
-  expect(pictures).toEqual(["oqe-bits.svg"]);
+  const pictures = Object.keys(scene.main(second)).filter((path) => /\.(svg|png)$/.test(path));
+  expect(pictures.sort()).toEqual(["oqe-bits-dark.png", "oqe-bits.png", "oqe-bits.svg"]);
   expect(parseSums(await scene.text(second, "SHA256SUMS"))!.has("oqe-kl.svg")).toBe(false);
 });
 
@@ -125,6 +125,7 @@ describe("nothing is written to any tier if", () => {
   test.each([
     ["its card on the Hub was edited by others", "README.md", `${old}Mine.\n`],
     ["a picture was edited", "oqe-bits.svg", "<svg id='a'/>"],
+    ["a picture of the card was edited", "oqe-bits.png", "PNG"],
     ["another file of ours was edited", "config.json", "{ }"],
   ])("%s", async (_, path, text) => {
     await scene.change(second, addFile(path, text));

@@ -1,6 +1,6 @@
 import { findEdits, readNotes } from "../card/kept-notes.ts";
 import { code, inline, link } from "../card/markdown.ts";
-import { picturePaths } from "../card/pictures.ts";
+import { type PictureFiles, pictureFilePaths } from "../card/picture-files.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
 import { cardPath, type Hub } from "../hub/hub-types.ts";
@@ -46,7 +46,7 @@ interface CardChange {
   readonly tier: TierCards;
   readonly card: string;
   /** Files that main lacks or has otherwise, by path. */
-  readonly files: ReadonlyMap<string, string>;
+  readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   /** Pictures that the receipt has no figures for. */
   readonly deleted: readonly string[];
 }
@@ -75,25 +75,24 @@ async function prepare(hub: Hub, file: CardFile, report: Report): Promise<CardCh
         `Hub gets the card from the receipt, with the notes:\n${edits}`,
     );
   }
-  for (const { failure } of tier.pictures)
-    if (failure !== null) report.warn(`${repository}: a picture could not be drawn: ${failure}`);
-  return { tier, ...(await findChanges(tier, notes)) };
+  const { card, files, failures } = await filesOnHub(tier, notes);
+  for (const failure of failures)
+    report.warn(`${repository}: a picture could not be drawn: ${failure}`);
+  return { tier, card, ...findChanges(tier, files) };
 }
 
 /** Compares main with card, pictures and the list of files that they give. */
-async function findChanges({ state, ...tier }: TierCards, notes: string) {
-  const made = await filesOnHub({ state, ...tier }, notes);
-  const deleted = picturePaths.filter((path) => !made.has(path) && state.files.has(path));
+function findChanges({ state }: TierCards, made: PictureFiles["files"]) {
+  const deleted = pictureFilePaths.filter((path) => !made.has(path) && state.files.has(path));
   const sums = new Map(state.sums);
   for (const path of deleted) sums.delete(path);
-  for (const [path, text] of made) sums.set(path, sha256Of(text));
-  const wanted = [...made, [sumsPath, writeSums(sums)] as const];
-  const isOld = (path: string, text: string) =>
-    path === sumsPath
-      ? writeSums(state.sums!) === text
-      : state.files.get(path)?.sha256 === sha256Of(text);
-  const files = new Map(wanted.filter(([path, text]) => !isOld(path, text)));
-  return { card: made.get(cardPath)!, files, deleted };
+  for (const [path, content] of made) sums.set(path, sha256Of(content));
+  const files = new Map(
+    [...made].filter(([path, content]) => state.files.get(path)?.sha256 !== sha256Of(content)),
+  );
+  const list = writeSums(sums);
+  if (writeSums(state.sums!) !== list) files.set(sumsPath, new TextEncoder().encode(list));
+  return { files, deleted };
 }
 
 /** Throws TEMPLATE for a card whose front matter the Hub refuses. */
@@ -126,7 +125,7 @@ async function send(
   const cause = occasion === "" || proposes ? "" : `, for ${occasion}`;
   const { commit, pull } = await hub.amend({
     repository,
-    files: [...files].map(([path, text]) => ({ path, content: new TextEncoder().encode(text) })),
+    files: [...files].map(([path, content]) => ({ path, content })),
     deleted,
     title: `Update the card${cause}`.slice(0, 200),
     parent: state.head,

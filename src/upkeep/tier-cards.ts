@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { inRepository } from "../card/facts.ts";
 import { cutCard, isBroken } from "../card/notes.ts";
+import { type PictureFiles, pictureFiles } from "../card/picture-files.ts";
 import { type CardPicture, drawPictures, picturePaths } from "../card/pictures.ts";
 import { renderCard } from "../card/render.ts";
 import { OqeError } from "../ground/errors.ts";
@@ -87,13 +88,15 @@ export function cardInRepository({ receipt, pictures }: TierCards, notes?: strin
   return renderCard(receipt, { pictures, place, ...(notes !== undefined && { notes }) });
 }
 
-/** Files of card and pictures in the tier's repository on the Hub, by path. Throws TEMPLATE. */
+/** Card and pictures as files of the tier's repository on the Hub. Throws TEMPLATE. */
 export async function filesOnHub(
   { receipt, pictures }: TierCards,
   notes: string,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<PictureFiles & { readonly card: string }> {
   const card = await renderCard(receipt, { pictures, notes });
-  return new Map([[cardPath, card], ...pictures.map(({ path, svg }) => [path, svg] as const)]);
+  const { files, failures } = await pictureFiles(pictures);
+  const made = new Map([[cardPath, new TextEncoder().encode(card)], ...files]);
+  return { card, files: made, failures };
 }
 
 /** The same in the GitHub repository; null: a picture that the receipt has no figures for. */

@@ -27,7 +27,8 @@ SIZES = {
     "vocab_size": VOCABULARY, "hidden_size": 128, "intermediate_size": 256,
     "moe_intermediate_size": 64, "shared_expert_intermediate_size": 128, "num_hidden_layers": 2,
     "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 32,
-    "max_position_embeddings": 512, "num_experts": 8, "num_local_experts": 8,
+    "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 32,
+    "linear_value_head_dim": 32, "max_position_embeddings": 512, "num_experts": 8, "num_local_experts": 8,
     "n_routed_experts": 8, "num_experts_per_tok": 2, "initializer_range": 0.09, "bos_token_id": 0,
     "eos_token_id": 1, "pad_token_id": 2,
 }  # fmt: skip
@@ -88,7 +89,11 @@ def random_model(config):
         # What transformers starts at 0 or 1 would hide a missing bias or norm.
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             if "norm" in name and name.endswith("weight"):
+                is_minus_one = not tensor.any()
                 tensor.add_(torch.randn_like(tensor) * 0.1)
+                # mlx-lm adds 1 to these in bfloat16: only such values lose nothing.
+                if is_minus_one:
+                    tensor.mul_(128).round_().div_(128)
             elif name.endswith("gate_up_proj_bias"):
                 tensor.normal_(0, 4)  # so that gpt-oss's clamps are reached
             elif name.endswith("bias"):
@@ -151,9 +156,15 @@ def write_published_config(folder):
     config["transformers_version"] = "4.55.4"
     if "rope_theta" in rope:
         config["rope_theta"] = rope.pop("rope_theta")
+    if "partial_rotary_factor" in rope:
+        config["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
     # A gpt_oss without a rope has its class's default, which is yarn.
     if rope.get("rope_type", "default") != "default" or config["model_type"] == "gpt_oss":
         config["rope_scaling"] = rope
+    if config["model_type"] == "qwen3_next":
+        # The authors give the distance between layers of full attention.
+        kinds = config.pop("layer_types")
+        config["full_attention_interval"] = kinds.index("full_attention") + 1
     config["torch_dtype"] = config.pop("dtype")
     if config["model_type"] == "nemotron_h":
         letters = {"linear_attention": "M", "full_attention": "*", "moe": "E", "mlp": "-"}

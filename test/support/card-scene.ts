@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect } from "vitest";
+import { pictureFiles } from "../../src/card/picture-files.ts";
 import { drawPictures } from "../../src/card/pictures.ts";
 import { renderCard } from "../../src/card/render.ts";
 import { silentReport } from "../../src/ground/report.ts";
@@ -77,12 +78,13 @@ export class CardScene {
   async publish(made: Receipt, card?: string): Promise<void> {
     const receipt = parseReceipt(writeReceipt(made), "x"); // its keys are in order
     const { repository } = receipt;
-    const files: Record<string, string> = {
+    const drawn = await pictureFiles(drawPictures(receipt));
+    const files: Record<string, string | Uint8Array> = {
       "config.json": "{}",
       "oqe-receipt.json": writeReceipt(receipt),
       "README.md": card ?? (await renderCard(receipt)),
+      ...Object.fromEntries(drawn.files),
     };
-    for (const { path, svg } of drawPictures(receipt)) files[path] = svg;
     const sums = Object.entries(files).map(([path, text]) => [path, sha256Of(text)] as const);
     files.SHA256SUMS = writeSums(new Map(sums));
     await createRepo(this.hub, repository, hubToken);

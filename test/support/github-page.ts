@@ -48,17 +48,17 @@ const style = readFileSync(
 
 /**
  * A page that shows the texts below each other, in GitHub's colours, each as wide as its place.
- * `pictureAt`: the SVG at an address, which a machine without network shows; null: there is none.
+ * `pictureAt`: the picture at an address, which a machine without network shows; null: there is
+ * none.
  */
 export function githubPage(
   texts: readonly Shown[],
-  pictureAt: (address: string) => string | null,
+  pictureAt: (address: string) => Uint8Array | null,
 ): string {
   const local = (html: string) =>
-    html.replace(/(?<=<img[^>]* src=")https:[^"]*/g, (address) => {
-      const svg = pictureAt(address);
-      if (svg === null) return address;
-      return `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
+    html.replace(/(?<=<(?:img|source)[^>]* src(?:set)?=")https:[^"]*/g, (address) => {
+      const picture = pictureAt(address);
+      return picture === null ? address : dataUrl(picture);
     });
   const boxes = texts.map(
     ({ html, place }) =>
@@ -69,6 +69,12 @@ export function githubPage(
     #result { display: none; }
     article { padding: 16px; border-bottom: 1px solid #888; }
   </style>${boxes.join("\n")}`;
+}
+
+/** A picture, SVG or PNG, as an address. */
+export function dataUrl(picture: Uint8Array): string {
+  const type = picture[0] === 0x89 ? "image/png" : "image/svg+xml";
+  return `data:${type};base64,${Buffer.from(picture).toString("base64")}`;
 }
 
 /** What is wrong with one text, as the browser shows it. */

@@ -1,5 +1,6 @@
 import { inRepository } from "../../src/card/facts.ts";
 import { readNotes } from "../../src/card/kept-notes.ts";
+import { pictureFiles } from "../../src/card/picture-files.ts";
 import { drawPictures } from "../../src/card/pictures.ts";
 import { renderCard, renderSummary } from "../../src/card/render.ts";
 import { failureText } from "../../src/entry/failure-summary.ts";
@@ -126,19 +127,20 @@ const barred = explain(
 export interface GitHubTexts {
   readonly texts: readonly GitHubText[];
   /** The picture at an address of GitHub or the Hub; null: there is none. */
-  readonly pictureAt: (address: string) => string | null;
+  readonly pictureAt: (address: string) => Uint8Array | null;
 }
-
-const onHub = drawPictures(measuredSeries.at(-1)!);
 
 export async function githubTexts(): Promise<GitHubTexts> {
   const conversation = (name: string, markdown: string, tables: number) => ({
     ...{ name, place: "conversation" as const, markdown, tables },
   });
   const { fresh, moved, pictures } = await cardBodies();
+  const { files: onHub } = await pictureFiles(drawPictures(measuredSeries.at(-1)!));
   const pictureAt = (address: string) => {
-    if (address.startsWith("https://github.com/")) return pictures.get(address) ?? null;
-    return onHub.find(({ path }) => address.endsWith(`/${path}`))?.svg ?? null;
+    if (!address.startsWith("https://github.com/"))
+      return onHub.get(address.slice(address.lastIndexOf("/") + 1)) ?? null;
+    const svg = pictures.get(address);
+    return svg === undefined ? null : Buffer.from(svg);
   };
   const { plan, nothing, states } = planBodies(hostileMessage);
   const places = { repository: "acme/series", signer: "maker/oqe-publisher" };

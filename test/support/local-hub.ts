@@ -69,7 +69,7 @@ export async function createRepo(
 
 export type CommitLine = { key: string; value: unknown };
 
-export const addFile = (path: unknown, text: string): CommitLine => ({
+export const addFile = (path: unknown, text: string | Uint8Array): CommitLine => ({
   key: "file",
   value: { path, content: Buffer.from(text).toString("base64"), encoding: "base64" },
 });

@@ -54,7 +54,7 @@ export async function sizesOnly(modelType: string): Promise<ModelConfig> {
   const kept = ["model_type", "hybrid_override_pattern"];
   const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 2;
   const entries = Object.entries(config).filter(
-    ([key, value]) => kept.includes(key) || /^num_|^n_groups$/.test(key) || isSize(value),
+    ([key, value]) => kept.includes(key) || /(^|_)num_|^n_groups$/.test(key) || isSize(value),
   );
   return Object.fromEntries(entries.filter(([key]) => key !== "rope_theta"));
 }
@@ -100,7 +100,9 @@ export async function makeRandomModel(
   await writeFile(join(folder, "config.json"), JSON.stringify(config));
 }
 
-function drawn({ role, kind }: Role, shape: readonly number[], x: number): number {
+function drawn({ role, kind, from }: Role, shape: readonly number[], x: number): number {
+  // mlx-lm adds 1 to these norms in bfloat16: only such values lose nothing.
+  if (kind === "norm" && from !== undefined) return Math.round(25 * x) / 128;
   if (kind === "norm" || role.endsWith(".D")) return 1 + 0.2 * x;
   if (role.endsWith(".A_log")) return 0.5 + 0.5 * x;
   if (kind === "bias" || kind === "correction" || kind === "state") return 0.1 * x;

@@ -7,7 +7,7 @@ import { strangersFile } from "../../src/local-hub/stranger.ts";
 export type Content = ReadonlyMap<string, string>;
 
 /** Files whose bytes name the repository, so that they differ from job to job. */
-const named = /^(README\.md|SHA256SUMS|oqe-receipt\.json|.*\.svg)$/;
+const named = /^(README\.md|SHA256SUMS|oqe-receipt\.json|.*\.(svg|png))$/;
 
 export function contentOf(files: ReturnType<LocalHub["files"]>): Content {
   const ours = [...files].filter(([path]) => path !== ".gitattributes");

@@ -3,11 +3,11 @@
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{floats, floats_mut, with_scratch};
-use crate::attention::{attend as attend_sequence, Heads, Rotary, Sequence};
+use crate::attention::{attend as attend_sequence, attend_gated, Heads, Rotary, Sequence};
 use crate::rotary::{table, Scaling};
 
 /// Addresses and sizes of one sequence. 0 stands for an absent table, window or cap, and for the
-/// default scale.
+/// default scale. If `gated`, each query head is followed by its gate.
 #[repr(C)]
 pub struct AttentionCall {
     tokens: usize,
@@ -25,6 +25,7 @@ pub struct AttentionCall {
     window: usize,
     softcap: f32,
     sinks: usize,
+    gated: usize,
     q: usize,
     k: usize,
     v: usize,
@@ -59,13 +60,15 @@ pub unsafe fn attend(call: usize) {
         softcap: given(call.softcap),
         sinks: (call.sinks != 0).then(|| floats(call.sinks, queries)),
     };
+    let gates = if call.gated == 0 { 0 } else { value_size };
     let sequence = Sequence {
-        q: floats_mut(call.q, tokens * queries * size),
+        q: floats_mut(call.q, tokens * queries * (size + gates)),
         k: floats_mut(call.k, tokens * keys * size),
         v: floats(call.v, tokens * keys * value_size),
         y: floats_mut(call.y, tokens * queries * value_size),
     };
-    with_scratch(|scratch| attend_sequence(&heads, sequence, scratch));
+    let attend = if call.gated == 0 { attend_sequence } else { attend_gated };
+    with_scratch(|scratch| attend(&heads, sequence, scratch));
 }
 
 /// Tables `[positions, size / 2]`. `scaling` = float64 `[kind, factor, …]`: 0 default; 1 linear; 2

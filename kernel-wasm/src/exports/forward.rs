@@ -5,7 +5,9 @@ use std::slice::from_raw_parts_mut;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{bytes, dtype, floats, floats_mut};
+use super::{bytes, dtype, floats, floats_mut, with_scratch};
+use crate::convolution::Convolution;
+use crate::delta;
 use crate::mamba::{mix, Mixer};
 use crate::norm::{rms_norm as norm_rows, Norm};
 use crate::{activate, half, rows};
@@ -68,6 +70,15 @@ pub unsafe fn clamped_swiglu(gate: usize, up: usize, count: usize) {
 #[wasm_bindgen]
 pub unsafe fn add(y: usize, x: usize, count: usize) {
     rows::add(floats_mut(y, count), floats(x, count));
+}
+
+/// Row r of `data` times sigmoid(gates[r]).
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn gate_rows(data: usize, gates: usize, rows: usize, columns: usize) {
+    activate::gate_rows(floats_mut(data, rows * columns), floats(gates, rows), columns);
 }
 
 /// Σ (x - y)² of each row, float64 into `out`; both given.
@@ -147,4 +158,48 @@ pub unsafe fn mamba(call: usize) {
         norm: Norm { weight: floats(call.norm, inner), width: inner / groups, eps: call.eps },
     };
     mix(&mixer, floats(call.z, tokens * mixer.columns()), floats_mut(call.y, tokens * inner));
+}
+
+/// Sizes and tensors of a gated DeltaNet mixer, and one sequence of `tokens` tokens.
+#[repr(C)]
+pub struct DeltaCall {
+    keys: usize,
+    key: usize,
+    values: usize,
+    value: usize,
+    by_head: usize,
+    taps: usize,
+    convolution: usize,
+    step_bias: usize,
+    decay_log: usize,
+    norm: usize,
+    eps: f32,
+    tokens: usize,
+    x: usize,
+    y: usize,
+}
+
+/// The sequence of a [`DeltaCall`] through its mixer.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn gated_delta(call: usize) {
+    let call = &*(call as *const DeltaCall);
+    let &DeltaCall { keys, key, values, value, taps, tokens, .. } = call;
+    let weights = floats(call.convolution, (2 * keys * key + values * value) * taps);
+    let mixer = delta::Mixer {
+        keys,
+        key,
+        values,
+        value,
+        by_head: call.by_head != 0,
+        convolution: Convolution { weights, taps, bias: None },
+        step_bias: floats(call.step_bias, values),
+        decay_log: floats(call.decay_log, values),
+        norm: Norm { weight: floats(call.norm, value), width: value, eps: call.eps },
+    };
+    let x = floats(call.x, tokens * mixer.columns());
+    let y = floats_mut(call.y, tokens * mixer.inner());
+    with_scratch(|scratch| delta::mix(&mixer, x, y, scratch));
 }

@@ -33,6 +33,16 @@ export interface Heads {
    * value is 0. It is neither scaled nor capped.
    */
   readonly sinks: Floats | null;
+  /**
+   * Each query head is followed by `valueSize` logits, whose sigmoids scale the head's output
+   * (Qwen3-Next): q is `[tokens, queries · (size + valueSize)]`.
+   */
+  readonly gated: boolean;
+}
+
+/** Columns of q. */
+function queryColumns({ queries, size, valueSize, gated }: Heads): number {
+  return queries * (size + (gated ? valueSize : 0));
 }
 
 /** Rotates the first `part` channels of each head in pairs (i, i + part / 2). */
@@ -53,11 +63,12 @@ export const plainHeads = {
   window: null,
   softcap: null,
   sinks: null,
+  gated: false,
 } satisfies Partial<Heads>;
 
 /** Causal self-attention within whole sequences, between its projections. */
 export interface AttentionJob {
-  /** `[tokens, queries · size]` */
+  /** `[tokens, queries · size]`, or wider if the heads are gated */
   readonly q: Matrix;
   /** `[tokens, keys · size]` */
   readonly k: Matrix;
@@ -86,6 +97,7 @@ export const AttentionCall = struct({
   window: "usize",
   softcap: "f32",
   sinks: "usize",
+  gated: "usize",
   q: "usize",
   k: "usize",
   v: "usize",
@@ -100,7 +112,7 @@ export const attention: Routine<AttentionJob, void> = {
     if (queries % keys !== 0) fail(`${queries} query heads on ${keys} key heads`);
     if (length < 1 || q.rows % length !== 0) fail(`${q.rows} tokens in sequences of ${length}`);
     for (const [name, matrix, columns] of [
-      ["q", q, queries * size],
+      ["q", q, queryColumns(heads)],
       ["k", k, keys * size],
       ["v", v, keys * valueSize],
       ["y", y, queries * valueSize],
@@ -138,6 +150,7 @@ export const attention: Routine<AttentionJob, void> = {
       window: heads.window ?? 0,
       softcap: heads.softcap ?? 0,
       sinks,
+      gated: heads.gated ? 1 : 0,
       q: atQ,
       k: atK,
       v: atV,

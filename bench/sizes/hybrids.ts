@@ -1,0 +1,34 @@
+import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+
+/** Sizes of Qwen/Qwen3-Next-80B-A3B-Instruct; its Coder has the same. */
+const next: ModelConfig = {
+  model_type: "qwen3_next",
+  decoder_sparse_step: 1,
+  full_attention_interval: 4,
+  head_dim: 256,
+  hidden_size: 2048,
+  intermediate_size: 5120,
+  linear_conv_kernel_dim: 4,
+  linear_key_head_dim: 128,
+  linear_num_key_heads: 16,
+  linear_num_value_heads: 32,
+  linear_value_head_dim: 128,
+  max_position_embeddings: 262_144,
+  mlp_only_layers: [],
+  moe_intermediate_size: 512,
+  norm_topk_prob: true,
+  num_attention_heads: 16,
+  num_experts: 512,
+  num_experts_per_tok: 10,
+  num_hidden_layers: 48,
+  num_key_value_heads: 2,
+  shared_expert_intermediate_size: 512,
+  tie_word_embeddings: false,
+  vocab_size: 151_936,
+};
+
+/** What role tables read of config.json, of published models with a gated DeltaNet. */
+export const hybrids: readonly { readonly id: string; readonly config: ModelConfig }[] = [
+  { id: "Qwen/Qwen3-Next-80B-A3B-Instruct", config: next },
+  { id: "Qwen/Qwen3-Coder-Next", config: next },
+];

@@ -1,0 +1,67 @@
+import { show } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { OqeError } from "../ground/errors.ts";
+import { integer, layerCount } from "./config-fields.ts";
+import { type Folded, place } from "./fold.ts";
+import type { LayerKind } from "./layer-kind.ts";
+
+/** Every n-th layer of a hybrid has full attention, the others have a gated DeltaNet. */
+const usualInterval = 4;
+const [full, linear] = ["full_attention", "linear_attention"] as const;
+
+/**
+ * Folds `layer_types`, which transformers reads, and `full_attention_interval`, which mlx-lm reads.
+ * Throws UNSUPPORTED_MODEL for a list that no interval gives, BAD_CHECKPOINT for one that is no
+ * list of as many kinds as there are layers.
+ */
+export function foldInterval({ config, assumed, warnings }: Folded): Folded {
+  const count = layerCount(config, "num_hidden_layers");
+  const folded = { ...config };
+  const { layer_types: kinds } = config;
+  const isGiven = kinds !== undefined && kinds !== null;
+  if (isGiven) place(folded, "full_attention_interval", intervalOf(kinds, count), "layer_types");
+  const isAssumed = (folded.full_attention_interval ?? null) === null;
+  if (isAssumed) folded.full_attention_interval = usualInterval;
+  const interval = integer(folded, "full_attention_interval");
+  if (interval > count) throw otherKinds(`no layer of ${count} has full attention`, folded);
+  folded.layer_types = Array.from({ length: count }, (_, i) => kindAt(i, interval));
+  const more = isAssumed ? ["full_attention_interval"] : [];
+  return { config: folded, assumed: [...assumed, ...more], warnings };
+}
+
+const kindAt = (layer: number, interval: number) => ((layer + 1) % interval === 0 ? full : linear);
+
+function intervalOf(kinds: unknown, count: number): number {
+  if (!Array.isArray(kinds) || kinds.length !== count) {
+    const length = Array.isArray(kinds) ? `a list of ${kinds.length}` : show(kinds);
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "layer_types" should be a list of ${count} kinds, ` +
+        `one for each of "num_hidden_layers"; got ${length}`,
+      "The config may belong to another checkpoint.",
+    );
+  }
+  const interval = kinds.indexOf(full) + 1;
+  const wrong = kinds.findIndex((kind, i) => interval === 0 || kind !== kindAt(i, interval));
+  if (wrong < 0) return interval;
+  throw otherKinds(`"layer_types" has ${show(kinds[wrong])} at layer ${wrong}`, {});
+}
+
+function otherKinds(what: string, { model_type: type }: ModelConfig): OqeError {
+  return new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: ${what}; mlx-lm${type === undefined ? "" : `'s ${show(type)}`} computes only ` +
+      `${full} at every n-th layer and ${linear} at all others`,
+    "mlx-lm would run another model than this one. Check that the config is that of the model.",
+  );
+}
+
+/** The kinds of the blocks of a folded config, with dense MLPs. */
+export function hybridLayers(c: ModelConfig): readonly LayerKind[] {
+  const interval = integer(c, "full_attention_interval");
+  const count = layerCount(c, "num_hidden_layers");
+  return Array.from({ length: count }, (_, i) => ({
+    mixer: kindAt(i, interval) === full ? "attention" : "delta",
+    mlp: "dense",
+  }));
+}

@@ -1,0 +1,176 @@
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type BaseOptions, readBase } from "../src/base/base.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import type { Tensors } from "./support/base-layouts.ts";
+import { editConfig, removeFolder, scratchFolder } from "./support/models.ts";
+import { readTensors, writeTensors } from "./support/safetensors.ts";
+import { wrapBase, wrapped } from "./support/wrapped.ts";
+
+/** Bases whose towers are not as their config or their index says: refused from headers alone. */
+
+let scratch: string;
+let made = 0;
+const newFolder = () => join(scratch, `base-${++made}`);
+
+beforeAll(async () => {
+  scratch = await scratchFolder();
+});
+afterAll(() => removeFolder(scratch));
+
+const open = async (folder: string, options: Partial<BaseOptions> = {}) => {
+  const known = { allowHeaderOnly: false, architectures: [wrapped] };
+  const base = await readBase(await openFolder(folder), { ...known, ...options });
+  await base.checkpoint.close();
+  return base;
+};
+const drop = (pattern: RegExp) => (tensors: Tensors) => {
+  for (const name of [...tensors.keys()]) if (pattern.test(name)) tensors.delete(name);
+};
+const add = (name: string, like: string) => (tensors: Tensors) => {
+  tensors.set(name, tensors.get(like)!);
+};
+const someNorm = "model.visual.merger.norm.weight";
+
+describe("a base is refused", () => {
+  test.each<[what: string, change: (tensors: Tensors) => void, message: string]>([
+    [
+      "whose tower lacks a tensor of one layer",
+      drop(/blocks\.1\.attn\.qkv\.bias$/),
+      'the vision tower is incomplete: tensor "model.visual.blocks.1.attn.qkv.bias" is missing',
+    ],
+    [
+      "whose tower lacks its last layer",
+      drop(/blocks\.1\./),
+      'the vision tower is incomplete: tensor "model.visual.blocks.1.norm1.weight" is missing',
+    ],
+    [
+      "whose tower has a layer more than the config",
+      add("model.visual.blocks.2.norm1.weight", someNorm),
+      'the vision tower has 3 layers "model.visual.blocks.N", config.json says 2',
+    ],
+    [
+      "whose tower lacks what is no layer",
+      drop(/merger\.norm\.weight$/),
+      'the vision tower is incomplete: tensor "model.visual.merger.norm.weight" is missing',
+    ],
+    [
+      "whose tower is missing",
+      drop(/^model\.visual\./),
+      'config.json has "vision_config", but no tensor begins with "model.visual."',
+    ],
+    [
+      "that has a tensor in both layouts",
+      add("vision_tower.merger.norm.weight", someNorm),
+      'tensor "vision_tower.merger.norm.weight" would be "vision_tower.merger.norm.weight" in the' +
+        ' MLX repository, and so would "model.visual.merger.norm.weight"',
+    ],
+  ])("%s", async (_, change, message) => {
+    const opening = open(wrapBase(newFolder(), change));
+    await expect(opening).rejects.toMatchObject({ code: "BAD_CHECKPOINT", message });
+  });
+
+  test("whose config does not know the tower", async () => {
+    const folder = wrapBase(newFolder());
+    await editConfig(folder, (config) => delete config.vision_config);
+    await expect(open(folder)).rejects.toMatchObject({
+      code: "BAD_CHECKPOINT",
+      message: expect.stringMatching(
+        /^tensor "model\.visual\.[\w.]+" is of a vision tower, but config\.json has no "vision_config"$/,
+      ),
+    });
+  });
+
+  test("whose config has no text_config", async () => {
+    const folder = wrapBase(newFolder());
+    await editConfig(folder, (config) => delete config.text_config);
+    await expect(open(folder)).rejects.toMatchObject({
+      message: 'config.json has no "text_config", which holds the config of the language model',
+    });
+  });
+
+  test("whose two configs contradict each other", async () => {
+    const folder = wrapBase(newFolder());
+    await editConfig(folder, (config) => {
+      config.tie_word_embeddings = false;
+    });
+    await expect(open(folder)).rejects.toMatchObject({
+      message: expect.stringContaining('"tie_word_embeddings" outside of text_config says false'),
+    });
+  });
+
+  test("whose index names a tensor of the tower that no shard holds", async () => {
+    const folder = wrapBase(newFolder());
+    const missing = "model.visual.merger.norm.bias";
+    splitOff(folder, drop(new RegExp(missing)), { [missing]: "model-00001-of-00001.safetensors" });
+    await expect(open(folder)).rejects.toMatchObject({
+      message: expect.stringContaining(`names tensor "${missing}"`),
+    });
+    await expect(open(folder, { carry: [] })).resolves.toMatchObject({
+      leftOut: ["vision", "mtp"],
+    });
+  });
+
+  test("with MTP in a file that mlx-lm would load", async () => {
+    const folder = wrapBase(newFolder());
+    splitOff(folder, drop(/^mtp\./), {});
+    writeTensors(join(folder, "model-mtp.safetensors"), new Map());
+    await expect(open(folder)).rejects.toMatchObject({
+      message: expect.stringContaining(
+        'has "model-mtp.safetensors", which its index does not name: mlx-lm would load it',
+      ),
+    });
+  });
+});
+
+describe("a base is taken", () => {
+  test("without MTP: few bases keep it", async () => {
+    const { carried, leftOut } = await open(wrapBase(newFolder(), drop(/^mtp\./)));
+    expect(carried.filter(({ part }) => part === "mtp")).toEqual([]);
+    expect(leftOut).toEqual([]);
+  });
+
+  test("with MTP in a file of its own that the index does not name", async () => {
+    const folder = wrapBase(newFolder());
+    const own: Tensors = new Map();
+    splitOff(
+      folder,
+      (tensors) => {
+        for (const [name, tensor] of tensors) if (/^mtp\./.test(name)) own.set(name, tensor);
+        drop(/^mtp\./)(tensors);
+      },
+      {},
+    );
+    writeTensors(join(folder, "mtp.safetensors"), own);
+    const { carried } = await open(folder);
+    expect(carried.filter(({ part }) => part === "mtp").map(({ name }) => name)).toEqual([
+      ...own.keys(),
+    ]);
+  });
+
+  test("with half a tower, if it is left out; config.json then lacks it too", async () => {
+    const folder = wrapBase(newFolder(), drop(/blocks\.1\./));
+    const base = await open(folder, { carry: ["mtp"] });
+    expect(base.leftOut).toEqual(["vision"]);
+    expect(new Set(base.carried.map(({ part }) => part))).toEqual(new Set(["mtp"]));
+    expect(base.wrapper?.config).not.toHaveProperty("vision_config");
+    expect(base.wrapper?.config).toHaveProperty("image_token_id");
+  });
+});
+
+/** Turns the checkpoint into a shard with an index; `more` are further entries of that. */
+function splitOff(
+  folder: string,
+  change: (tensors: Tensors) => void,
+  more: Readonly<Record<string, string>>,
+): void {
+  const [from, to] = ["model.safetensors", "model-00001-of-00001.safetensors"];
+  renameSync(join(folder, from), join(folder, to));
+  const tensors = readTensors(join(folder, to));
+  change(tensors);
+  writeTensors(join(folder, to), tensors);
+  const own = Object.fromEntries([...tensors.keys()].map((name) => [name, to]));
+  const index = { metadata: {}, weight_map: { ...own, ...more } };
+  writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
+}

@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import { findPython, runMlx } from "./python/python.ts";
+import { removeFolder, scratchFolder } from "./support/models.ts";
+import { methods, writeTier } from "./support/tier-files.ts";
+import { wrapBase, wrapped } from "./support/wrapped.ts";
+
+/** One repository serves stock mlx-lm and mlx-vlm. */
+
+const script = fileURLToPath(new URL("./python/vlm_conformance.py", import.meta.url));
+const python = findPython("mlx_lm", "mlx_vlm");
+const absent = "path" in python ? null : python.reason;
+
+let kernel: Kernel;
+let scratch: string;
+
+beforeAll(async () => {
+  kernel = await openKernel({ workers: 2 });
+  scratch = await scratchFolder();
+});
+afterAll(async () => {
+  await kernel.close();
+  await removeFolder(scratch);
+});
+
+test.skipIf(absent !== null)("a tier with a tower", async () => {
+  const base = wrapBase(join(scratch, "base"));
+  // mlx-vlm's model of this type would meet the base's multi-token prediction, and refuse it.
+  const plain = wrapBase(join(scratch, "plain"), (tensors) => {
+    for (const name of [...tensors.keys()]) if (name.startsWith("mtp.")) tensors.delete(name);
+  });
+  const { folder } = await writeTier(base, wrapped, methods.rounded ?? null, { kernel, scratch });
+  const printed = await runMlx((python as { path: string }).path, [script, plain, folder]);
+  const checks: { check: string; ok: boolean }[] = printed
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(checks.filter(({ ok }) => !ok)).toEqual([]);
+  expect(checks).toHaveLength(4);
+});
