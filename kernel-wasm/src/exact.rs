@@ -18,7 +18,7 @@ pub fn take_grids(affines: &mut Affines, values: &[f32], group: usize, bits: usi
 }
 
 /// The largest power of two that divides all values, and the least value; None if they span more
-/// than `levels` such steps, or are all 0.
+/// than `levels` such steps, or are all the same.
 fn grid(values: &[f32], levels: f32) -> Option<(f32, f32)> {
     let (mut step, mut lo, mut hi) = (f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY);
     for &value in values {
@@ -31,7 +31,7 @@ fn grid(values: &[f32], levels: f32) -> Option<(f32, f32)> {
             return None;
         }
     }
-    step.is_finite().then_some((step, lo))
+    (lo < hi).then_some((step, lo))
 }
 
 /// The power of two of the lowest bit of a normal number's fraction that is set, if it is normal.
@@ -58,8 +58,7 @@ pub mod tests {
         let divides =
             |step: f32| values.iter().all(|&value| (wide(value) / wide(step)).fract() == 0.0);
         let step = (-126..=127).rev().map(|power| 2f32.powi(power)).find(|&step| divides(step))?;
-        let fits =
-            (wide(hi) - wide(lo)) / wide(step) <= wide(levels(bits)) && (lo, hi) != (0.0, 0.0);
+        let fits = (wide(hi) - wide(lo)) / wide(step) <= wide(levels(bits)) && lo < hi;
         let is_stored = round_to(store, step) == step && round_to(store, lo) == lo;
         (fits && is_stored).then_some((step, lo))
     }
@@ -102,6 +101,7 @@ pub mod tests {
         assert_eq!(settled(&blocks(1.0, 2.0), 5, Dtype::Bf16), left);
         assert_eq!(settled(&blocks(1.0, 16.0), 8, Dtype::Bf16), left);
         assert_eq!(settled(&[0.0; 64], 8, Dtype::Bf16), left);
+        assert_eq!(settled(&[-0.37; 64], 8, Dtype::F32), left);
         assert_eq!(settled(&[1e-40; 64], 8, Dtype::Bf16), left);
         for odd in [f32::NAN, f32::INFINITY] {
             assert_eq!(settled(&[odd; 64], 8, Dtype::Bf16), left);

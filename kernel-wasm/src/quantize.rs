@@ -127,8 +127,7 @@ fn quantize_block(
             let as_stored = source.rounding == Rounding::Stored;
             if !as_stored {
                 exact.clone_from(stored);
-            } else if source.from == Dtype::F32 {
-                // Decoded weights are float32. Other floats have no such groups.
+            } else {
                 take_grids(stored, values, group, width.bits, source.store);
             }
             stored.settle(source.store, as_stored, scales, biases);

@@ -30,11 +30,7 @@ fn quantize_ref(source: &Source, weights: &[f32], bits: usize, group: usize) -> 
         let lo = values.iter().copied().fold(f32::MAX, f32::min);
         let hi = values.iter().copied().fold(f32::MIN, f32::max);
         let as_stored = source.rounding == Rounding::Stored;
-        let grid = if as_stored && source.from == Dtype::F32 {
-            grid_ref(base, bits, source.store)
-        } else {
-            None
-        };
+        let grid = if as_stored { grid_ref(base, bits, source.store) } else { None };
         let exact = grid.unwrap_or_else(|| fit_ref(lo, hi, bits));
         let stored = settle_ref(exact, source.store, as_stored);
         let chosen = if as_stored { stored } else { exact };

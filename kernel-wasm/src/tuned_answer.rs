@@ -5,7 +5,6 @@ use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};
 use crate::exact::tests::grid_ref;
 use crate::gemm::Scratch;
-use crate::half::Dtype;
 use crate::quantize::Rounding;
 use crate::tuning::{Job, BLOCK};
 
@@ -159,8 +158,7 @@ impl Problem {
             .flat_map(|values| {
                 let lo = values.iter().copied().fold(f32::MAX, f32::min);
                 let hi = values.iter().copied().fold(f32::MIN, f32::max);
-                let grid =
-                    if self.from == Dtype::F32 { grid_ref(values, bits, store) } else { None };
+                let grid = grid_ref(values, bits, store);
                 let fit = grid.unwrap_or_else(|| fit_ref(lo, hi, bits));
                 let (scale, bias) = settle_ref(fit, store, true);
                 let most = crate::affine::levels(bits);
