@@ -80,9 +80,9 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     await mkdir(written);
     const readable = modelType === "gpt_oss" ? await convertUnquantized(base, kernel) : base;
     await copyFile(join(readable, "model.safetensors"), join(written, "model.safetensors"));
-    const { architecture, config, close } = await openBase(base, kernel);
+    const { architecture, config, wrapper, close } = await openBase(base, kernel);
     await close();
-    await writeFile(join(written, "config.json"), writtenConfigText(architecture, config));
+    await writeFile(join(written, "config.json"), writtenConfigText(architecture, config, wrapper));
     cases.set(name, { base, written });
   }
 

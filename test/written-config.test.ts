@@ -21,6 +21,10 @@ const block = [
   "rms_norm_eps",
   "vocab_size",
 ];
+const delta = [
+  ...["linear_num_value_heads", "linear_num_key_heads", "linear_key_head_dim"],
+  ...["linear_value_head_dim", "linear_conv_kernel_dim", "full_attention_interval"],
+];
 const qwen3 = [...block, "num_key_value_heads", "max_position_embeddings", "head_dim"];
 const required: Readonly<Record<string, readonly string[]>> = {
   llama: block,
@@ -38,9 +42,14 @@ const required: Readonly<Record<string, readonly string[]>> = {
   qwen3_next: [
     ...[...qwen3, "rope_theta", "partial_rotary_factor", "num_experts", "num_experts_per_tok"],
     ...["decoder_sparse_step", "mlp_only_layers", "moe_intermediate_size", "norm_topk_prob"],
-    ...["shared_expert_intermediate_size", "linear_num_value_heads", "linear_num_key_heads"],
-    ...["linear_key_head_dim", "linear_value_head_dim", "linear_conv_kernel_dim"],
-    "full_attention_interval",
+    ...["shared_expert_intermediate_size", ...delta],
+  ],
+  // mlx-lm has other defaults for these than transformers.
+  qwen3_5: [...qwen3, ...delta, "rope_parameters"],
+  qwen3_5_moe: [
+    ...[...qwen3.filter((key) => key !== "intermediate_size"), ...delta, "rope_parameters"],
+    ...["num_experts", "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob"],
+    "shared_expert_intermediate_size",
   ],
   nemotron_h: [
     ...["model_type", "vocab_size", "hidden_size", "intermediate_size", "num_attention_heads"],

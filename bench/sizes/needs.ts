@@ -60,7 +60,7 @@ function findNeeds(base: SizedModel["shaped"], plans: readonly TierPlan[]): Need
   const evaluation = evaluationShape(base, {});
   // What the estimate reads of a request.
   const request = {
-    base,
+    base: { ...base, carried: [] },
     runs: plans.map((plan) => ({ recipe: { plan, series: plans, options } })),
     rows: {
       tuning: { rows: rowsOf(128, 256) },

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { hybrids } from "../../bench/sizes/hybrids.ts";
 import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { findArchitecture } from "../models/registry.ts";
@@ -16,6 +17,19 @@ test("a hybrid keeps keys and values of its attention layers, and states of its 
     fixed: 23 * (2 * 3 * convolved + 4 * 64 * 64 * 128),
   });
   expect(cacheOf({ architecture, config, storage: "F32" })?.perToken).toBe(6 * 2 * 2 * 128 * 4);
+});
+
+test("a gated DeltaNet keeps its convolution, and a state for each value head", () => {
+  const { config: raw } = hybrids.find(({ id }) => id === "Qwen/Qwen3.6-35B-A3B")!;
+  const qwen = findArchitecture(raw);
+  const { config } = qwen.fold(raw);
+  // Every fourth of 40 layers has 2 key/value heads of 256 channels. The others have 16 query, 16
+  // key and 32 value heads of 128 channels, and 4 taps.
+  const convolved = (16 + 16 + 32) * 128;
+  expect(cacheOf({ architecture: qwen, config, storage: "BF16" })).toEqual({
+    perToken: 10 * 2 * 2 * 256 * 2,
+    fixed: 30 * (2 * 3 * convolved + 4 * 32 * 128 * 128),
+  });
 });
 
 test("a mixer that is not known here has no known cache", () => {

@@ -16,8 +16,10 @@ export async function untieOwnHead(
   folded: Folded,
   checkpoint: Checkpoint,
 ): Promise<Folded> {
-  const nameOf = (role: RoleKind) =>
-    architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
+  const nameOf = (role: RoleKind) => {
+    const name = architecture.outer.find(({ kind }) => kind === role)?.base ?? "";
+    return checkpoint.tensors.has(name) ? name : (architecture.alsoNamed?.(name) ?? name);
+  };
   const [head, embeddings] = [nameOf("head"), nameOf("embeddings")];
   if (!isTied(folded.config) || (await areEqual(checkpoint, head, embeddings))) return folded;
   const warning =

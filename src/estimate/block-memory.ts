@@ -38,10 +38,15 @@ export function passingMemory(
   return 4 * (Math.max(mixing, passing) + batch) + blockMemory(block.matrices, workers);
 }
 
-/** Output rows of the widest matrix that all tokens are multiplied with. */
+/**
+ * Output rows of the widest matrix that all tokens are multiplied with. The inputs of a gated
+ * DeltaNet are side by side in one matrix.
+ */
 function widestOf({ matrices }: Pick<BlockShape, "matrices">): number {
   const dense = matrices.filter(({ tensor }) => tensor.role.routed !== true);
-  return Math.max(0, ...dense.map(({ rows }) => rows));
+  const isInput = ({ tensor: { role } }: MatrixShape) => role.part === "delta" && !role.residual;
+  const together = total(dense.filter(isInput).map(({ rows }) => rows));
+  return Math.max(together, ...dense.map(({ rows }) => rows));
 }
 
 /** Matrices in work, shared by the riders, and the Hessians of their inputs. */

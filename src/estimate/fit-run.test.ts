@@ -119,8 +119,8 @@ describe("a run on a machine", () => {
       "memory: about 4.2 GB at most (measuring, blocks), limit 20.0 GB; " +
         "924.8 MB of hidden states between blocks",
       "disk: 100.4 GB",
-      "time: about 6.5 h of arithmetic on 3 threads " +
-        "(measuring 48 min, tuning 4.6 h, evaluation 65 min), 100 GF/s",
+      "time: about 7.1 h of arithmetic on 3 threads " +
+        "(measuring 55 min, tuning 5.0 h, evaluation 73 min), 100 GF/s",
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(

@@ -45,8 +45,11 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
   try {
     const architecture = findArchitecture(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);
+    // A language model inside another has its widths in the outer config.
+    const { quantization, quantization_config } = checkpoint.config;
+    const widths = { quantization: quantization ?? quantization_config };
     const tensors = expandTable(architecture, config).map((tensor) =>
-      finishedTensor({ ...checkpoint, config }, tensor),
+      finishedTensor({ ...checkpoint, config: { ...config, ...widths } }, tensor),
     );
     const read = async (name: string, byteOffset: number, into: Uint8Array) => {
       await checkpoint.read(name, byteOffset, into.byteLength, into);

@@ -141,7 +141,7 @@ export interface Architecture {
   readonly modelType: string;
   /**
    * Values of `model_type` in bases. Default: `modelType` alone. Others are of models that mlx-lm
-   * runs as a part only (nemotron-h-omni.ts).
+   * runs as a part only (nemotron-h-omni.ts), or of a language model alone (qwen3-5.ts).
    */
   readonly baseTypes?: readonly string[];
   /** Name for people, on cards. */
@@ -172,6 +172,8 @@ export interface Architecture {
   dropped(name: string, config: ModelConfig): boolean;
   /** Parts that the MLX repository holds as the base has them. Default: none. */
   readonly carried?: readonly Carried[];
+  /** The name of a base's tensor in bases that spell it in another way. */
+  alsoNamed?(name: string): string;
   /**
    * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
    * A base of any other is refused as quantized. Default: none.

@@ -17,7 +17,7 @@ export function expand(
   base: BaseTensors,
 ): OutputTensor[] {
   refuseMoreThanThereIs(architecture, config, base);
-  const table = readConverted(expandTable(architecture, config), base);
+  const table = readConverted(asNamed(expandTable(architecture, config), architecture, base), base);
   const outputs = table.map((output) => ({
     ...output,
     sources: output.sources.map((source) => asStored(source, base)),
@@ -25,6 +25,20 @@ export function expand(
   for (const output of outputs) checkSources(output, base, architecture);
   refuseUnused(outputs, base, architecture, config);
   return outputs;
+}
+
+/** Outputs with the names that the base has for its tensors. */
+function asNamed(
+  outputs: readonly OutputTensor[],
+  { alsoNamed }: Architecture,
+  base: BaseTensors,
+): readonly OutputTensor[] {
+  if (alsoNamed === undefined) return outputs;
+  const named = (source: Source) => {
+    const other = alsoNamed(source.tensor);
+    return !base.has(source.tensor) && base.has(other) ? { ...source, tensor: other } : source;
+  };
+  return outputs.map((output) => ({ ...output, sources: output.sources.map(named) }));
 }
 
 /** A config may promise billions of layers or experts. Listing them would use up the memory. */

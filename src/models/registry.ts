@@ -9,6 +9,8 @@ import { nemotronH } from "./nemotron-h.ts";
 import { nemotronHOmni } from "./nemotron-h-omni.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
+import { qwen3_5 } from "./qwen3-5.ts";
+import { qwen3_5Moe } from "./qwen3-5-moe.ts";
 import { qwen3Moe } from "./qwen3-moe.ts";
 import { qwen3Next } from "./qwen3-next.ts";
 
@@ -21,6 +23,8 @@ export const architectures: readonly Architecture[] = [
   qwen3,
   qwen3Moe,
   qwen3Next,
+  qwen3_5,
+  qwen3_5Moe,
   nemotronHOmni,
   gptOss,
 ];

@@ -21,6 +21,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 VOCABULARY = 384
+# Types of vision-language models -> that of their language model.
+LANGUAGE_MODELS = {"qwen3_5": "qwen3_5_text", "qwen3_5_moe": "qwen3_5_moe_text"}
 # Sizes that keep a checkpoint near a megabyte. Widths are multiples of 64, the group size. Keys
 # that the configuration class does not have are left out.
 SIZES = {
@@ -65,21 +67,52 @@ def make_weights(model_type, folder, changes, mxfp4):
     """Saves random bfloat16 weights under the authors' names, a tokenizer and the config."""
     if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         sys.exit(f"transformers {transformers.__version__} has no language model {model_type}")
-    known = AutoConfig.for_model(model_type)
+    text_type = LANGUAGE_MODELS.get(model_type, model_type)
+    known = AutoConfig.for_model(text_type)
     others = known.attribute_map or {}
     sizes = {key: SIZES[key] for key in SIZES if hasattr(known, key) and key not in others}
     unknown = [key for key in changes if not hasattr(known, key)]
     if unknown:
         sys.exit(f"{type(known).__name__} has no {', '.join(unknown)}")
     torch.manual_seed(1234)
-    config = AutoConfig.for_model(model_type, **(sizes | changes))
-    random_model(config).save_pretrained(folder)
+    config = AutoConfig.for_model(text_type, **(sizes | changes))
+    model = random_model(config)
+    model.save_pretrained(folder)
+    if text_type != model_type:
+        wrap(model, model_type, folder)
     if getattr(config, "num_nextn_predict_layers", 0) > 0:
         add_prediction_layers(config, folder)
     make_tokenizer().save_pretrained(folder)
     write_published_config(folder)
     if mxfp4:
         code_experts(folder)
+
+
+def wrap(model, model_type, folder):
+    """Writes a language model as the one of a vision-language model, without a tower."""
+    names = {
+        name: name.replace("model.", "model.language_model.", 1) if name.startswith("model.") else name
+        for name in model.state_dict()
+    }
+    tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
+    tensors = {
+        names[name]: tensor.contiguous()
+        for name, tensor in model.state_dict().items()
+        if name not in tied
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    path = folder / "config.json"
+    text = json.loads(path.read_text())
+    version = text.pop("transformers_version")
+    kind = text.pop("architectures")[0].replace("ForCausalLM", "ForConditionalGeneration")
+    outer = {
+        "architectures": [kind],
+        "model_type": model_type,
+        "text_config": text,
+        "tie_word_embeddings": text["tie_word_embeddings"],
+        "transformers_version": version,
+    }
+    path.write_text(json.dumps(outer, indent=2))
 
 
 def random_model(config):
@@ -152,6 +185,13 @@ def write_published_config(folder):
     text = path.read_text()
     (folder / "config.transformers5.json.txt").write_text(text)
     config = json.loads(text)
+    if "text_config" in config:
+        # The authors write this one with the keys of transformers 5, and with a distance.
+        config["transformers_version"] = "4.55.4"
+        kinds = config["text_config"]["layer_types"]
+        config["text_config"]["full_attention_interval"] = kinds.index("full_attention") + 1
+        path.write_text(json.dumps(config, indent=2))
+        return
     rope = config.pop("rope_parameters", None) or {}
     config["transformers_version"] = "4.55.4"
     if "rope_theta" in rope:
@@ -182,7 +222,10 @@ def reference_logits(folder, ids, changes):
     """Float32 logits `[tokens, vocabulary]` of the checkpoint under a changed config."""
     # Keys that transformers derives from others must be derived anew.
     base = json.loads((folder / "config.json").read_text())
-    derived = ["layer_types"] if "layer_types" not in changes and "max_window_layers" in base else []
+    base = base.get("text_config", base)
+    base = base | {k: v for k, v in (base.pop("rope_parameters", None) or {}).items() if k != "rope_type"}
+    is_derived = "layer_types" not in changes and base["model_type"] != "gpt_oss"
+    derived = ["layer_types"] if is_derived else []
     fields = {key: value for key, value in base.items() if key not in derived} | changes
     if "quantization_config" in fields:
         fields["quantization_config"] |= {"dequantize": True}

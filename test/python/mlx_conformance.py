@@ -113,7 +113,7 @@ def check_load(base, tier):
     # norm: 2^bits - 1 steps (15 and more). Tuned codes are farther from the base than rounded ones,
     # because each compensates for errors of others.
     report(f"{name}: every dequantized module is near its base tensor", worst < 5, f"worst {worst:.2f} steps of its range")
-    ids = mx.array([[(7 * i * i + 3 * i + 5) % model.args.vocab_size for i in range(48)]])
+    ids = mx.array([[(7 * i * i + 3 * i + 5) % getattr(model, "language_model", model).args.vocab_size for i in range(48)]])
     gap = distance(model(ids), expected(ids))
     report(f"{name}: logits equal the dequantized reference", gap < 1e-5, f"relative L2 {gap:.2e}")
     text = generate(model, tokenizer, prompt="The quick brown fox", max_tokens=8, verbose=False)

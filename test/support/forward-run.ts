@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { readBase } from "../../src/base/base.ts";
+import { type Base, readBase } from "../../src/base/base.ts";
 import { baseWeights } from "../../src/base/base-weights.ts";
 import { openFolder } from "../../src/checkpoint/folder.ts";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
@@ -12,7 +12,7 @@ import { logitsOf, runModel } from "./run-model.ts";
 export async function openBase(
   folder: string,
   kernel: Kernel,
-): Promise<Model & { close(): Promise<void> }> {
+): Promise<Model & Pick<Base, "wrapper"> & { close(): Promise<void> }> {
   const base = await readBase(await openFolder(folder), { allowHeaderOnly: false });
   base.architecture.forward.check(base.config);
   return {

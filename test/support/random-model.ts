@@ -46,11 +46,13 @@ export const hybrid: ModelConfig = {
 };
 /**
  * The config of the random-tiny model of an architecture, reduced to what has no default or is a
- * size: all else is left to transformers' defaults.
+ * size: all else is left to transformers' defaults. Of a vision-language model: that of its
+ * language model alone.
  */
 export async function sizesOnly(modelType: string): Promise<ModelConfig> {
   const path = new URL(`../models/random-tiny/${modelType}/config.json`, import.meta.url);
-  const config = parseJson(await readFile(path, "utf8"), modelType) as ModelConfig;
+  const whole = parseJson(await readFile(path, "utf8"), modelType) as ModelConfig;
+  const config = (whole.text_config ?? whole) as ModelConfig;
   const kept = ["model_type", "hybrid_override_pattern"];
   const isSize = (value: unknown) => Number.isSafeInteger(value) && (value as number) > 2;
   const entries = Object.entries(config).filter(

@@ -73,7 +73,8 @@ export interface Told extends Run {
  * and act. Before act runs them, what it does not know is taken out of the shipped workflows:
  * `queue: max` of concurrency groups. And act looks for a workflow that a called one calls in the
  * caller's repository (its issue 1875), so a copy is there. The jobs Tune tell the stand-in of the
- * checkout which tier is theirs, so that one of them can fail; the job Measure says `measure`.
+ * checkout which tier is theirs, so that one of them can fail; the job Measure says `measure`. A
+ * model `hybrid` has a job that works ahead, as only large models have.
  */
 export class WorkflowScene extends ActionScene {
   #github: GitHubServer | undefined;
@@ -105,6 +106,7 @@ export class WorkflowScene extends ActionScene {
       const without = text
         .replace(/^ +queue: max\n/gm, "")
         .replace(/^ {2}tune:\n/m, `  tune:\n    env:\n      TIER: \${{ matrix.tier }}\n`)
+        .replace("needs.measure.outputs.ahead == 'true'", "inputs.name == 'hybrid'")
         .replace(/^ {2}measure:\n/m, "  measure:\n    env:\n      TIER: measure\n");
       await mkdir(`${this.action}/.github/workflows`, { recursive: true });
       await writeFile(`${this.action}/${path}`, without);

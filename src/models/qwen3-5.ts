@@ -1,0 +1,109 @@
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { Architecture, Role } from "./architecture.ts";
+import type { Carried } from "./carried.ts";
+import { has } from "./config-fields.ts";
+import type { Defaults, Folded } from "./fold.ts";
+import { foldNested } from "./fold-nested.ts";
+import { foldTransformer } from "./fold-transformer.ts";
+import { foldInterval, hybridLayers } from "./hybrid-layers.ts";
+import { llama, mlpRoles } from "./llama.ts";
+import {
+  hybridDefaults,
+  hybridForward,
+  hybridOuter,
+  hybridRoles,
+  usualRotary,
+} from "./qwen3-next.ts";
+import { channelsLast } from "./transforms.ts";
+
+/*
+ * Qwen3.5, 3.6 and 3.8: the blocks of Qwen3-Next inside a vision-language model. Bases of the
+ * language model alone have a config without `text_config` and names without `language_model.`.
+ * Both give a tier in the nested spelling, which mlx-lm and mlx-vlm read.
+ */
+
+const outerKeys = ["architectures", "bos_token_id", "eos_token_id", "pad_token_id"];
+
+/** `Architecture.fold` for both spellings. `defaults`, `fixed`: see ConfigRules. */
+export function foldQwen35(
+  type: string,
+  defaults: Defaults,
+  fixed: ModelConfig = {},
+): (raw: ModelConfig) => Folded {
+  const fold = foldTransformer({
+    fixed,
+    defaults: { model_type: `${type}_text`, ...hybridDefaults, ...defaults },
+    partialRotary: usualRotary,
+  });
+  const text = (raw: ModelConfig): Folded => {
+    const folded = foldInterval(fold(raw));
+    return { ...folded, config: { ...folded.config, ...ropeParameters(folded.config, raw) } };
+  };
+  const nested = foldNested(text);
+  return (raw) => (has(raw, "text_config") ? nested(raw) : wrap(type, raw, text(raw)));
+}
+
+/** mlx-lm and mlx-vlm read the rotary embedding of Qwen3.5 from `rope_parameters` alone. */
+function ropeParameters(config: ModelConfig, raw: ModelConfig): ModelConfig {
+  const { rope_theta, partial_rotary_factor, rope_scaling } = config;
+  const kept = (raw.rope_parameters ?? raw.rope_scaling ?? {}) as ModelConfig;
+  const { type: _, ...others } = kept;
+  const scaling = (rope_scaling ?? { rope_type: "default" }) as ModelConfig;
+  return { rope_parameters: { ...others, ...scaling, rope_theta, partial_rotary_factor } };
+}
+
+/** The config of a language model alone, inside the one that mlx-lm expects. */
+function wrap(type: string, raw: ModelConfig, folded: Folded): Folded {
+  const outer = Object.entries(raw).filter(([key]) => outerKeys.includes(key));
+  const { tie_word_embeddings } = folded.config;
+  const config = { ...Object.fromEntries(outer), model_type: type, tie_word_embeddings };
+  return { ...folded, wrapper: { key: "text_config", config } };
+}
+
+/** A row with the names of a vision-language model, in the base and in mlx-lm. */
+export function inLanguageModel(role: Role): Role {
+  return {
+    ...role,
+    base: role.base.replace(/^model\./, "model.language_model."),
+    mlx: `language_model.${role.mlx}`,
+  };
+}
+
+const countAt = (part: string, key: string) => (config: ModelConfig) => {
+  const count = (config[part] as ModelConfig | undefined)?.[key];
+  return typeof count === "number" ? count : null;
+};
+
+/** The vision tower and the heads for more tokens at once. */
+const carried: readonly Carried[] = [
+  {
+    part: "vision",
+    names: [["model.visual.", "vision_tower."]],
+    moves: { "patch_embed.proj.weight": channelsLast },
+    configKey: "vision_config",
+    needs: ["patch_embed.proj.weight", "merger.norm.weight"],
+    layers: { "model.visual.blocks.": countAt("vision_config", "depth") },
+  },
+  {
+    part: "mtp",
+    names: [["mtp."]],
+    layers: { "mtp.layers.": countAt("text_config", "mtp_num_hidden_layers") },
+  },
+];
+
+/** Qwen3.5, dense (mlx-lm models/qwen3_5.py). */
+export const qwen3_5: Architecture = {
+  ...llama,
+  modelType: "qwen3_5",
+  baseTypes: ["qwen3_5", "qwen3_5_text"],
+  label: "Qwen3.5",
+  tokenizerClass: "Qwen2Tokenizer",
+  // transformers' Qwen3_5TextConfig
+  fold: foldQwen35("qwen3_5", { intermediate_size: 12_288, num_key_value_heads: 4 }),
+  layers: hybridLayers,
+  outer: hybridOuter.map(inLanguageModel),
+  roles: (kind) => hybridRoles(kind, "apart", mlpRoles).map(inLanguageModel),
+  alsoNamed: (name) => name.replace(/^model\.language_model\./, "model."),
+  carried,
+  forward: hybridForward("apart"),
+};
