@@ -6,7 +6,7 @@ import { openFolder } from "../src/checkpoint/folder.ts";
 import type { Tensors } from "./support/base-layouts.ts";
 import { editConfig, removeFolder, scratchFolder } from "./support/models.ts";
 import { readTensors, writeTensors } from "./support/safetensors.ts";
-import { wrapBase, wrapped } from "./support/wrapped.ts";
+import { visionBase } from "./support/towers.ts";
 
 /** Bases whose towers are not as their config or their index says: refused from headers alone. */
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => removeFolder(scratch));
 
 const open = async (folder: string, options: Partial<BaseOptions> = {}) => {
-  const known = { allowHeaderOnly: false, architectures: [wrapped] };
+  const known = { allowHeaderOnly: false };
   const base = await readBase(await openFolder(folder), { ...known, ...options });
   await base.checkpoint.close();
   return base;
@@ -43,7 +43,7 @@ describe("a base is refused", () => {
     [
       "whose tower lacks its last layer",
       drop(/blocks\.1\./),
-      'the vision tower is incomplete: tensor "model.visual.blocks.1.norm1.weight" is missing',
+      'the vision tower is incomplete: tensor "model.visual.blocks.1.attn.proj.bias" is missing',
     ],
     [
       "whose tower has a layer more than the config",
@@ -67,12 +67,12 @@ describe("a base is refused", () => {
         ' MLX repository, and so would "model.visual.merger.norm.weight"',
     ],
   ])("%s", async (_, change, message) => {
-    const opening = open(wrapBase(newFolder(), change));
+    const opening = open(visionBase(newFolder(), change));
     await expect(opening).rejects.toMatchObject({ code: "BAD_CHECKPOINT", message });
   });
 
   test("whose config does not know the tower", async () => {
-    const folder = wrapBase(newFolder());
+    const folder = visionBase(newFolder());
     await editConfig(folder, (config) => delete config.vision_config);
     await expect(open(folder)).rejects.toMatchObject({
       code: "BAD_CHECKPOINT",
@@ -82,16 +82,8 @@ describe("a base is refused", () => {
     });
   });
 
-  test("whose config has no text_config", async () => {
-    const folder = wrapBase(newFolder());
-    await editConfig(folder, (config) => delete config.text_config);
-    await expect(open(folder)).rejects.toMatchObject({
-      message: 'config.json has no "text_config", which holds the config of the language model',
-    });
-  });
-
   test("whose two configs contradict each other", async () => {
-    const folder = wrapBase(newFolder());
+    const folder = visionBase(newFolder());
     await editConfig(folder, (config) => {
       config.tie_word_embeddings = false;
     });
@@ -101,7 +93,7 @@ describe("a base is refused", () => {
   });
 
   test("whose index names a tensor of the tower that no shard holds", async () => {
-    const folder = wrapBase(newFolder());
+    const folder = visionBase(newFolder());
     const missing = "model.visual.merger.norm.bias";
     splitOff(folder, drop(new RegExp(missing)), { [missing]: "model-00001-of-00001.safetensors" });
     await expect(open(folder)).rejects.toMatchObject({
@@ -113,7 +105,7 @@ describe("a base is refused", () => {
   });
 
   test("with MTP in a file that mlx-lm would load", async () => {
-    const folder = wrapBase(newFolder());
+    const folder = visionBase(newFolder());
     splitOff(folder, drop(/^mtp\./), {});
     writeTensors(join(folder, "model-mtp.safetensors"), new Map());
     await expect(open(folder)).rejects.toMatchObject({
@@ -126,13 +118,13 @@ describe("a base is refused", () => {
 
 describe("a base is taken", () => {
   test("without MTP: few bases keep it", async () => {
-    const { carried, leftOut } = await open(wrapBase(newFolder(), drop(/^mtp\./)));
+    const { carried, leftOut } = await open(visionBase(newFolder(), drop(/^mtp\./)));
     expect(carried.filter(({ part }) => part === "mtp")).toEqual([]);
     expect(leftOut).toEqual([]);
   });
 
   test("with MTP in a file of its own that the index does not name", async () => {
-    const folder = wrapBase(newFolder());
+    const folder = visionBase(newFolder());
     const own: Tensors = new Map();
     splitOff(
       folder,
@@ -150,7 +142,7 @@ describe("a base is taken", () => {
   });
 
   test("with half a tower, if it is left out; config.json then lacks it too", async () => {
-    const folder = wrapBase(newFolder(), drop(/blocks\.1\./));
+    const folder = visionBase(newFolder(), drop(/blocks\.1\./));
     const base = await open(folder, { carry: ["mtp"] });
     expect(base.leftOut).toEqual(["vision"]);
     expect(new Set(base.carried.map(({ part }) => part))).toEqual(new Set(["mtp"]));

@@ -39,9 +39,10 @@ describe("a Nemotron-H with towers", () => {
       model_type: "nemotron_h",
       architectures: ["NemotronHForCausalLM"],
     });
-    const { code, stdout, stderr } = await runCli(["verify", own, "--base", base]);
+    const few = ["--evaluation-samples", "1"];
+    const { code, stdout, stderr } = await runCli(["verify", own, "--base", base, ...few]);
     expect(code, stdout + stderr).toBe(0);
-  }, 60_000);
+  });
 
   test("says that the tiers have no towers", async () => {
     const { warnings, architecture, checkpoint } = await open(base);

@@ -3,10 +3,11 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
+import { qwen3_5 } from "../src/models/qwen3-5.ts";
 import { findPython, runMlx } from "./python/python.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 import { methods, writeTier } from "./support/tier-files.ts";
-import { wrapBase, wrapped } from "./support/wrapped.ts";
+import { towers, visionBase } from "./support/towers.ts";
 
 /** One repository serves stock mlx-lm and mlx-vlm. */
 
@@ -27,13 +28,14 @@ afterAll(async () => {
 });
 
 test.skipIf(absent !== null)("a tier with a tower", async () => {
-  const base = wrapBase(join(scratch, "base"));
-  // mlx-vlm's model of this type would meet the base's multi-token prediction, and refuse it.
-  const plain = wrapBase(join(scratch, "plain"), (tensors) => {
-    for (const name of [...tensors.keys()]) if (name.startsWith("mtp.")) tensors.delete(name);
-  });
-  const { folder } = await writeTier(base, wrapped, methods.rounded ?? null, { kernel, scratch });
-  const printed = await runMlx((python as { path: string }).path, [script, plain, folder]);
+  const base = visionBase(join(scratch, "base"));
+  const { folder } = await writeTier(base, qwen3_5, methods.rounded ?? null, { kernel, scratch });
+  const printed = await runMlx((python as { path: string }).path, [
+    script,
+    base,
+    folder,
+    join(towers, "ref_vision_f32_torch.npy"),
+  ]);
   const checks: { check: string; ok: boolean }[] = printed
     .trim()
     .split("\n")

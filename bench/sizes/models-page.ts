@@ -1,7 +1,7 @@
 import { sum } from "../../src/ground/sum.ts";
 import { elements } from "../../src/mlx/format.ts";
 import { type Architecture, type PlannedTensor, parts } from "../../src/models/architecture.ts";
-import { architectures } from "../../src/models/registry.ts";
+import { architectures, baseTypesOf } from "../../src/models/registry.ts";
 import { defaultFloors, parseFloors } from "../../src/plan/floors.ts";
 import { isQuantizable } from "../../src/plan/plan.ts";
 import type { Floors } from "../../src/plan/plan-types.ts";
@@ -52,7 +52,7 @@ runner: what a machine of 4 cores needs.
 export function renderModelsPage(): string {
   const models = knownModels.map(({ id, config }) => ({ id, ...sizeModel(config) }));
   // A type with bases of other types has the tensors of one that is listed.
-  const listed = architectures.filter(({ baseTypes }) => baseTypes === undefined);
+  const listed = architectures.filter((one) => baseTypesOf(one).includes(one.modelType));
   const types = listed.map((one) => describeType(one, models));
   return `${[start, ...types, sizesStart, sizes(models), runsStart, runs(models)].join("\n")}\n`;
 }

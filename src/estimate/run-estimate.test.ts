@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { smallest } from "../../test/support/models.ts";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { alone, plans, series, shape } from "../../test/support/series-30b.ts";
+import { shapedBase } from "../../test/support/shaped-base.ts";
 import { readBase } from "../base/base.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import { planTier } from "../plan/plan.ts";
@@ -154,17 +156,35 @@ describe("the series of the 30B model", () => {
   });
 });
 
+test("experts in a narrower space cost by their own input, which is held beside the states", () => {
+  const latent = { ...nemotron30b, moe_latent_size: 672 };
+  const narrow = shapeOf(shapedBase(latent));
+  const [own, plain] = [narrow.blocks[1]!, shape.blocks[1]!];
+  expect([own.narrow, plain.narrow]).toEqual([672, 0]);
+  // Into the space and back, and six of the experts, a quarter as wide.
+  const added = 2 * 2 * 672 * 2688;
+  const experts = 6 * 2 * 2 * 1856 * 2688;
+  expect(own.operations).toBe(plain.operations + added - experts * (3 / 4));
+  // Its router's directions are those of the residual stream, which no expert writes into.
+  const tuned = (of: typeof shape) => estimateRun({ ...series, measuring: null, shape: of });
+  const sum = (of: typeof shape) =>
+    tuned(of).stages.reduce((total, { operations }) => total + operations, 0);
+  expect(sum(narrow) / sum(shape)).toBeLessThan(0.75);
+});
+
 describe("a small base", () => {
   // Measured with two workers, `oqe quantize --policy oq` on 128 rows and 64 to evaluate.
   test.each([
     ["llama", 401e6],
     ["qwen3_moe", 677e6],
+    ["nemotron_h.latent", 653e6],
+    ["nemotron_h.dense", 463e6],
   ] as const)("%s needs at least what was measured, and less than 1 GB", async (type, measured) => {
     const folder = await openFolder(smallest[type]!);
     const small = await readBase(folder, { allowHeaderOnly: true });
     await small.checkpoint.close();
     const own = tiers.map((tier) => planTier(tier, small));
-    const repaired = type === "llama" ? 0 : 32 * 256;
+    const repaired = shapeOf(small).experts === null ? 0 : 32 * 256;
     const { least } = estimateRun({
       ...{
         shape: shapeOf(small),

@@ -6,6 +6,7 @@ declare namespace WebAssembly {
   interface Module {
     readonly [Symbol.toStringTag]: "WebAssembly.Module";
   }
+  const Module: new (bytes: Uint8Array<ArrayBuffer>) => Module;
   interface Memory {
     /** Detached and replaced when the memory grows. */
     readonly buffer: ArrayBuffer;
