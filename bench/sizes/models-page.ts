@@ -50,7 +50,10 @@ runner: what a machine of 4 cores needs.
 
 /** docs/models.md. */
 export function renderModelsPage(): string {
-  const models = knownModels.map(({ id, config }) => ({ id, ...sizeModel(config) }));
+  const models = knownModels.map(({ id, config, expertBits }) => ({
+    id,
+    ...sizeModel(config, expertBits),
+  }));
   // A type with bases of other types has the tensors of one that is listed.
   const listed = architectures.filter((one) => baseTypesOf(one).includes(one.modelType));
   const types = listed.map((one) => describeType(one, models));

@@ -1,4 +1,4 @@
-import { asObject, show } from "../checkpoint/json.ts";
+import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Floats, Matrix } from "../kernel/matrix.ts";
@@ -11,10 +11,10 @@ import { foldTransformer } from "./fold-transformer.ts";
 import type { BlockContext } from "./forward.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attentionRoles, llama, transformerForward } from "./llama.ts";
-import { biasesOf, rolesUnder, type Size } from "./roles.ts";
+import { biasesOf, rolesUnder } from "./roles.ts";
 import { ranksOf } from "./routing.ts";
 import type { WindowRule } from "./sliding-window.ts";
-import { evenRows, mxfp4, oddRows, sliceOfStack, type Transform, transpose } from "./transforms.ts";
+import { evenRows, oddRows, sliceOfStack, type Transform, transpose } from "./transforms.ts";
 
 const hidden = (c: ModelConfig) => integer(c, "hidden_size");
 const expertSize = (c: ModelConfig) => integer(c, "intermediate_size");
@@ -23,23 +23,10 @@ const experts = (c: ModelConfig) => integer(c, "num_local_experts");
 const perToken = (c: ModelConfig) => integer(c, "num_experts_per_tok");
 const queries = (c: ModelConfig) => integer(c, "num_attention_heads");
 
-/** Whether the base's experts are mxfp4, as the authors publish them. */
-const isCoded = (c: ModelConfig) => asObject(c.quantization_config)?.quant_method === "mxfp4";
-
-/**
- * Sizes of a base tensor of all experts' matrices: `[experts, out, in]` as mxfp4, `[experts, in,
- * out]` as floats.
- */
-const sizesOf = (out: (c: ModelConfig) => number, into: (c: ModelConfig) => number) => {
-  const row: Size = (c) => (isCoded(c) ? out(c) : into(c));
-  const column: Size = (c) => (isCoded(c) ? into(c) : out(c));
-  return [experts, row, column] as const;
-};
-
-/** Steps to the `[out, in]` of one expert. */
+/** Steps from `[experts, in, out]` to the `[out, in]` of one expert. */
 const memberOf =
   (...steps: Transform[]) =>
-  (c: ModelConfig) => [isCoded(c) ? mxfp4 : transpose, sliceOfStack, ...steps];
+  () => [transpose, sliceOfStack, ...steps];
 
 const block = rolesUnder("model.layers.{i}.");
 const mlp = rolesUnder("model.layers.{i}.mlp.");
@@ -76,18 +63,18 @@ const roles = [
     stockWidth: { bits: 8, groupSize: 64 },
   }),
   mlp.bias("router.bias", "router", experts, () => true),
-  mlp.stacked("experts.gate", [fused, "experts.gate_proj"], sizesOf(fusedSize, hidden), {
+  mlp.stacked("experts.gate", [fused, "experts.gate_proj"], [experts, hidden, fusedSize], {
     fedBy: "experts.in",
     from: memberOf(evenRows),
   }),
-  mlp.stacked("experts.up", [fused, "experts.up_proj"], sizesOf(fusedSize, hidden), {
+  mlp.stacked("experts.up", [fused, "experts.up_proj"], [experts, hidden, fusedSize], {
     fedBy: "experts.in",
     from: memberOf(oddRows),
   }),
   mlp.stacked(
     "experts.down",
     ["experts.down_proj", "experts.down_proj"],
-    sizesOf(hidden, expertSize),
+    [experts, expertSize, hidden],
     { fedBy: "experts.h", residual: true, from: memberOf() },
   ),
   expertBias("gate", fusedBias, fusedSize, transpose, evenRows, transpose),
@@ -180,7 +167,6 @@ export const gptOss: Architecture = {
   modelType: "gpt_oss",
   label: "gpt-oss",
   countsAsMoe: true,
-  decodes: ["mxfp4"],
   fold: (raw) => checkLayers(fold(raw)),
   layers: (c) =>
     Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill({ mixer: "attention", mlp: "moe" }),

@@ -3,13 +3,12 @@ import type { ShapedBase } from "../../src/estimate/model-shape.ts";
 import { expandTable } from "../../src/models/expand.ts";
 import { findArchitecture } from "../../src/models/registry.ts";
 
-/** The shapes of a base with this config, BF16 or coded as it says. There are no files. */
+/** The shapes of a BF16 base with this config. There are no files. */
 export function shapedBase(written: ModelConfig): ShapedBase {
   const architecture = findArchitecture(written);
   const { config } = architecture.fold(written);
   const tensors = expandTable(architecture, config).map((tensor) => {
-    const isWide = tensor.role.kind === "correction" || tensor.sources[0]!.coding !== null;
-    return { ...tensor, dtype: isWide ? "F32" : "BF16" };
+    return { ...tensor, dtype: tensor.role.kind === "correction" ? "F32" : "BF16" };
   });
   return { architecture, config, tensors, storage: "BF16", parameters: 31.6e9 };
 }
