@@ -6,7 +6,13 @@ import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Architecture } from "../src/models/architecture.ts";
 import { qwen3Moe } from "../src/models/qwen3-moe.ts";
-import { evenRows, oddRows, sliceOfStack, type Transform } from "../src/models/transforms.ts";
+import {
+  evenRows,
+  oddRows,
+  sliceOfStack,
+  type Transform,
+  transpose,
+} from "../src/models/transforms.ts";
 import {
   interleave,
   rewriteBase,
@@ -72,7 +78,7 @@ function fuse(tensors: Tensors, coded: boolean): void {
 }
 
 function stacked(leaf: string, shape: readonly number[], rows: readonly Transform[]) {
-  const from = [sliceOfStack, ...rows];
+  const from = [transpose, sliceOfStack, ...rows];
   return {
     base: `model.layers.{i}.mlp.experts.${leaf}_proj`,
     shape: () => shape,
@@ -82,9 +88,9 @@ function stacked(leaf: string, shape: readonly number[], rows: readonly Transfor
 
 describe("mxfp4 with gate and up in even and odd rows", () => {
   const architecture: Architecture = withRoles(qwen3Moe, {
-    "experts.gate": stacked("gate_up", [experts, 2 * inner, hidden], [evenRows]),
-    "experts.up": stacked("gate_up", [experts, 2 * inner, hidden], [oddRows]),
-    "experts.down": stacked("down", [experts, hidden, inner], []),
+    "experts.gate": stacked("gate_up", [experts, hidden, 2 * inner], [evenRows]),
+    "experts.up": stacked("gate_up", [experts, hidden, 2 * inner], [oddRows]),
+    "experts.down": stacked("down", [experts, inner, hidden], []),
   });
   test.each(Object.entries(methods))("%s", async (way, method) => {
     const [values, codes] = [false, true].map((coded) =>

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { rewriteBase, type Tensors } from "./base-layouts.ts";
-import { asFp8, asInt4, asMxfp4, asPackedFp4, type CodedMatrix } from "./coded-layouts.ts";
+import { asFp8, asInt4, asPackedFp4, type CodedMatrix } from "./coded-layouts.ts";
 import type { StoredBytes } from "./safetensors.ts";
 
 /** A way to publish a base of floats as codes. */
@@ -119,11 +119,6 @@ export const publications: Readonly<Record<string, Publication>> = {
     }),
     code: (_, matrix) => asPackedFp4(matrix),
     name: packed,
-  },
-  "mxfp4 in blocks": {
-    settings: { quant_method: "mxfp4", modules_to_not_convert: ["lm_head"] },
-    code: (leaf, matrix) => (leaf === "down" || leaf === "up" ? asMxfp4(matrix) : null),
-    name: (weight) => ({ codes: `${weight}_blocks`, scales: `${weight}_scales`, zeros: "" }),
   },
 };
 
