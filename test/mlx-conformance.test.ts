@@ -2,9 +2,11 @@ import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openKernel } from "../src/kernel/pool.ts";
 import { findPython, runMlx } from "./python/python.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
 import { publications, publish } from "./support/coded-bases.ts";
+import { readableByMlx } from "./support/converted.ts";
 import { castModel, embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { tunedRun, tunedRuns } from "./support/tuned-run.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
@@ -104,6 +106,7 @@ interface Outcome {
 }
 
 let out: string;
+const kernel = await openKernel({ workers: 1 });
 
 describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${absent})`}`, () => {
   const outcomes = new Map<string, Outcome>();
@@ -150,7 +153,8 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       for (const [task, one] of Object.entries(cases)) {
         const outcome = await outcomeOf(task, one);
         outcomes.set(task, outcome);
-        tasks.push({ task, command, base: outcome.base, tiers: outcome.folders });
+        const base = await readableByMlx(outcome.base, kernel);
+        tasks.push({ task, command, base, tiers: outcome.folders });
       }
     }
     const eight = outcomes.get("llama, stored")?.folders.find((folder) => /oQ8e$/.test(folder));
@@ -164,7 +168,10 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     }
     checks = await runPython(tasks);
   }, 600_000);
-  afterAll(() => removeFolder(out));
+  afterAll(async () => {
+    await kernel.close();
+    await removeFolder(out);
+  });
 
   /** The checks of a case, all of which must have passed. */
   function passed(task: string): { folders: readonly string[]; own: readonly Check[] } {
