@@ -62,6 +62,12 @@ const ropes: Record<string, ModelConfig> = {
   "llama, biases": {},
   "qwen3, linear": { rope_scaling: { rope_type: "linear", factor: 2 } },
   "qwen3, yarn": { rope_scaling: { rope_type: "yarn", ...yarn } },
+  "qwen3_next, yarn of some channels": { rope_scaling: { rope_type: "yarn", ...yarn } },
+  "qwen3_next, tied, every second block dense, biases": {
+    tie_word_embeddings: true,
+    decoder_sparse_step: 2,
+    mlp_only_layers: [],
+  },
 };
 
 /** Parts of Nemotron-H that the published small models lack. */

@@ -105,6 +105,14 @@ export function dequantize(call: number): void;
 export function distances(x: number, y: number, rows: number, columns: number, out: number): void;
 
 /**
+ * Index of the first scale of a [`DecodeCall`] that is NaN, infinite or zero; -1: there is none.
+ *
+ * # Safety
+ * As [`super::quantize`].
+ */
+export function first_bad_scale(call: number): number;
+
+/**
  * Runs `steps` steps of 96 float32 operations each on registers alone: the maximum rate of this
  * processor. For benchmarks.
  */
@@ -313,6 +321,7 @@ export interface InitOutput {
     readonly decode: (a: number) => number;
     readonly dequantize: (a: number) => void;
     readonly distances: (a: number, b: number, c: number, d: number, e: number) => void;
+    readonly first_bad_scale: (a: number) => number;
     readonly fma_peak: (a: number, b: number) => number;
     readonly forecast_energy_block: (a: number, b: number, c: number, d: number) => number;
     readonly forecast_energy_start: (a: number) => void;

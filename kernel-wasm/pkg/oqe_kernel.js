@@ -162,6 +162,19 @@ export function distances(x, y, rows, columns, out) {
 }
 
 /**
+ * Index of the first scale of a [`DecodeCall`] that is NaN, infinite or zero; -1: there is none.
+ *
+ * # Safety
+ * As [`super::quantize`].
+ * @param {number} call
+ * @returns {number}
+ */
+export function first_bad_scale(call) {
+    const ret = wasm.first_bad_scale(call);
+    return ret;
+}
+
+/**
  * Runs `steps` steps of 96 float32 operations each on registers alone: the maximum rate of this
  * processor. For benchmarks.
  * @param {number} steps

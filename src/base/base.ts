@@ -1,11 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
-import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
-import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { quantizationKeys } from "../checkpoint/quantized-base.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import type { BaseTensors } from "../coding/coding.ts";
+import { withoutSettings } from "../coding/declared.ts";
+import { openCoded } from "../coding/open-coded.ts";
+import { checkPublisher } from "../coding/publisher.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { elements, storedNames } from "../mlx/format.ts";
@@ -26,6 +27,7 @@ import { expand } from "../models/expand.ts";
 import type { Folded, Wrapper } from "../models/fold.ts";
 import { architectureFor, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
+import { type CodedBase, describeCoding } from "./coded-base.ts";
 import { untieOwnHead } from "./tied-head.ts";
 import { architectureOf } from "./unknown-model.ts";
 
@@ -50,6 +52,8 @@ export interface Base {
   readonly storage: FloatDtype;
   /** Of the language model. */
   readonly parameters: number;
+  /** How the base is published, if its weights are codes; null: they are floats. */
+  readonly coded: CodedBase | null;
 }
 
 export interface BaseOptions {
@@ -76,39 +80,46 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     if (part !== undefined && !kept.has(part)) return true;
     return own.dropped(name, own.fold(config).config);
   };
-  const checkpoint = await openCheckpoint(repository, {
+  const { checkpoint, values } = await openCoded(repository, {
     allowHeaderOnly,
     ignores,
     sidecars: (config) => sidecarsOf(find(config)?.carried, kept),
-    allowQuantized: (config) => isDeclared(config, architectures),
   });
   try {
-    const architecture = architectureOf(checkpoint, architectures);
+    const architecture = architectureOf({ ...checkpoint, tensors: values }, architectures);
     const folded = await untieOwnHead(
       architecture,
-      architecture.fold(checkpoint.config),
-      checkpoint,
+      architecture.fold(withoutSettings(checkpoint.config)),
+      { checkpoint, values },
     );
     const { config } = folded;
     const { carried = [] } = architecture;
     if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
-    const split = splitCarried(carried, checkpoint, kept);
+    const split = splitCarried(carried, { ...checkpoint, tensors: values }, kept);
     const tensors = expand(architecture, config, split.own).map((tensor) => ({
       ...tensor,
-      dtype: valueDtype(tensor, checkpoint),
+      dtype: valueDtype(tensor, values),
     }));
     refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
+    const coded = describeCoding(tensors, checkpoint.tensors);
+    const unsure = coded === null ? null : await checkPublisher(repository);
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
     return {
       checkpoint,
       architecture,
       ...folded,
+      warnings: [
+        ...folded.warnings,
+        ...(coded === null ? [] : [coded.words]),
+        ...(unsure === null ? [] : [unsure]),
+      ],
       tensors,
       carried: split.carried,
       leftOut: split.leftOut,
       wrapper: wrapperOf(folded, carried, kept),
-      storage: storageDtype(config, split.own.values()),
+      storage: storageDtype(config, floatsOf(split.own)),
       parameters,
+      coded,
     };
   } catch (error) {
     await checkpoint.close();
@@ -147,10 +158,10 @@ function wrapperOf(
 }
 
 /** Dtype of a tensor's values as the reader gives them. */
-function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDtype {
+function valueDtype({ sources }: OutputTensor, values: BaseTensors): FloatDtype {
   const [{ tensor, plus, coding }] = sources as readonly [Source];
   if (coding !== null) return "F32";
-  const { dtype } = tensors.get(tensor)!;
+  const { dtype } = values.get(tensor)!;
   if (isFloat(dtype)) return plus === 0 ? dtype : "F32";
   throw new OqeError(
     "BAD_CHECKPOINT",
@@ -158,12 +169,9 @@ function valueDtype({ sources }: OutputTensor, { tensors }: Checkpoint): FloatDt
   );
 }
 
-/** Whether the role table says how this base codes its weights. */
-function isDeclared(config: ModelConfig, known: readonly Architecture[]): boolean {
-  const own = architectureFor(config.model_type, known);
-  const method = asObject(config.quantization_config)?.quant_method;
-  const isElsewhere = quantizationKeys(config).some((key) => key !== "quantization_config");
-  return typeof method === "string" && !isElsewhere && (own?.decodes?.includes(method) ?? false);
+/** The tensors that the base stores as they are. */
+function floatsOf(values: BaseTensors) {
+  return [...values.values()].filter(({ coding }) => coding === undefined);
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { quote, show } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "../models/architecture.ts";
 import { findNearest, type Nearest } from "../models/nearest.ts";
@@ -8,12 +8,17 @@ import { architectureFor, baseTypesOf, findArchitecture } from "../models/regist
 /** Names of each kind that a message lists. */
 const mostNamed = 4;
 
+interface Named {
+  readonly config: ModelConfig;
+  readonly tensors: ReadonlyMap<string, unknown>;
+}
+
 /**
  * The architecture of a checkpoint. Throws UNSUPPORTED_MODEL for a model_type that is not
  * supported: it names the nearest that is, and what differs.
  */
 export function architectureOf(
-  { config, tensors }: Pick<Checkpoint, "config" | "tensors">,
+  { config, tensors }: Named,
   among: readonly Architecture[],
 ): Architecture {
   const { model_type: type } = config;

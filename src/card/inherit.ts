@@ -1,9 +1,7 @@
-import { parse } from "yaml";
+import { readFrontMatter } from "../checkpoint/card-head.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import type { Inherited } from "../receipt/receipt.ts";
 
-/** Front matter of real cards is a few kilobytes. No more than this is read of a large README. */
-const longestFrontMatter = 256 << 10;
 const longestValue = 300;
 const mostValues = 100;
 /** Tasks that the Hub knows and that a quantized text model can still do. */
@@ -25,7 +23,7 @@ const tasks: ReadonlySet<string> = new Set([
  * base's.
  */
 export async function inheritFrom(repository: Repository): Promise<Inherited> {
-  const fields = readFrontMatter(await readCardHead(repository));
+  const fields = await readFrontMatter(repository);
   const { license, licenseName } = licenceOf(fields);
   const licenseLink = one(fields.license_link);
   const language = several(fields.language).flatMap(languageCode);
@@ -70,33 +68,6 @@ export function licenceFiles(repository: Repository): string[] {
   return [...repository.files.keys()].filter(
     (path) => plain.test(path) && !weights.test(path) && (named.test(path) || text.test(path)),
   );
-}
-
-/** The beginning of README.md; empty if there is no such file. */
-async function readCardHead(repository: Repository): Promise<string> {
-  if (!repository.files.has("README.md")) return "";
-  const source = await repository.open("README.md");
-  return new TextDecoder("utf-8").decode(
-    await source.read(0, Math.min(source.size, longestFrontMatter)),
-  );
-}
-
-function readFrontMatter(card: string): Record<string, unknown> {
-  const block = /^\uFEFF?\s*---[ \t]*\r?\n([\s\S]*?)\r?\n---[ \t]*(\r?\n|$)/.exec(card)?.[1];
-  if (block === undefined) return {};
-  try {
-    // Ten aliases are more than any card needs, and too few to fill the memory.
-    const value: unknown = parse(block, {
-      maxAliasCount: 10,
-      // Of two equal keys the last counts, as in PyYAML, which wrote most cards.
-      uniqueKeys: false,
-      logLevel: "error",
-      prettyErrors: false,
-    });
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
-  } catch {
-    return {};
-  }
 }
 
 /** A single short string. A list of one counts as its element. */

@@ -5,7 +5,6 @@ import { readConfig } from "./config.ts";
 import type { Outside } from "./held-runs.ts";
 import { quote } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
-import { refuseQuantizedConfig, refuseQuantizedTensors } from "./quantized-base.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
 import { findShards, INDEX_FILE, refuseGguf } from "./shard-set.ts";
@@ -73,11 +72,8 @@ export interface Checkpoint extends Provable, ReadNotes {
 export interface OpenOptions {
   /** Accepts shards without their data, for planning. */
   readonly allowHeaderOnly?: boolean;
-  /**
-   * Accepts a finished MLX repository, for evaluation. Or says of a config whether its quantization
-   * is known: the caller then accounts for every tensor.
-   */
-  readonly allowQuantized?: boolean | ((config: ModelConfig) => boolean);
+  /** Throws for a config that cannot be used, before any header is read. */
+  readonly checkConfig?: (config: ModelConfig) => void;
   /** Whether the model works without this tensor; an index may then name it in vain. */
   readonly ignores?: (name: string, config: ModelConfig) => boolean;
   /** Files beside the shards that hold tensors of the model, where the repository has them. */
@@ -85,8 +81,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a base. Reads its config and headers, no weights. Throws MISSING_FILE, BAD_CHECKPOINT,
- * ALREADY_QUANTIZED, and the errors of `ignores`.
+ * Opens a checkpoint. Reads its config and headers, no weights. Throws MISSING_FILE,
+ * BAD_CHECKPOINT, and the errors of `checkConfig` and `ignores`.
  */
 export async function openCheckpoint(
   repository: Repository,
@@ -103,10 +99,7 @@ export async function openCheckpoint(
 async function readCheckpoint(repository: Repository, options: OpenOptions): Promise<Checkpoint> {
   refuseGguf(repository);
   const { config, floatKeys } = await readConfig(repository);
-  const { allowQuantized = false } = options;
-  const mayBeQuantized =
-    typeof allowQuantized === "boolean" ? allowQuantized : allowQuantized(config);
-  if (!mayBeQuantized) refuseQuantizedConfig(config, repository);
+  options.checkConfig?.(config);
   const { files: own, index, copies } = await findShards(repository);
   const beside = options.sidecars?.(config).filter((file) => repository.files.has(file)) ?? [];
   const files = [...new Set([...own, ...beside])];
@@ -121,7 +114,6 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
   checkCopies(tensors, await readHeaders(copies, { allowHeaderOnly: true }), repository);
   const ignores = (name: string) => options.ignores?.(name, config) ?? false;
   if (index !== null) checkIndex({ tensors, index, ignores, repository });
-  if (!mayBeQuantized) refuseQuantizedTensors(tensors, repository);
   const verified = new VerifiedShards(repository, shards);
   return {
     repository,

@@ -3,10 +3,10 @@ import { entry, safetensors } from "../../test/hostile/case.ts";
 import { hostileCases, withHostileFolder } from "../../test/hostile/corpus.ts";
 import { damageBytes, randomInts } from "../../test/hostile/damage.ts";
 import { memoryFile as memory } from "../../test/hostile/memory.ts";
+import { openCoded } from "../coding/open-coded.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { architectureFor } from "../models/registry.ts";
-import { openCheckpoint } from "./checkpoint.ts";
 import { openFolder } from "./folder.ts";
 import { parseJson } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
@@ -20,8 +20,8 @@ function fold(config: ModelConfig): void {
 async function open(folder: string): Promise<void> {
   const repository = await openFolder(folder);
   try {
-    const { config } = await openCheckpoint(repository);
-    fold(config);
+    const { checkpoint } = await openCoded(repository, {});
+    fold(checkpoint.config);
   } finally {
     await repository.close?.();
   }

@@ -41,7 +41,7 @@ export interface FinishedModel extends Model, Provable {
  */
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
   const sidecars = (config: ModelConfig) => sidecarsOf(findArchitecture(config).carried);
-  const checkpoint = await openCheckpoint(repository, { allowQuantized: true, sidecars });
+  const checkpoint = await openCheckpoint(repository, { sidecars });
   try {
     const architecture = findArchitecture(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);

@@ -175,11 +175,6 @@ export interface Architecture {
   /** The name of a base's tensor in bases that spell it in another way. */
   alsoNamed?(name: string): string;
   /**
-   * Values of `quant_method` in config.json whose codes the role table declares (`fp8`, `mxfp4`).
-   * A base of any other is refused as quantized. Default: none.
-   */
-  readonly decodes?: readonly string[];
-  /**
    * Class of transformers' tokenizer where tokenizer_config.json names none; null: it names one.
    * Only read where tokenizer.json is missing.
    */
@@ -211,6 +206,6 @@ export interface OutputTensor {
 
 /** A tensor of the output with the dtype of its values as they are read from the base. */
 export interface PlannedTensor extends OutputTensor {
-  /** The base's own dtype. F32 where a transform computes (`plusOne`, `fp8`, `mxfp4`). */
+  /** The base's own dtype. F32 where a transform computes (`plusOne`), and of decoded values. */
   readonly dtype: string;
 }

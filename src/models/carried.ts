@@ -1,7 +1,7 @@
 import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { BaseTensor } from "../coding/coding.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { BaseTensor } from "./coding.ts";
 import { type Source, wholeTensor } from "./source.ts";
 import type { Transform } from "./transforms.ts";
 
@@ -114,8 +114,16 @@ export function splitCarried<T extends BaseTensor>(
 function carry(
   { carried, prefix, mlx, isMlx }: NonNullable<ReturnType<typeof partOf>>,
   name: string,
-  { dtype, shape }: BaseTensor,
+  { dtype, shape, coding }: BaseTensor,
 ): CarriedTensor {
+  if (coding !== undefined) {
+    throw new OqeError(
+      "UNSUPPORTED_MODEL",
+      `tensor "${coding.codes}" of the ${partWords[carried.part]} holds codes; such a part is ` +
+        "copied, not decoded",
+      `Leave it out: set carry without ${carried.part}.`,
+    );
+  }
   const whole = wholeTensor(name, shape);
   const move = Object.entries(carried.moves ?? {}).find(([end]) => name.endsWith(end))?.[1];
   const isMoved = move !== undefined && !isMlx && shape.length > 1;

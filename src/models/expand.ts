@@ -1,9 +1,9 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { BaseTensor, BaseTensors } from "../coding/coding.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
-import { asStored, type BaseTensor, type BaseTensors, checkCoding } from "./coding.ts";
 import { readConverted } from "./converted.ts";
-import { type Source, tensorsOf, wholeTensor } from "./source.ts";
+import { type Source, wholeTensor } from "./source.ts";
 
 /**
  * Compares the role table with the checkpoint. Gives the tensors of the MLX repository in order
@@ -20,7 +20,10 @@ export function expand(
   const table = readConverted(asNamed(expandTable(architecture, config), architecture, base), base);
   const outputs = table.map((output) => ({
     ...output,
-    sources: output.sources.map((source) => asStored(source, base)),
+    sources: output.sources.map((source) => ({
+      ...source,
+      coding: base.get(source.tensor)?.coding ?? null,
+    })),
   }));
   for (const output of outputs) checkSources(output, base, architecture);
   refuseUnused(outputs, base, architecture, config);
@@ -117,8 +120,7 @@ function checkSources(output: OutputTensor, base: BaseTensors, architecture: Arc
   const dtypes = new Set<string>();
   const distinct = new Map(output.sources.map((source) => [source.tensor, source]));
   for (const { tensor, base: shape, coding } of distinct.values()) {
-    if (coding === null) checkShape(tensor, base.get(tensor), shape, architecture);
-    else checkCoding(coding, shape, base);
+    checkShape(tensor, base.get(tensor), shape, architecture);
     dtypes.add(coding === null ? base.get(tensor)!.dtype : coding.format);
   }
   if (dtypes.size > 1) {
@@ -167,7 +169,7 @@ function refuseUnused(
   const readBy = new Map<string, Source>();
   for (const source of outputs.flatMap(({ sources }) => sources)) {
     used.set(source.tensor, (used.get(source.tensor) ?? 0) + count(source.shape));
-    for (const name of tensorsOf(source)) readBy.set(name, source);
+    readBy.set(source.tensor, source);
   }
   for (const name of base.keys()) {
     const source = readBy.get(name);

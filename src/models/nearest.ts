@@ -1,5 +1,6 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Architecture, Role } from "./architecture.ts";
+import { partOf } from "./carried.ts";
 import { layerKinds } from "./layer-kind.ts";
 
 /** The supported architecture whose tensors a checkpoint resembles most, and what differs. */
@@ -48,10 +49,12 @@ export function findNearest(
   tensors: Iterable<string>,
   among: readonly Architecture[],
 ): Nearest | null {
-  const names = [...new Set([...tensors].map(patternOf))].sort();
+  const all = [...new Set([...tensors].map(patternOf))].sort();
   let nearest: Nearest | null = null;
   let least = Number.POSITIVE_INFINITY;
   for (const architecture of among) {
+    // Parts that are only copied say nothing about the language model.
+    const names = all.filter((name) => partOf(architecture.carried ?? [], name) === null);
     const table = tableOf(architecture);
     const unknown = names.filter((name) => !table.has(name));
     const known = names.length - unknown.length;

@@ -1,3 +1,5 @@
+import { type Coding, tensorsOfCoding } from "../coding/coding.ts";
+
 /**
  * Where the values of one MLX tensor, or of one member of a stack, lie in the base.
  *
@@ -16,21 +18,6 @@ export interface Source {
   readonly coding: Coding | null;
   /** Added to every value in float32. */
   readonly plus: number;
-}
-
-/** Two base tensors that give one tensor of values: codes, and the scales that multiply them. */
-export interface Coding {
-  /**
-   * `fp8`: a byte a value, F8_E4M3 or F8_E5M2.
-   * `mxfp4`: half a byte a value, as `[…, columns / 32, 16]` bytes U8, lower half first.
-   */
-  readonly format: "fp8" | "mxfp4";
-  /** Name of the base tensor of codes. */
-  readonly codes: string;
-  /** Name of the base tensor of scales: floats, or powers of two (F8_E8M0, or U8 of those bits). */
-  readonly scales: string;
-  /** Rows and columns of a block, which has one scale. Infinity: all of the matrix. */
-  readonly block: readonly [number, number];
 }
 
 /** All values of a base tensor, in its own order. */
@@ -69,7 +56,7 @@ export function rowStart({ shape, strides, offset }: Source, row: number): numbe
 
 /** Names of the base tensors that the values are read from. */
 export function tensorsOf({ tensor, coding }: Source): readonly string[] {
-  return coding === null ? [tensor] : [coding.codes, coding.scales];
+  return coding === null ? [tensor] : tensorsOfCoding(coding);
 }
 
 /** Index in the base tensor, one number an axis, of value `column` in row `row` of the view. */

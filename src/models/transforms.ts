@@ -60,30 +60,6 @@ export function cutInto(count: number): Transform {
 /** Adds 1 in float32, for norms whose base stores the weight minus one. */
 export const plusOne: Transform = (source) => ({ ...source, plus: source.plus + 1 });
 
-/**
- * The base may store this tensor as fp8 with scales; floats under the same name are read as they
- * are. `scalesOf` gives the name of the scales. `block`: rows and columns a scale, `[128, 128]`,
- * `[1, Infinity]` for one scale a row, `[Infinity, Infinity]` for one scale of the matrix.
- */
-export function fp8(
-  scalesOf: (tensor: string) => string,
-  block: readonly [number, number],
-): Transform {
-  return (source) => {
-    const { tensor: codes } = source;
-    return { ...source, coding: { format: "fp8", codes, scales: scalesOf(codes), block } };
-  };
-}
-
-/**
- * The base may store this tensor as mxfp4, in `<name>_blocks` and `<name>_scales`; floats under
- * `<name>` are read as they are.
- */
-export const mxfp4: Transform = (source) => {
-  const [codes, scales] = [`${source.tensor}_blocks`, `${source.tensor}_scales`];
-  return { ...source, coding: { format: "mxfp4", codes, scales, block: [1, 32] } };
-};
-
 function everyOf(source: Source, start: number, step: number, count: number): Source {
   const [size, ...shape] = source.shape as [number, ...number[]];
   const [stride, ...strides] = source.strides as [number, ...number[]];

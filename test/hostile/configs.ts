@@ -54,7 +54,8 @@ const quantizedConfigs: Record<string, string> = {
   "quantized by MLX": '{"model_type": "llama", "quantization": {"group_size": 64, "bits": 4}}',
   "quantized by GPTQ":
     '{"model_type": "llama", "quantization_config": {"quant_method": "gptq", "bits": 4}}',
-  "quantized to fp8": '{"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}',
+  "quantized to fp8 in no blocks":
+    '{"model_type": "llama", "quantization_config": {"quant_method": "fp8", "weight_block_size": 5}}',
   "quantized by a hostile method":
     '{"model_type": "llama", "quantization_config": {"quant_method": {"toString": 1}}}',
   "quantized without details": '{"model_type": "llama", "quantization_config": true}',

@@ -6,6 +6,8 @@ export interface CodedMatrix {
   readonly codes: StoredBytes;
   readonly scales: StoredBytes;
   readonly values: StoredBytes;
+  /** Of integers with zero points. */
+  readonly zeros?: StoredBytes;
 }
 
 /** Values of F8_E4M3 by code; NaN for the two codes that are. */
@@ -48,6 +50,56 @@ export function asMxfp4(matrix: StoredBytes): CodedMatrix {
   };
 }
 
+/** Codes a BF16 matrix as mxfp4 as compressed-tensors stores it. */
+export function asPackedFp4(matrix: StoredBytes): CodedMatrix {
+  const coded = asMxfp4(matrix);
+  const [rows, columns] = matrix.shape as [number, number];
+  return { ...coded, codes: { ...coded.codes, shape: [rows, columns / 2] } };
+}
+
+/** Codes a BF16 matrix as integers of four bits, `group` neighbours of a row to a scale. */
+export function asInt4(matrix: StoredBytes, group: number, asymmetric: boolean): CodedMatrix {
+  const [rows, columns] = matrix.shape as [number, number];
+  const floats = fromBf16(matrix.bytes);
+  const across = columns / group;
+  const zeros = Array.from({ length: rows * across }, (_, i) => (asymmetric ? (i * 5) % 16 : 8));
+  const most = new Float32Array(rows * across);
+  const blockOf = (i: number) => Math.floor(i / group);
+  for (const [i, value] of floats.entries())
+    most[blockOf(i)] = Math.max(most[blockOf(i)]!, Math.abs(value));
+  const scales = most.map((one) => fourBits(one / 7));
+  const clamp = (code: number) => Math.max(0, Math.min(15, code));
+  const codes = Array.from(floats, (value, i) => {
+    return clamp(Math.round(value / scales[blockOf(i)]!) + zeros[blockOf(i)]!);
+  });
+  const decoded = Float32Array.from(codes, (own, i) => {
+    return (own - zeros[blockOf(i)]!) * scales[blockOf(i)]!;
+  });
+  const word = (bits: readonly number[]) => bits.reduceRight((all, one) => (all << 4) | one, 0);
+  const words = Int32Array.from({ length: codes.length / 8 }, (_, i) => {
+    return word(codes.slice(8 * i, 8 * i + 8));
+  });
+  const zeroWords = Int32Array.from({ length: Math.ceil(rows / 8) * across }, (_, i) => {
+    const [top, block] = [8 * Math.floor(i / across), i % across];
+    return word(Array.from({ length: 8 }, (_, row) => zeros[(top + row) * across + block] ?? 0));
+  });
+  const packed = (shape: readonly number[], { buffer }: Int32Array) => {
+    return { dtype: "I32", shape, bytes: new Uint8Array(buffer as ArrayBuffer) };
+  };
+  return {
+    codes: packed([rows, columns / 8], words),
+    scales: { dtype: "BF16", shape: [rows, across], bytes: toBf16(scales) },
+    ...(asymmetric && { zeros: packed([Math.ceil(rows / 8), across], zeroWords) }),
+    values: { ...matrix, bytes: toBf16(decoded) },
+  };
+}
+
+/** A value rounded up to four significant bits: with four of a code they fit the eight of BF16. */
+function fourBits(value: number): number {
+  const power = 2 ** Math.ceil(Math.log2(value));
+  return (Math.ceil((value / power) * 16) / 16) * power;
+}
+
 function code(
   { shape, bytes, dtype }: StoredBytes,
   [high, wide]: readonly [number, number],
@@ -65,9 +117,7 @@ function code(
   const largest = Math.max(...table.filter((value) => !Number.isNaN(value)));
   for (const [i, most] of scales.entries()) {
     const exact = most / largest;
-    const power = 2 ** Math.ceil(Math.log2(exact));
-    // Four significant bits: with the four of a code they fit into the eight of BF16.
-    scales[i] = powers ? power : (Math.ceil((exact / power) * 16) / 16) * power;
+    scales[i] = powers ? 2 ** Math.ceil(Math.log2(exact)) : fourBits(exact);
   }
   const codes = Uint8Array.from(floats, (value, i) => nearest(table, value / scales[blockOf(i)]!));
   const decoded = Float32Array.from(codes, (own, i) => table[own]! * scales[blockOf(i)]!);

@@ -1,4 +1,4 @@
-//! Weights stored as narrow floats with scales.
+//! Weights stored as narrow floats or integers with scales.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -9,7 +9,7 @@ use crate::half::{narrow, widen, Dtype};
 /// Rows to decode.
 #[repr(C)]
 pub struct DecodeCall {
-    /// 0 = E4M3, 1 = E5M2, 2 = E2M1.
+    /// 0 = E4M3, 1 = E5M2, 2 = E2M1, 3 = U4.
     format: usize,
     codes: usize,
     rows: usize,
@@ -25,6 +25,46 @@ pub struct DecodeCall {
     to: usize,
     /// The result if it is not float32.
     out: usize,
+    /// Zero points of U4; 0: none.
+    zeros: usize,
+    skipped_zeros: usize,
+}
+
+impl DecodeCall {
+    /// # Safety
+    /// As [`super::quantize`].
+    unsafe fn coded(&self) -> Coded<'_> {
+        let &DecodeCall { rows, columns, block_rows, block_columns, skipped_rows, .. } = self;
+        let format = Format::ALL[self.format];
+        let scale_dtype = Dtype::ALL
+            .get(self.scale_dtype)
+            .map_or(ScaleDtype::E8m0, |&dtype| ScaleDtype::Float(dtype));
+        let across = columns.div_ceil(block_columns);
+        let block_count = (skipped_rows + rows).div_ceil(block_rows) * across;
+        let zero_words = (self.skipped_zeros + rows).div_ceil(8) * across;
+        Coded {
+            format,
+            codes: bytes(self.codes, format.bytes(rows * columns)),
+            columns,
+            block_rows,
+            block_columns,
+            skipped_rows,
+            scales: bytes(self.scales, block_count * scale_dtype.bytes()),
+            scale_dtype,
+            zeros: if self.zeros == 0 { &[] } else { bytes(self.zeros, 4 * zero_words) },
+            skipped_zeros: self.skipped_zeros,
+        }
+    }
+}
+
+/// Index of the first scale of a [`DecodeCall`] that is NaN, infinite or zero; -1: there is none.
+///
+/// # Safety
+/// As [`super::quantize`].
+#[wasm_bindgen]
+pub unsafe fn first_bad_scale(call: usize) -> f64 {
+    let call = &*(call as *const DecodeCall);
+    call.coded().first_bad_scale().map_or(-1.0, |index| index as f64)
 }
 
 /// Decodes the rows of a [`DecodeCall`]. Returns how many results are NaN or infinite.
@@ -34,23 +74,8 @@ pub struct DecodeCall {
 #[wasm_bindgen]
 pub unsafe fn decode(call: usize) -> f64 {
     let call = &*(call as *const DecodeCall);
-    let &DecodeCall { rows, columns, block_rows, block_columns, skipped_rows, .. } = call;
-    let format = Format::ALL[call.format];
-    let scale_dtype = Dtype::ALL
-        .get(call.scale_dtype)
-        .map_or(ScaleDtype::E8m0, |&dtype| ScaleDtype::Float(dtype));
-    let block_count = (skipped_rows + rows).div_ceil(block_rows) * columns.div_ceil(block_columns);
-    let coded = Coded {
-        format,
-        codes: bytes(call.codes, format.bytes(rows * columns)),
-        columns,
-        block_rows,
-        block_columns,
-        skipped_rows,
-        scales: bytes(call.scales, block_count * scale_dtype.bytes()),
-        scale_dtype,
-    };
-    let values = floats_mut(call.values, rows * columns);
+    let coded = call.coded();
+    let values = floats_mut(call.values, call.rows * call.columns);
     decode_rows(&coded, values);
     let to = dtype(call.to);
     if to != Dtype::F32 {

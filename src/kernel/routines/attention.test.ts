@@ -169,7 +169,28 @@ test("the default scale written out gives the same bits", async () => {
   expect(written).toEqual(ours);
 });
 
+test("gates behind the queries scale the output of each head", async () => {
+  for (const length of lengths) {
+    const inputs = inputsOf(base, length);
+    const plain = await attend(base, inputs, length);
+    const { size, valueSize } = base;
+    const width = size + valueSize;
+    const gates = numbers(plain.length, 7);
+    const q = newMatrix(inputs.q.rows, base.queries * width);
+    for (let head = 0; head < q.data.length / width; head++) {
+      q.data.set(inputs.q.data.subarray(head * size, (head + 1) * size), head * width);
+      const own = gates.subarray(head * valueSize, (head + 1) * valueSize);
+      q.data.set(own, head * width + size);
+    }
+    const gated = await attend({ ...base, gated: true }, { ...inputs, q }, length);
+    const exact = plain.map((one, i) => one / (1 + Math.exp(-gates[i]!)));
+    const most = gated.reduce((most, one, i) => Math.max(most, Math.abs(one - exact[i]!)), 0);
+    expect(most, `${length}`).toBeLessThan(1e-6);
+  }
+});
+
 test.each<[string, Partial<Heads>, RegExp]>([
+  ["queries without their gates", { gated: true }, /q is 3x24, expected 3x/],
   ["a window of 0", { window: 0 }, /a window of 0 tokens/],
   ["a soft cap of NaN", { softcap: Number.NaN }, /a softcap of NaN/],
   ["a negative scale", { scale: -1 }, /a scale of -1/],

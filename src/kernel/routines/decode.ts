@@ -5,7 +5,7 @@ import type { Routine } from "../routine.ts";
 import { struct } from "../struct.ts";
 
 /**
- * Rows of a matrix stored as narrow floats. The matrix is cut into blocks of
+ * Rows of a matrix stored as narrow floats or integers. The matrix is cut into blocks of
  * `blockRows` × `blockColumns`, each with one scale; blocks at the right and lower edge may be
  * smaller. One scale for the whole tensor: blocks of `[rows of the tensor, columns]`. One scale a
  * row: blocks of `[1, columns]`.
@@ -13,10 +13,11 @@ import { struct } from "../struct.ts";
 export interface CodedRows {
   /**
    * How an element is stored. `e4m3` (finite, NaN at 0x7f and 0xff) and `e5m2` take one byte each.
-   * `e2m1` takes half a byte, low nibble first.
+   * `e2m1` takes half a byte, low nibble first. So does `u4`: a whole number from 0 to 15, less a
+   * zero point. Its blocks are one row high.
    */
-  readonly format: "e4m3" | "e5m2" | "e2m1";
-  /** `[rows, columns]`, or `[rows, columns / 2]` bytes for e2m1. */
+  readonly format: "e4m3" | "e5m2" | "e2m1" | "u4";
+  /** `[rows, columns]`, or `[rows, columns / 2]` bytes for e2m1 and u4. */
   readonly codes: Uint8Array;
   readonly rows: number;
   readonly columns: number;
@@ -34,6 +35,12 @@ export interface CodedRows {
   readonly scales: Uint8Array;
   /** `F8_E8M0`: one byte b a scale, 2^(b - 127); 255 is NaN (also called ue8m0). */
   readonly scaleDtype: FloatDtype | "F8_E8M0";
+  /**
+   * Zero points of u4: words of 32 bits, each with those of 8 rows, lowest bits first:
+   * `[ceil((firstRow + rows) / 8) - floor(firstRow / 8), ceil(columns / blockColumns)]`. Absent:
+   * all are 8.
+   */
+  readonly zeros?: Uint8Array;
 }
 
 /**
@@ -66,17 +73,23 @@ export const DecodeCall = struct({
   values: "usize",
   to: "usize",
   out: "usize",
+  zeros: "usize",
+  skippedZeros: "usize",
 });
 
 /** Codes of exports/decode.rs. */
-const formatCode = { e4m3: 0, e5m2: 1, e2m1: 2 } as const;
+const formatCode = { e4m3: 0, e5m2: 1, e2m1: 2, u4: 3 } as const;
 const scaleCode = { ...dtypeCode, F8_E8M0: 3 } as const;
 
-/**
- * element · scale in float32, rounded once; then rounded to `to`, half to even. Gives how many
- * results are NaN or infinite.
- */
-export const decode: Routine<DecodeJob, { readonly nonFinite: number }> = {
+export interface Decoded {
+  /** How many results are NaN or infinite. */
+  readonly nonFinite: number;
+  /** Index in `scales` of the first that is NaN, infinite or zero; null: there is none. */
+  readonly badScale: number | null;
+}
+
+/** element · scale in float32, rounded once; then rounded to `to`, half to even. */
+export const decode: Routine<DecodeJob, Decoded> = {
   describe: ({ format, rows, columns, to }) => `decoding of ${rows}x${columns} ${format} to ${to}`,
   check(job, fail) {
     const { rows, columns, blockRows, blockColumns, firstRow } = job;
@@ -88,18 +101,20 @@ export const decode: Routine<DecodeJob, { readonly nonFinite: number }> = {
       fail(`firstRow should be a whole number, got ${firstRow}`);
     if (!Object.hasOwn(formatCode, job.format)) fail(`${job.format} is not a format of codes`);
     if (!Object.hasOwn(scaleCode, job.scaleDtype)) fail(`${job.scaleDtype} is not a scale's dtype`);
-    if (job.format === "e2m1" && columns % 2 !== 0)
+    if (isHalves(job) && columns % 2 !== 0)
       fail(`${columns} columns of half a byte do not fill whole bytes`);
-    if (job.format === "e2m1" && blockColumns < columns && blockColumns % 2 !== 0)
+    if (job.format === "u4" && blockRows !== 1) fail(`blocks of u4 have one row, not ${blockRows}`);
+    if (isHalves(job) && blockColumns < columns && blockColumns % 2 !== 0)
       fail(`blocks of ${blockColumns} columns of half a byte do not fill whole bytes`);
     const expected = {
       codes: rows * rowBytesOf(job),
       scales: scaleRows(job, 0, rows).count * scaleRowBytes(job),
       out: rows * columns * bytesPerElement[job.to]!,
     };
-    for (const name of ["codes", "scales", "out"] as const) {
-      if (job[name].byteLength !== expected[name])
-        fail(`${name} have ${job[name].byteLength} bytes, expected ${expected[name]}`);
+    const zeros = job.zeros === undefined ? {} : { zeros: zeroRows(job, 0, rows).bytes };
+    for (const [name, bytes] of Object.entries({ ...expected, ...zeros })) {
+      const { byteLength } = job[name as keyof typeof expected];
+      if (byteLength !== bytes) fail(`${name} have ${byteLength} bytes, expected ${bytes}`);
     }
   },
   run(job) {
@@ -114,16 +129,23 @@ export const decode: Routine<DecodeJob, { readonly nonFinite: number }> = {
       layout.place(mostScales * scaleBytes),
       layout.place(4 * slab * columns),
       layout.place(slab * outBytes),
+      layout.place(job.zeros === undefined ? 0 : (slab / 8 + 2) * zeroWordBytes(job)),
     ];
     const call = layout.place(DecodeCall.bytes);
     const base = layout.claim();
-    const [atCodes, atScales, atValues, atOut] = offsets.map((offset) => base + offset) as Four;
+    const [atCodes, atScales, atValues, atOut, atZeros] = offsets.map(
+      (offset) => base + offset,
+    ) as Five;
     let nonFinite = 0;
+    let badScale: number | null = null;
     for (let start = 0; start < rows; start += slab) {
       const end = Math.min(rows, start + slab);
       const { first, count, skipped } = scaleRows(job, start, end);
       copyIn(atCodes, job.codes, start * rowBytes, end * rowBytes);
       copyIn(atScales, job.scales, first * scaleBytes, (first + count) * scaleBytes);
+      const zeros = zeroRows(job, start, end);
+      if (job.zeros !== undefined)
+        copyIn(atZeros, job.zeros, zeros.first, zeros.first + zeros.bytes);
       DecodeCall.write(base + call, {
         format: formatCode[job.format],
         codes: atCodes,
@@ -137,18 +159,43 @@ export const decode: Routine<DecodeJob, { readonly nonFinite: number }> = {
         values: atValues,
         to: dtypeCode[to],
         out: atOut,
+        zeros: job.zeros === undefined ? 0 : atZeros,
+        skippedZeros: zeros.skipped,
       });
+      const bad = wasm.first_bad_scale(base + call);
+      if (bad >= 0) badScale ??= first * (scaleBytes / bytesPerElement[job.scaleDtype]!) + bad;
       nonFinite += wasm.decode(base + call);
       copyOut(to === "F32" ? atValues : atOut, out, start * outBytes, end * outBytes);
     }
-    return { nonFinite };
+    return { nonFinite, badScale };
   },
 };
 
-type Four = [number, number, number, number];
+type Five = [number, number, number, number, number];
 
-function rowBytesOf({ format, columns }: CodedRows): number {
-  return format === "e2m1" ? columns / 2 : columns;
+function isHalves({ format }: CodedRows): boolean {
+  return format === "e2m1" || format === "u4";
+}
+
+function rowBytesOf(rows: CodedRows): number {
+  return isHalves(rows) ? rows.columns / 2 : rows.columns;
+}
+
+/** Bytes of the words that hold the zero points of 8 rows. */
+function zeroWordBytes({ columns, blockColumns }: CodedRows): number {
+  return 4 * Math.ceil(columns / blockColumns);
+}
+
+/** The bytes of `zeros` that rows `[start, end)` need; rows of the first word before `start`. */
+function zeroRows(job: CodedRows, start: number, end: number) {
+  const [from, to] = [job.firstRow + start, job.firstRow + end];
+  const words = (row: number) => Math.floor(row / 8) - Math.floor(job.firstRow / 8);
+  const size = zeroWordBytes(job);
+  return {
+    first: words(from) * size,
+    bytes: (words(to + 7) - words(from)) * size,
+    skipped: from % 8,
+  };
 }
 
 /** Bytes of the scales of one row of blocks. */

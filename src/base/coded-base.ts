@@ -1,0 +1,39 @@
+import type { CheckpointTensor } from "../checkpoint/checkpoint.ts";
+import { type Coding, scaleWords } from "../coding/coding.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
+import { tensorsOf } from "../models/source.ts";
+
+/** A base whose authors publish it as codes. */
+export interface CodedBase {
+  /** One sentence for the run, the receipt and the card. */
+  readonly words: string;
+  /** Bytes of the tensors that the values come from, scales and zero points included. */
+  readonly publishedBytes: number;
+}
+
+const formatWords = { fp8: "FP8", fp4: "MXFP4", int4: "4-bit integers" } as const;
+
+/** Describes the coding of a base; null where all of its weights are floats. */
+export function describeCoding(
+  tensors: readonly PlannedTensor[],
+  stored: ReadonlyMap<string, CheckpointTensor>,
+): CodedBase | null {
+  const sources = tensors.flatMap((tensor) => tensor.sources);
+  const codings = sources.flatMap(({ coding }) => coding ?? []);
+  if (codings.length === 0) return null;
+  const names = new Set(sources.flatMap(tensorsOf));
+  const publishedBytes = [...names].reduce((sum, name) => {
+    const { start, end } = stored.get(name)!;
+    return sum + end - start;
+  }, 0);
+  const kinds = [...new Set(codings.map(wordsOf))];
+  const words =
+    `the base is published as ${kinds.join(" and ")}; the tiers are made from its decoded values, ` +
+    "and figures such as KL compare with those";
+  return { words, publishedBytes };
+}
+
+function wordsOf({ format, block, zeros }: Coding): string {
+  const zeroWords = zeros === null ? "" : ", with zero points";
+  return `${formatWords[format]} with ${scaleWords(block)}${zeroWords}`;
+}

@@ -1,0 +1,110 @@
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readBase } from "../src/base/base.ts";
+import { openFolder } from "../src/checkpoint/folder.ts";
+import type { Kernel } from "../src/kernel/kernel-types.ts";
+import { openKernel } from "../src/kernel/pool.ts";
+import type { Architecture } from "../src/models/architecture.ts";
+import { qwen3Moe } from "../src/models/qwen3-moe.ts";
+import { evenRows, oddRows, sliceOfStack, type Transform } from "../src/models/transforms.ts";
+import {
+  interleave,
+  rewriteBase,
+  stack,
+  type Tensors,
+  take,
+  withRoles,
+} from "./support/base-layouts.ts";
+import { declare, publications, publish } from "./support/coded-bases.ts";
+import { asMxfp4, type CodedMatrix } from "./support/coded-layouts.ts";
+import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
+import { methods, tierFiles } from "./support/tier-files.ts";
+
+/**
+ * A base whose weights are codes and scales gives the same files as the base of their values,
+ * whatever its architecture, which knows nothing of codes.
+ */
+
+let kernel: Kernel;
+let scratch: string;
+beforeAll(async () => {
+  kernel = await openKernel({ workers: 2 });
+  scratch = await scratchFolder();
+});
+afterAll(async () => {
+  await kernel.close();
+  await removeFolder(scratch);
+});
+
+const plain = byArchitecture.qwen3_moe!;
+
+describe.each(Object.entries(publications))("%s", (name, publication) => {
+  test("gives the tier of its values", async () => {
+    const { values, codes } = await publish(plain, join(scratch, name), publication);
+    const context = { kernel, scratch };
+    const files = await tierFiles(codes, qwen3Moe, null, context);
+    expect(files).toEqual(await tierFiles(values, qwen3Moe, null, context));
+  });
+});
+
+const [layers, experts, inner, hidden] = [2, 8, 64, 128];
+
+/** Gate and up of all experts in the even and odd rows of one tensor of mxfp4. */
+function fuse(tensors: Tensors, coded: boolean): void {
+  for (let layer = 0; layer < layers; layer++) {
+    const [gates, ups, downs] = ["gate", "up", "down"].map((leaf) =>
+      Array.from({ length: experts }, (_, e) => {
+        const name = `model.layers.${layer}.mlp.experts.${e}.${leaf}_proj.weight`;
+        const own = asMxfp4(take(tensors, [name])[0]!);
+        if (!coded) tensors.set(name, own.values);
+        return own;
+      }),
+    ) as [CodedMatrix[], CodedMatrix[], CodedMatrix[]];
+    if (!coded) continue;
+    for (const part of ["codes", "scales"] as const) {
+      const suffix = part === "codes" ? "blocks" : "scales";
+      const name = (leaf: string) => `model.layers.${layer}.mlp.experts.${leaf}_proj_${suffix}`;
+      const both = gates.map((gate, e) => interleave(gate[part], ups[e]![part]));
+      tensors.set(name("gate_up"), stack(both));
+      tensors.set(name("down"), stack(downs.map((down) => down[part])));
+    }
+  }
+}
+
+function stacked(leaf: string, shape: readonly number[], rows: readonly Transform[]) {
+  const from = [sliceOfStack, ...rows];
+  return {
+    base: `model.layers.{i}.mlp.experts.${leaf}_proj`,
+    shape: () => shape,
+    from: () => from,
+  };
+}
+
+describe("mxfp4 with gate and up in even and odd rows", () => {
+  const architecture: Architecture = withRoles(qwen3Moe, {
+    "experts.gate": stacked("gate_up", [experts, 2 * inner, hidden], [evenRows]),
+    "experts.up": stacked("gate_up", [experts, 2 * inner, hidden], [oddRows]),
+    "experts.down": stacked("down", [experts, hidden, inner], []),
+  });
+  test.each(Object.entries(methods))("%s", async (way, method) => {
+    const [values, codes] = [false, true].map((coded) =>
+      rewriteBase(plain, join(scratch, `fused ${way} ${coded}`), (tensors) => fuse(tensors, coded)),
+    ) as [string, string];
+    await declare(codes, { quant_method: "mxfp4" });
+    const context = { kernel, scratch };
+    const files = await tierFiles(codes, architecture, method, context);
+    expect(files).toEqual(await tierFiles(values, qwen3Moe, method, context));
+  });
+});
+
+test("the bytes that a base is published in are counted, scales included", async () => {
+  const name = "int4 with zero points of compressed-tensors";
+  const { codes } = await publish(plain, join(scratch, "counted"), publications[name]!);
+  const base = await readBase(await openFolder(codes), { allowHeaderOnly: false });
+  const notWeights = /weight_shape$/;
+  const stored = [...base.checkpoint.tensors.values()]
+    .filter((tensor) => !notWeights.test(tensor.name))
+    .reduce((sum, { start, end }) => sum + end - start, 0);
+  expect(base.coded?.publishedBytes).toBe(stored);
+  await base.checkpoint.close();
+});
