@@ -29,8 +29,8 @@ describe("what a runner downloads", () => {
   test("is small", () => {
     const { stdout } = spawnSync("git", ["archive", "HEAD"], { cwd: root, maxBuffer: 1e9 });
     expect(stdout.length).toBeGreaterThan(0);
-    // A runner downloads it compressed.
-    expect(gzipSync(stdout).length).toBeLessThan(4e6);
+    // A runner downloads it compressed. The renderer of pictures is 0.95 MB of it.
+    expect(gzipSync(stdout).length).toBeLessThan(4.5e6);
   });
 });
 

@@ -8,15 +8,17 @@ import { findPython } from "./python/python.ts";
  * logits that transformers computes from it (docs/adding-a-model.md).
  */
 const usage = `usage: npm run add-model -- <model_type> [--name folder] [--set key=json ...]
-                           [--variant name=json ...]
+                           [--variant name=json ...] [--mxfp4]
 
   --name      a further checkpoint of the type, in test/models/random-tiny/<folder>
   --set       a key of config.json, such as tie_word_embeddings=true
-  --variant   config changes that alter the logits, such as window={"sliding_window": 8}`;
+  --variant   config changes that alter the logits, such as window={"sliding_window": 8}
+  --mxfp4     stores the experts of a gpt_oss as its authors do`;
 
 interface Request {
   readonly modelType: string;
   readonly name: string;
+  readonly mxfp4: boolean;
   readonly config: Record<string, unknown>;
   readonly variants: Record<string, unknown>;
 }
@@ -28,6 +30,7 @@ function readRequest(): Request | null {
       allowPositionals: true,
       options: {
         name: { type: "string" },
+        mxfp4: { type: "boolean", default: false },
         set: { type: "string", multiple: true, default: [] },
         variant: { type: "string", multiple: true, default: [] },
       },
@@ -36,7 +39,8 @@ function readRequest(): Request | null {
     const { name = modelType } = values;
     if (others.length > 0 || ![modelType, name].every((word) => /^\w[\w.-]*$/.test(word)))
       return null;
-    return { modelType, name, config: readPairs(values.set), variants: readPairs(values.variant) };
+    const [config, variants] = [readPairs(values.set), readPairs(values.variant)];
+    return { modelType, name, mxfp4: values.mxfp4, config, variants };
   } catch (error) {
     console.error(String(error));
     return null;

@@ -74,7 +74,7 @@ const takenOver = (...logs: string[]) => count(logs, /(\d+) parts taken over/g);
 
 const rows = [...evaluatedRows, ...policy];
 const models: Readonly<Record<string, [model: string, flags: readonly string[]]>> = {
-  "a hybrid": [smallest.nemotron_h!, rows],
+  "a hybrid": [smallest["nemotron_h.latent"]!, rows],
   "a tied table": [tiedMoe, rows],
   "repaired routers": [
     smallest.nemotron_h!,
@@ -149,7 +149,8 @@ describe("whatever happens to the job ahead", () => {
     await hub.close();
   });
 
-  test("its work was damaged: the parts are made again", slow, async () => {
+  // The blocks before it were taken over, so the calibration rows have not passed them.
+  test("its last part was damaged: that alone is made again", slow, async () => {
     const hub = await startHub("damaged", model);
     const jobs = jobsOn("damaged", hub, flags);
     await jobs.ahead();
@@ -157,7 +158,7 @@ describe("whatever happens to the job ahead", () => {
     const access = { token: "hf_tokenOfTheTest", report: silentReport };
     const client = connectHub({ endpoint: hub.url, ...access });
     const { content, commit: parent } = (await client.readBranch(repository, ahead))!;
-    const path = "oqe-work/00000.json";
+    const path = [...content.files.keys()].filter((one) => /\/\d+\.json$/.test(one)).at(-1)!;
     const text = Buffer.from(await readBytes(content, path)).toString();
     const other = text.replace(
       /"sha256":"./,
@@ -167,7 +168,8 @@ describe("whatever happens to the job ahead", () => {
     const change = { repository, branch: ahead, private: false, title: "Damage", deleted: [] };
     await client.stage({ ...change, parent, files });
     const log = await jobs.tune("oQ6e");
-    expect(log).toContain("is not what was staged, so it is made here");
+    expect(log).toContain("head is not what was staged, so it is made here");
+    expect(takenOver(log)).toBeGreaterThan(0);
     await jobs.tune("oQ4e");
     await jobs.seal();
     expectSealed(hub, whole);

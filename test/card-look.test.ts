@@ -45,6 +45,8 @@ interface Look {
   readonly wide: readonly string[];
   readonly broken: readonly string[];
   readonly lost: readonly string[];
+  /** Text whose contrast to what is behind it is below 4.5 (WCAG AA). */
+  readonly pale: readonly string[];
   readonly tables: number;
   readonly folds: number;
 }
@@ -57,6 +59,22 @@ const linesOf = (node) => {
   return new Set([...range.getClientRects()].map(({ top }) => Math.round(top / 8))).size;
 };
 const figure = /^[~±\\d.,%–\\u00a0 a-zA-Z]*$/;
+const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
+const luminance = (color) => {
+  const [r, g, b] = rgb(color).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const opaque = (element) => {
+  const color = getComputedStyle(element).backgroundColor;
+  const [, , , alpha = 1] = rgb(color);
+  return alpha > 0.99 || element.parentElement === null ? color : opaque(element.parentElement);
+};
+const isPale = (element) => {
+  const [low, high] = [getComputedStyle(element).color, opaque(element)].map(luminance).sort((a, b) => a - b);
+  return !((high + 0.05) / (low + 0.05) >= 4.5);
+};
+const hasText = (element) =>
+  [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== "");
 const look = (article) => {
   const tables = [...article.querySelectorAll("table")];
   const cells = [...article.querySelectorAll("td")]
@@ -64,10 +82,11 @@ const look = (article) => {
   return {
     width: article.offsetWidth,
     scrolls: article.scrollWidth > article.clientWidth,
-    wide: tables.filter((table) => !table.closest("details") && table.scrollWidth > Math.max(740, table.clientWidth) + 1)
+    wide: tables.filter((table) => !table.closest("details") && table.scrollWidth > table.clientWidth + 1)
       .map((table) => table.textContent.trim().slice(0, 60) + " " + table.scrollWidth),
     broken: cells.filter((cell) => linesOf(cell) > 1).map((cell) => cell.textContent),
     lost: [...article.querySelectorAll("img")].filter((img) => !(img.naturalWidth > 0)).map((img) => img.alt),
+    pale: [...article.querySelectorAll("*")].filter((one) => hasText(one) && isPale(one)).map((one) => one.textContent),
     tables: tables.length,
     folds: article.querySelectorAll("details").length,
   };
@@ -108,7 +127,8 @@ describe.skipIf(browser === null && !inCi)("in a browser (absent? .ci/toolchain 
 
       test.each(names)("the card of %s fits, and no figure is broken", (name) => {
         const look = looks[names.indexOf(name)]!;
-        expect(look).toMatchObject({ width, scrolls: false, wide: [], broken: [], lost: [] });
+        expect(look).toMatchObject({ width, scrolls: false, wide: [] });
+        expect(look).toMatchObject({ broken: [], lost: [], pale: [] });
         expect(look.tables).toBeGreaterThan(2);
         expect(look.folds).toBeGreaterThan(3);
       });

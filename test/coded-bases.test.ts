@@ -6,7 +6,13 @@ import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import type { Architecture } from "../src/models/architecture.ts";
 import { qwen3Moe } from "../src/models/qwen3-moe.ts";
-import { evenRows, oddRows, sliceOfStack, type Transform } from "../src/models/transforms.ts";
+import {
+  evenRows,
+  oddRows,
+  sliceOfStack,
+  type Transform,
+  transpose,
+} from "../src/models/transforms.ts";
 import {
   interleave,
   rewriteBase,
@@ -17,6 +23,7 @@ import {
 } from "./support/base-layouts.ts";
 import { declare, publications, publish } from "./support/coded-bases.ts";
 import { asMxfp4, type CodedMatrix } from "./support/coded-layouts.ts";
+import { openBase, run, someIds } from "./support/forward-run.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 import { methods, tierFiles } from "./support/tier-files.ts";
 
@@ -47,6 +54,30 @@ describe.each(Object.entries(publications))("%s", (name, publication) => {
   });
 });
 
+test("the logits of a coded base are those of its values, bit for bit", async () => {
+  for (const [name, from] of [
+    ["fp8 in blocks, values that BF16 does not hold", byArchitecture.llama!],
+    ["fp8 in blocks, one of each shape", plain],
+    ["int4 of compressed-tensors", byArchitecture.llama!],
+  ] as const) {
+    const { values, codes } = await publish(
+      from,
+      join(scratch, `logits ${name}`),
+      publications[name]!,
+    );
+    const [one, other] = await Promise.all(
+      [values, codes].map(async (folder) => {
+        const model = await openBase(folder, kernel);
+        const ids = someIds(64, model.config.vocab_size as number);
+        const { logits } = await run(model, ids, 32);
+        await model.close();
+        return Buffer.from(logits.buffer);
+      }),
+    );
+    expect(one!.equals(other!), name).toBe(true);
+  }
+});
+
 const [layers, experts, inner, hidden] = [2, 8, 64, 128];
 
 /** Gate and up of all experts in the even and odd rows of one tensor of mxfp4. */
@@ -72,7 +103,7 @@ function fuse(tensors: Tensors, coded: boolean): void {
 }
 
 function stacked(leaf: string, shape: readonly number[], rows: readonly Transform[]) {
-  const from = [sliceOfStack, ...rows];
+  const from = [transpose, sliceOfStack, ...rows];
   return {
     base: `model.layers.{i}.mlp.experts.${leaf}_proj`,
     shape: () => shape,
@@ -82,9 +113,9 @@ function stacked(leaf: string, shape: readonly number[], rows: readonly Transfor
 
 describe("mxfp4 with gate and up in even and odd rows", () => {
   const architecture: Architecture = withRoles(qwen3Moe, {
-    "experts.gate": stacked("gate_up", [experts, 2 * inner, hidden], [evenRows]),
-    "experts.up": stacked("gate_up", [experts, 2 * inner, hidden], [oddRows]),
-    "experts.down": stacked("down", [experts, hidden, inner], []),
+    "experts.gate": stacked("gate_up", [experts, hidden, 2 * inner], [evenRows]),
+    "experts.up": stacked("gate_up", [experts, hidden, 2 * inner], [oddRows]),
+    "experts.down": stacked("down", [experts, inner, hidden], []),
   });
   test.each(Object.entries(methods))("%s", async (way, method) => {
     const [values, codes] = [false, true].map((coded) =>

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, rm } from "node:fs/promises";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { kindWords } from "../src/card/tuning-words.ts";
 import { type SeenRequest, startLocalHub } from "../src/local-hub/local-hub.ts";
@@ -95,9 +96,13 @@ async function runCli(args: string[]) {
   const child = spawn(process.execPath, [`${root}dist/cli.js`, ...args], {
     cwd: demo,
     env,
-    stdio: "inherit",
+    stdio: ["inherit", "pipe", "inherit"],
   });
-  const [code] = await once(child, "exit");
+  const ended = once(child, "exit");
+  // The Hub ends with the demo, so its addresses would be dead: the folders stay.
+  for await (const line of createInterface(child.stdout))
+    console.log(line.replaceAll(`${hub.url}/`, `${demo}/hub/`));
+  const [code] = await ended;
   if (code !== 0) {
     process.exitCode = 1;
     throw new Error(`oqe ${args[0]} ended with exit code ${code}; its message is above`);

@@ -6,6 +6,7 @@ import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { architectures } from "../src/models/registry.ts";
 import { findPython, runMlx } from "./python/python.ts";
+import { convertUnquantized } from "./support/converted.ts";
 import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 import { makeRandomModel, sizesOnly } from "./support/random-model.ts";
@@ -77,19 +78,27 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
     const [base, written] = [join(place, "base"), join(place, "written")];
     await makeRandomModel(base, { ...(await sizesOnly(modelType)), ...change });
     await mkdir(written);
-    await copyFile(join(base, "model.safetensors"), join(written, "model.safetensors"));
+    const readable = modelType === "gpt_oss" ? await convertUnquantized(base, kernel) : base;
+    await copyFile(join(readable, "model.safetensors"), join(written, "model.safetensors"));
     const { architecture, config, wrapper, close } = await openBase(base, kernel);
     await close();
     await writeFile(join(written, "config.json"), writtenConfigText(architecture, config, wrapper));
     cases.set(name, { base, written });
   }
 
+  // mlx-lm has no `truncate: false`, which is the default of gpt_oss.
+  const apart: Readonly<Record<string, ModelConfig>> = {
+    gpt_oss: { rope_parameters: { rope_type: "yarn", factor: 32, ...original, rope_theta: 1e4 } },
+  };
   const types = new Set(architectures.map(({ modelType }) => modelType));
   const defaults = [...types].map((type) => `${type}: sizes only`);
 
   beforeAll(async () => {
     scratch = await scratchFolder();
-    for (const name of defaults) await add(name, name.split(":")[0]!, {});
+    for (const name of defaults) {
+      const modelType = name.split(":")[0]!;
+      await add(name, modelType, apart[modelType] ?? {});
+    }
     for (const [name, change] of Object.entries(spellings))
       await add(name, name.split(":")[0]!, change);
     const tasks = [...cases].map(([name, { written }]) => {

@@ -10,6 +10,7 @@ import type { Routing } from "../src/models/routing.ts";
 import type { Model } from "../src/models/run.ts";
 import { findPython, runMlx } from "./python/python.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
+import { readableByMlx } from "./support/converted.ts";
 import { difference, openBase, readNpy, run, someIds } from "./support/forward-run.ts";
 import {
   byArchitecture,
@@ -123,12 +124,15 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
 
   /** One process for all models, because importing MLX takes longer than a tiny model. */
   async function askMlx() {
+    const readable = new Map<string, string>();
+    for (const { folder } of cases.values())
+      readable.set(folder, await readableByMlx(folder, kernel));
     const tasks = [...cases].map(([name, { folder, sequences, length }]) => {
       const all = [...idsOf(folder, sequences, length)];
       const ids = Array.from({ length: sequences }, (_, s) =>
         all.slice(s * length, (s + 1) * length),
       );
-      return { model: folder, ids, out: outOf(name) };
+      return { model: readable.get(folder), ids, out: outOf(name) };
     });
     await writeFile(join(scratch, "tasks.json"), JSON.stringify(tasks));
     if (!("path" in python)) throw new Error(python.reason);

@@ -104,7 +104,7 @@ describe("oqe verify", () => {
     );
     expect(code).toBe(0);
     expect(stdout).toMatch(
-      /^nemotron-nano-tiny-oQ4e at sha256:[0-9a-f]{64}\n512 positions: 2 rows of 256 tokens of bundled/,
+      /^the folder nemotron-nano-tiny-oQ4e\n512 positions: 2 rows of 256 tokens of bundled/,
     );
     for (const line of [
       /^all +0\.0\d+ ± 0\.0\d+ +\d\d\.\d\d % +/m,

@@ -35,6 +35,10 @@ const required: Readonly<Record<string, readonly string[]>> = {
     ...[...qwen3, "tie_word_embeddings", "rope_theta", "num_experts", "num_experts_per_tok"],
     ...["decoder_sparse_step", "mlp_only_layers", "moe_intermediate_size", "norm_topk_prob"],
   ],
+  gpt_oss: [
+    ...[...block, "num_key_value_heads", "head_dim", "num_local_experts", "num_experts_per_tok"],
+    ...["sliding_window", "rope_theta", "rope_scaling", "layer_types"],
+  ],
   qwen3_next: [
     ...[...qwen3, "rope_theta", "partial_rotary_factor", "num_experts", "num_experts_per_tok"],
     ...["decoder_sparse_step", "mlp_only_layers", "moe_intermediate_size", "norm_topk_prob"],
@@ -58,7 +62,7 @@ const required: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Keys that may be absent. transformers and mlx-lm take them as null. */
-const optional = new Set(["rope_scaling", "layer_types"]);
+const optional = new Set(["rope_scaling", "layer_types", "quantization_config"]);
 
 /** Runs a model with a watched config. Returns the keys that role table and forward pass read. */
 async function keysRead(folder: string): Promise<{ keys: ReadonlySet<string>; base: ModelConfig }> {

@@ -31,10 +31,11 @@ Norms and biases of matrices are unquantized in every type. What else stays unqu
 const sizesStart = `
 ## Sizes
 
-Bytes of all tensors, in GB of 10⁹ bytes. The base is counted as BF16. Tiers are those of the fixed
-rules; with method \`tuned\`, a tier takes no more, unless the floors need more. *Smallest* is the
-least bits per weight of the quantizable matrices that a custom tier can have: with the default
-floors, and with \`floors: none\`.
+Bytes of all tensors, in GB of 10⁹ bytes. The base is counted as published: BF16, but the experts
+of gpt-oss are mxfp4, 4.25 bits a weight ([what its tiers gain](gpt-oss.md)). Tiers are those of
+the fixed rules; with method \`tuned\`, a tier takes no more, unless the floors need more. *Smallest*
+is the least bits per weight of the quantizable matrices that a custom tier can have: with the
+default floors, and with \`floors: none\`.
 `;
 
 const runsStart = `
@@ -49,7 +50,10 @@ runner: what a machine of 4 cores needs.
 
 /** docs/models.md. */
 export function renderModelsPage(): string {
-  const models = knownModels.map(({ id, config }) => ({ id, ...sizeModel(config) }));
+  const models = knownModels.map(({ id, config, expertBits }) => ({
+    id,
+    ...sizeModel(config, expertBits),
+  }));
   // A type with bases of other types has the tensors of one that is listed.
   const listed = architectures.filter((one) => baseTypesOf(one).includes(one.modelType));
   const types = listed.map((one) => describeType(one, models));

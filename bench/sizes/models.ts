@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
+import { gptOss20b, gptOss120b } from "./gpt-oss.ts";
 import { hybrids } from "./hybrids.ts";
 import { nemotrons } from "./nemotron.ts";
 import { transformers } from "./transformers.ts";
@@ -17,8 +18,15 @@ const qwen3: ModelConfig = {
   vocab_size: 151936,
 };
 
+interface KnownModel {
+  readonly id: string;
+  readonly config: ModelConfig;
+  /** Bits of a weight of the experts as published. Default: 16. */
+  readonly expertBits?: number;
+}
+
 /** What role tables read of the config.json of models on the Hub. */
-export const knownModels: readonly { readonly id: string; readonly config: ModelConfig }[] = [
+export const knownModels: readonly KnownModel[] = [
   ...transformers,
   ...hybrids,
   {
@@ -66,4 +74,6 @@ export const knownModels: readonly { readonly id: string; readonly config: Model
     },
   },
   ...nemotrons,
+  { id: "openai/gpt-oss-20b", config: gptOss20b, expertBits: 4.25 },
+  { id: "openai/gpt-oss-120b", config: gptOss120b, expertBits: 4.25 },
 ];

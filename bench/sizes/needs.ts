@@ -5,7 +5,7 @@ import { OqeError } from "../../src/ground/errors.ts";
 import { usualShare } from "../../src/ground/memory.ts";
 import { sum } from "../../src/ground/sum.ts";
 import { sharedIntegers } from "../../src/kernel/matrix.ts";
-import { storedBytes } from "../../src/mlx/format.ts";
+import { elements, storedBytes } from "../../src/mlx/format.ts";
 import { planTier } from "../../src/plan/plan.ts";
 import type { TierPlan } from "../../src/plan/plan-types.ts";
 import { tiers } from "../../src/plan/tiers.ts";
@@ -39,19 +39,22 @@ export interface Needs {
 export interface SizedModel {
   readonly shaped: ReturnType<typeof shapedBase>;
   readonly parameters: number;
-  /** Of the base's tensors, as BF16. */
+  /** Of the base's tensors as published. */
   readonly bytes: number;
   readonly plans: readonly TierPlan[];
   readonly needs: Needs;
 }
 
 /** Sizes a model by the same plan and the same estimate as a run prints. */
-export function sizeModel(config: ModelConfig): SizedModel {
+export function sizeModel(config: ModelConfig, expertBits = 16): SizedModel {
   const shaped = shapedBase(config);
   const parameters = sum(shaped.tensors, ({ shape }) => shape.reduce((a, b) => a * b, 1));
-  const base = { ...shaped, parameters };
+  const bytes = sum(shaped.tensors, (tensor) =>
+    tensor.role.kind === "expert" ? (elements(tensor.shape) * expertBits) / 8 : storedBytes(tensor),
+  );
+  const coded = expertBits === 16 ? null : { words: "", publishedBytes: bytes };
+  const base = { ...shaped, parameters, coded };
   const plans = tiers.map((tier) => planTier(tier, base));
-  const bytes = sum(shaped.tensors, storedBytes);
   return { shaped, parameters, bytes, plans, needs: findNeeds(base, plans) };
 }
 

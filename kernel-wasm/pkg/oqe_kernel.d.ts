@@ -73,6 +73,14 @@ export function cast(call: number): number;
 export function cholesky(n: number, h: number): number;
 
 /**
+ * `gate` = (u + 1) · g · sigmoid(1.702 g), with both operands clamped.
+ *
+ * # Safety
+ * As the module says.
+ */
+export function clamped_swiglu(gate: number, up: number, count: number): void;
+
+/**
  * Compares the logits of a [`CompareCall`].
  *
  * # Safety
@@ -317,6 +325,7 @@ export interface InitOutput {
     readonly attend: (a: number) => void;
     readonly cast: (a: number) => number;
     readonly cholesky: (a: number, b: number) => number;
+    readonly clamped_swiglu: (a: number, b: number, c: number) => void;
     readonly compare: (a: number) => void;
     readonly decode: (a: number) => number;
     readonly dequantize: (a: number) => void;

@@ -112,6 +112,19 @@ export function cholesky(n, h) {
 }
 
 /**
+ * `gate` = (u + 1) · g · sigmoid(1.702 g), with both operands clamped.
+ *
+ * # Safety
+ * As the module says.
+ * @param {number} gate
+ * @param {number} up
+ * @param {number} count
+ */
+export function clamped_swiglu(gate, up, count) {
+    wasm.clamped_swiglu(gate, up, count);
+}
+
+/**
  * Compares the logits of a [`CompareCall`].
  *
  * # Safety

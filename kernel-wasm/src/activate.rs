@@ -16,6 +16,21 @@ pub fn swiglu(gate: &mut [f32], up: &[f32]) {
     zip(gate, up, |gate, up| silu(gate) * up);
 }
 
+/// Slope of the sigmoid and bound of both operands of [`clamped_swiglu`].
+const ALPHA: f32 = 1.702;
+const LIMIT: f32 = 7.0;
+
+/// `gate` = (u + 1) · g · sigmoid(1.702 g), with g = min(gate, 7) and u = up between -7 and 7
+/// (gpt-oss: GptOssExperts in transformers' modeling_gpt_oss.py).
+pub fn clamped_swiglu(gate: &mut [f32], up: &[f32]) {
+    zip(gate, up, |gate, up| {
+        let (least, most) = (Floats::splat(-LIMIT), Floats::splat(LIMIT));
+        let gate = most.if_below(gate, most, gate);
+        let up = most.if_below(up, most, up.if_below(least, least, up));
+        (up + Floats::splat(1.0)) * (gate * sigmoid(Floats::splat(ALPHA) * gate))
+    });
+}
+
 /// Row r of `rows`, of `columns` values, times sigmoid(gates[r]).
 pub fn gate_rows(rows: &mut [f32], gates: &[f32], columns: usize) {
     for (row, gate) in rows.chunks_exact_mut(columns).zip(gates) {
@@ -37,6 +52,28 @@ mod tests {
             .collect()
     }
 
+    fn clamped_swiglu_ref(gate: &[f32], up: &[f32]) -> Vec<f32> {
+        gate.iter()
+            .zip(up)
+            .map(|(gate, up)| {
+                let (gate, up) = (f64::from(*gate).min(7.0), f64::from(*up).clamp(-7.0, 7.0));
+                ((up + 1.0) * gate / (1.0 + (-1.702 * gate).exp())) as f32
+            })
+            .collect()
+    }
+
+    #[test]
+    fn clamped_swiglu_is_clamped_on_its_three_sides() {
+        let up = [20.0, 7.0, -20.0, -7.0, 1.0, 1.0, 1.0, 0.5];
+        let mut gate = [1.0, 1.0, 1.0, 1.0, 20.0, 7.0, -20.0, f32::NAN];
+        clamped_swiglu(&mut gate, &up);
+        assert_eq!(gate[0], gate[1]);
+        assert_eq!(gate[2], gate[3]);
+        assert_eq!(gate[4], gate[5]);
+        assert!(gate[6] < 0.0 && gate[6] > -1e-12);
+        assert!(gate[7].is_nan());
+    }
+
     #[test]
     fn equal_their_references() {
         for count in EDGES {
@@ -47,6 +84,11 @@ mod tests {
             assert_eq!(squared, expected);
             let expected = swiglu_ref(&gate, &up);
             swiglu(&mut gate, &up);
+            assert!(distance(&gate, &expected) < 1e-6, "{count}");
+            let far = |seed| -> Vec<f32> { numbers(count, seed).iter().map(|x| 5.0 * x).collect() };
+            let (mut gate, up) = (far(6), far(7));
+            let expected = clamped_swiglu_ref(&gate, &up);
+            clamped_swiglu(&mut gate, &up);
             assert!(distance(&gate, &expected) < 1e-6, "{count}");
         }
     }

@@ -15,6 +15,7 @@ pub mod divergence;
 mod doubles;
 pub mod elementary;
 pub mod encode;
+mod exact;
 pub mod fisher;
 pub mod forecast;
 pub mod gemm;

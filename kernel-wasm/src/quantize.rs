@@ -2,6 +2,7 @@
 
 use crate::affine::{levels, Affines, BLOCK, SMALLEST_GROUP};
 use crate::encode::{Codes, Grid};
+use crate::exact::take_grids;
 use crate::half::{narrow, round_to, widen, Dtype};
 use crate::pack::pack;
 use crate::packed::Packed;
@@ -10,7 +11,8 @@ use crate::ranges::Ranges;
 /// Which scale and bias are used to choose the codes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rounding {
-    /// Those of the file. The code is then the nearest value that a reader can decode.
+    /// Those of the file. The code is then the nearest value that a reader can decode. Groups that
+    /// have an exact grid get it (exact.rs).
     Stored,
     /// The float32 ones before rounding to the file's dtype, as `mx.quantize` does. A base in
     /// another dtype is cast first.
@@ -125,6 +127,8 @@ fn quantize_block(
             let as_stored = source.rounding == Rounding::Stored;
             if !as_stored {
                 exact.clone_from(stored);
+            } else {
+                take_grids(stored, values, group, width.bits, source.store);
             }
             stored.settle(source.store, as_stored, scales, biases);
             let chosen = if as_stored { &*stored } else { &*exact };

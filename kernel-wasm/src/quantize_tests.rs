@@ -5,6 +5,7 @@ use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};
 use crate::dequantize::{dequantize, Rows};
 use crate::encode::tests::{code_ref, decode_ref};
+use crate::exact::tests::grid_ref;
 
 struct Answer {
     words: Vec<u8>,
@@ -28,8 +29,9 @@ fn quantize_ref(source: &Source, weights: &[f32], bits: usize, group: usize) -> 
             .collect();
         let lo = values.iter().copied().fold(f32::MAX, f32::min);
         let hi = values.iter().copied().fold(f32::MIN, f32::max);
-        let exact = fit_ref(lo, hi, bits);
         let as_stored = source.rounding == Rounding::Stored;
+        let grid = if as_stored { grid_ref(base, bits, source.store) } else { None };
+        let exact = grid.unwrap_or_else(|| fit_ref(lo, hi, bits));
         let stored = settle_ref(exact, source.store, as_stored);
         let chosen = if as_stored { stored } else { exact };
         answer.scales.extend(store(stored.0));

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use super::*;
 use crate::affine::tests::{fit_ref, settle_ref};
+use crate::exact::tests::grid_ref;
 use crate::gemm::Scratch;
 use crate::quantize::Rounding;
 use crate::tuning::{Job, BLOCK};
@@ -157,7 +158,9 @@ impl Problem {
             .flat_map(|values| {
                 let lo = values.iter().copied().fold(f32::MAX, f32::min);
                 let hi = values.iter().copied().fold(f32::MIN, f32::max);
-                let (scale, bias) = settle_ref(fit_ref(lo, hi, bits), store, true);
+                let grid = grid_ref(values, bits, store);
+                let fit = grid.unwrap_or_else(|| fit_ref(lo, hi, bits));
+                let (scale, bias) = settle_ref(fit, store, true);
                 let most = crate::affine::levels(bits);
                 values.iter().map(move |w| {
                     ((w - bias) / scale).round_ties_even().clamp(0.0, most) * scale + bias

@@ -45,7 +45,10 @@ function planned(expected: string, members: number, steps: readonly Transform[])
 
 /** As the base's opening says it of a coded tensor. */
 function coded(parts: Pick<Coding, "format" | "codes" | "scales" | "block">): Transform {
-  return (source) => ({ ...source, coding: { ...parts, zeros: null, shapeCopy: null } });
+  return (source) => ({
+    ...source,
+    coding: { ...parts, zeros: null, shapeCopy: null, isTransposed: false },
+  });
 }
 const fp8 = (block: Block): Transform => {
   return (source, member) => {

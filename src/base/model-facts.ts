@@ -41,7 +41,7 @@ export function describeModel(base: Base): ModelFacts {
   const { architecture, config, checkpoint, tensors, parameters } = base;
   const experts = architecture.experts(config);
   const routed = tensors.reduce(
-    (sum, tensor) => sum + (tensor.role.routed === true ? elements(tensor.shape) : 0),
+    (sum, tensor) => sum + (tensor.role.part === "experts" ? elements(tensor.shape) : 0),
     0,
   );
   const visited = experts === null ? 0 : (routed * experts.perToken) / experts.routed;

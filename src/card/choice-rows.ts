@@ -1,6 +1,6 @@
 import type { Receipt, SeriesRow, TierFigures } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
-import { byteCount, gigabytes, grouped } from "./figures.ts";
+import { byteCount, gigabytes, grouped, sizeOf } from "./figures.ts";
 import { allowance, fitMac, leastContext, loadedBytes } from "./mac-fit.ts";
 import { inline, link } from "./markdown.ts";
 import { nats, share } from "./measured-figures.ts";
@@ -8,7 +8,8 @@ import { knownFigures } from "./series-rows.ts";
 import { verdictOf, verdictWords } from "./verdict.ts";
 import { someRows } from "./wording.ts";
 
-const columns = ["tier", "gb", "mac", "context", "meanKl", "sameTop", "verdict"] as const;
+/** A phone has room for three columns. Figures are in small letters below a cell's first line. */
+const columns = ["tier", "mac", "verdict"] as const;
 type Cells = Readonly<Record<(typeof columns)[number], string>>;
 
 /** What the table "Choose a tier" shows, and the words below it. */
@@ -28,7 +29,7 @@ export function choiceFacts(receipt: Receipt) {
     stockPositions: stock === null ? "" : grouped(stock.positions),
     stockRows: someRows(stock?.positions ?? 0, evaluation?.positions ?? 0),
     stockIsSparse: stock !== null && stock.positions < (evaluation?.positions ?? 0),
-    hasHeldBack: rows.some(({ verdict }) => verdict === heldBack),
+    hasHeldBack: rows.some(({ verdict }) => verdict.startsWith(heldBack)),
     hasPredicted: evaluation !== null && choiceIsPredicted(receipt),
   };
 }
@@ -40,7 +41,7 @@ function choiceRows(receipt: Receipt): readonly Cells[] {
   return [
     ...tiers.map((row) => {
       const found = figures.find(({ tier }) => tier === row.tier);
-      return { ...sizeCells(row, receipt), ...tierCells(receipt, row, found) };
+      return tierCells(receipt, row, found);
     }),
     ...stockRows(receipt),
   ];
@@ -73,25 +74,33 @@ function isHeld(receipt: Receipt, tier: string, figures: readonly TierFigures[])
 function stockRows(receipt: Receipt): readonly Cells[] {
   const stock = receipt.evaluation?.stock ?? null;
   if (stock === null) return [];
-  const { meanKl, sameTop } = stock;
-  return [
-    {
-      ...sizeCells(stock, receipt),
-      tier: "stock 4-bit",
-      meanKl: nats(meanKl),
-      sameTop: unbroken(share(sameTop)),
-      verdict: verdictOf(stock),
-    },
-  ];
+  const verdict = closeness(verdictOf(stock), stock);
+  return [{ ...sizeCells("stock 4-bit", stock, receipt), verdict }];
 }
 
-function sizeCells(row: Pick<SeriesRow, "bytes" | "carried">, { model }: Receipt) {
+function sizeCells(
+  label: string,
+  row: Pick<SeriesRow, "bytes" | "carried">,
+  { model }: Receipt,
+): Pick<Cells, "tier" | "mac"> {
+  const tier = below(label, unbroken(sizeOf(row.bytes)));
   const fit = fitMac(loadedBytes(row), model);
+  if (fit === null) return { tier, mac: "–" };
+  const mac = unbroken(`${fit.gibibytes} GB`);
   return {
-    gb: gigabytes(row.bytes),
-    mac: fit === null ? "–" : unbroken(`${fit.gibibytes} GB`),
-    context: fit?.context == null ? "–" : thousands(fit.context),
+    tier,
+    mac: fit.context === null ? mac : below(mac, unbroken(`${thousands(fit.context)} tokens`)),
   };
+}
+
+/** The verdict on a quant, and its figures. */
+function closeness(verdict: string, { meanKl, sameTop }: Pick<TierFigures, "meanKl" | "sameTop">) {
+  return below(verdict, unbroken(`KL ${nats(meanKl)}`), `same top ${unbroken(share(sameTop))}`);
+}
+
+/** Figures in small letters below the first line of a cell. */
+function below(line: string, ...figures: readonly string[]): string {
+  return `${line}<br><sub>${figures.join(" · ")}</sub>`;
 }
 
 function tierCells(receipt: Receipt, row: SeriesRow, found: TierFigures | undefined) {
@@ -100,14 +109,15 @@ function tierCells(receipt: Receipt, row: SeriesRow, found: TierFigures | undefi
   const address = own || found !== undefined ? addressOf(receipt, row.tier) : null;
   const name = inline(row.tier);
   const label = held || address === null ? name : link(name, address);
-  const tier = own ? `**${label}**` : label;
-  if (found === undefined) {
-    const meanKl = row.predicted === null ? "–" : `~${nats(row.predicted.kl)}`;
-    return { tier, meanKl, sameTop: "–", verdict: "not measured" };
-  }
-  const { meanKl, sameTop } = found;
-  const verdict = held ? heldBack : verdictOf(found);
-  return { tier, meanKl: nats(meanKl), sameTop: unbroken(share(sameTop)), verdict };
+  const cells = sizeCells(own ? `**${label}**` : label, row, receipt);
+  if (found !== undefined)
+    return { ...cells, verdict: closeness(held ? heldBack : verdictOf(found), found) };
+  const { predicted } = row;
+  const unknown = "not measured";
+  return {
+    ...cells,
+    verdict: predicted ? below(unknown, unbroken(`KL ~${nats(predicted.kl)}`)) : unknown,
+  };
 }
 
 const heldBack = "held back";

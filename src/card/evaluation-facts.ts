@@ -30,7 +30,9 @@ export function evaluationFacts(receipt: Receipt) {
         : `${plural(evaluation.rows.samples, "row")} of ${plural(evaluation.rows.length, "token")}`,
     scored: grouped(scoredPositions(evaluation)),
     languageWords: languageWords(receipt),
+    besideWords: besideWords(evaluation),
     figures: figureRows(evaluation),
+    compared: figureRows(evaluation, ({ rounded, stock }) => rounded !== "–" || stock !== "–"),
     wikitextWords: wikitextWords(evaluation),
     ...routingFacts(evaluation),
     ...sparseFacts(evaluation),
@@ -69,8 +71,25 @@ type Rounded = NonNullable<Evaluation["rounded"]>;
 
 type Stock = NonNullable<Evaluation["stock"]>;
 
-function figureRows(evaluation: Evaluation | null) {
-  const columns = ["label", "own", "rounded", "stock"] as const;
+const columns = ["label", "own", "rounded", "stock"] as const;
+type FigureRow = Readonly<Record<(typeof columns)[number], string>>;
+
+/** Mean KL of what a reader could have instead, in a sentence; empty: nothing was measured. */
+function besideWords(evaluation: Evaluation | null): string {
+  const { rounded = null, stock = null } = evaluation ?? {};
+  const of = (found: Rounded) => estimate(found.meanKl, found.meanKlError);
+  const parts = [
+    ...(rounded === null ? [] : [`plain rounding to the same bytes has ${of(rounded)}`]),
+    ...(stock === null ? [] : [`\`mlx_lm.convert -q\` has ${of(stock)}`]),
+  ];
+  return parts.length === 0 ? "" : `For comparison, in mean KL ${parts.join(" and ")}.`;
+}
+
+/** The figures of the tier, or those of them that `shows` takes. */
+function figureRows(
+  evaluation: Evaluation | null,
+  shows: (row: FigureRow) => boolean = () => true,
+) {
   if (evaluation === null) return table(columns, []);
   const row = (label: string, own: string, plain: (of: Rounded | Stock) => string | null) => {
     const beside = (of: Rounded | null) => unbroken(of === null ? "–" : (plain(of) ?? "–"));
@@ -82,7 +101,7 @@ function figureRows(evaluation: Evaluation | null) {
     };
   };
   const quantile = (label: string, value: number) => row(label, nats(value), () => null);
-  return table(columns, [
+  const rows = [
     row("Mean KL", estimate(evaluation.meanKl, evaluation.meanKlError), (of) =>
       estimate(of.meanKl, of.meanKlError),
     ),
@@ -105,7 +124,8 @@ function figureRows(evaluation: Evaluation | null) {
     ...routingFigures(evaluation).map(([label, figure]) =>
       row(label, share(evaluation[figure] ?? 0), (of) => nullableShare(of[figure])),
     ),
-  ]);
+  ];
+  return table(columns, rows.filter(shows));
 }
 
 type Wikitext = NonNullable<Evaluation["wikitext"]>;

@@ -69,6 +69,12 @@ test("only experts that the card names are marked", () => {
   expect(marks).toHaveLength(named.length);
 });
 
+test("names of the bundled domains are not cut", () => {
+  const drawn = texts(picture("oqe-experts.svg")!.svg);
+  expect(drawn).toEqual(expect.arrayContaining(["Japanese", "mathematics", "reasoning"]));
+  expect(drawn.filter((text) => text!.endsWith("…"))).toEqual([]);
+});
+
 test("languages come first, by name", () => {
   const domains = ["code", "ja", "zz", "de", "math", "en"];
   expect(domainOrder(domains).map((at) => domains[at])).toEqual([

@@ -15,19 +15,20 @@ describe("the card of a measured and evaluated tier", () => {
   test("shows at a glance which tier fits which Mac, and how good it is", () => {
     const choice = section(card, "Choose a tier");
     expect(cells(choice.split("\n").find((line) => line.startsWith("| Tier"))!)).toEqual([
-      ...["Tier", "GB", "Mac, from", "Context", "Mean KL", "Same top", "Verdict"],
+      ...["Tier", "Mac, from", "Against the base"],
     ]);
     const address = "https://huggingface.co/acme/NVIDIA-Nemotron-3-Nano-30B-A3B";
     expect(plainRow(choice, "**")).toEqual([
       `**[oQ4e](${address}-oQ4e)**`,
-      ...["18.56", "32 GB", "256k", "0.0144", "91.36 %", "close"],
+      ...["18.56 GB", "32 GB", "256k tokens", "close", "KL 0.0144", "same top 91.36 %"],
     ]);
     expect(plainRow(choice, "[oQ8e")).toEqual([
       `[oQ8e](${address}-oQ8e)`,
-      ...["33.56", "48 GB", "256k", "0.000600", "99.64 %", "near-lossless"],
+      ...["33.56 GB", "48 GB", "256k tokens", "near-lossless"],
+      ...["KL 0.000600", "same top 99.64 %"],
     ]);
     expect(plainRow(choice, "stock 4-bit").slice(1)).toEqual([
-      ...["17.77", "32 GB", "256k", "0.0512", "91.23 %", "some loss"],
+      ...["17.77 GB", "32 GB", "256k tokens", "some loss", "KL 0.0512", "same top 91.23 %"],
     ]);
     expect(choice).toContain("*close* up to 0.05 and from 90 %");
     expect(choice).toContain("every second row, 16,384 positions");
@@ -59,13 +60,27 @@ describe("the card of a measured and evaluated tier", () => {
 
   test.each([
     ["Mean KL", "0.0144 ± 0.0005", "0.0288 ± 0.0010", "0.0512 ± 0.0017"],
-    ["KL, 99 % are below", "0.173", "–", "–"],
-    ["KL, maximum", "1.44", "–", "–"],
     ["Perplexity ratio", "1.0144 ± 0.0007", "1.0288 ± 0.0014", "1.0522 ± 0.0031"],
     ["Router agreement", "95.68 %", "91.36 %", "90.20 %"],
     ["Tokens with the same set", "87.04 %", "74.08 %", "71.00 %"],
   ])("gives as evidence %s: %s, rounded %s, stock %s", (label, ...figures) => {
-    expect(plainRow(section(card, "Evidence"), label).slice(1)).toEqual(figures);
+    expect(plainRow(section(card, "Evidence"), label).slice(1)).toEqual(figures.slice(0, 1));
+    expect(plainRow(section(card, "Beside plain rounding"), label).slice(1)).toEqual(figures);
+  });
+
+  test.each([
+    ["KL, 99 % are below", "0.173"],
+    ["KL, maximum", "1.44"],
+  ])("gives as evidence %s: %s, of the tier alone", (label, figure) => {
+    expect(plainRow(section(card, "Evidence"), label).slice(1)).toEqual([figure]);
+    expect(section(card, "Beside plain rounding")).not.toContain(label);
+  });
+
+  test("says next to the evidence what plain rounding and the stock quant lose", () => {
+    expect(section(card, "Evidence")).toContain(
+      "in mean KL plain rounding to the same bytes has 0.0288 ± 0.0010 and `mlx_lm.convert -q` has " +
+        "0.0512 ± 0.0017.",
+    );
   });
 
   test("tells positions with a next token from all of them", () => {
@@ -76,8 +91,8 @@ describe("the card of a measured and evaluated tier", () => {
 
   test("says which figures are of fewer rows, and leaves out what other rows cannot say", async () => {
     const line = "Rounded and stock 4-bit ran over every second row, 16,384 positions.";
-    expect(section(card, "Evidence")).toContain(`\n\n${line}\n`);
-    expect(row(section(card, "Evidence"), "Perplexity (base").at(-1)).toBe("–");
+    expect(section(card, "Beside plain rounding")).toContain(line);
+    expect(row(section(card, "Beside plain rounding"), "Perplexity (base")).toEqual([]);
     const { positions, rounded } = evaluation;
     const whole = {
       ...evaluation,
@@ -90,7 +105,9 @@ describe("the card of a measured and evaluated tier", () => {
     const fewer = { ...evaluation, rounded: { ...rounded!, positions: positions / 4 } };
     const quarter = await renderCard({ ...receipt, evaluation: fewer });
     expect(quarter).toContain("ran over every fourth row, 8,192 positions.");
-    expect(row(section(other, "Evidence"), "Perplexity (base").at(-1)).toMatch(/^\d+\.\d{3}$/);
+    expect(row(section(other, "Beside plain rounding"), "Perplexity (base").at(-1)).toMatch(
+      /^\d+\.\d{3}$/,
+    );
   });
 
   test("states which part of the loss comes from flips", () => {

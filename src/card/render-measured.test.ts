@@ -29,8 +29,8 @@ describe("the card follows the measurements", () => {
     const text = await renderCard(alone!);
     const choice = section(text, "Choose a tier");
     expect(plainRow(choice, "oQ8e").slice(4)).toEqual([
-      expect.stringMatching(/^~[\d.]+$/),
-      ...["–", "not measured"],
+      "not measured",
+      expect.stringMatching(/^KL ~[\d.]+$/),
     ]);
     expect(choice).toContain("With ~: predicted by the plan, not measured.");
     expect(row(choice, "**[oQ4e")).toEqual(row(section(card, "Choose a tier"), "**[oQ4e"));

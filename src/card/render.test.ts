@@ -1,6 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { cells, expectWholeTables, row } from "../../test/support/markdown-tables.ts";
+import {
+  cells,
+  expectWholeTables,
+  plainRow,
+  row,
+  section,
+} from "../../test/support/markdown-tables.ts";
 import { nemotronReceipt } from "../../test/support/receipts.ts";
 import { parseReceipt, writeReceipt } from "../receipt/receipt-file.ts";
 import { renderCard } from "./render.ts";
@@ -14,14 +20,15 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
     ["oQ5e", ["5.50", "5.70", "5.64", "22.29", "5-bit", "118", "`8bitX48, 6bitX70`"]],
     ["**oQ4e**", ["4.60", "4.70", "4.70", "18.56", "4-bit", "118", "`8bitX48, 6bitX48, 5bitX22`"]],
   ])("has the matrix row %s", (tier, expected) => {
-    const [, matrix = ""] = card.split("### Performance matrix");
+    const matrix = section(card, "Performance matrix");
     expect(row(matrix, tier).slice(1)).toEqual(expected);
   });
 
   test("links its own tier and the Hub's list: nothing says that the others are published", () => {
     const own = "https://huggingface.co/acme/NVIDIA-Nemotron-3-Nano-30B-A3B-oQ4e";
-    expect(row(card, "**[oQ4e]")).toEqual([`**[oQ4e](${own})**`, "18.56", "32\u00a0GB", "256k"]);
-    expect(row(card, "oQ8e")).toEqual(["oQ8e", "33.56", "48\u00a0GB", "256k"]);
+    const size = ["18.56 GB", "32 GB", "256k tokens"];
+    expect(plainRow(card, "**[oQ4e]")).toEqual([`**[oQ4e](${own})**`, ...size]);
+    expect(plainRow(card, "oQ8e")).toEqual(["oQ8e", "33.56 GB", "48 GB", "256k tokens"]);
     const search = "author=acme&search=NVIDIA-Nemotron-3-Nano-30B-A3B-oQ";
     expect(card).toContain(`[list on the Hub](https://huggingface.co/models?${search})`);
   });

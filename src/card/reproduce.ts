@@ -31,8 +31,8 @@ export function reproduceFacts(receipt: Receipt) {
 }
 
 /**
- * How a stranger starts this version of the engine. The receipt of a run that was no Action does
- * not know where its source is.
+ * How a stranger starts this version of the engine. A checkout does not know where others find its
+ * source.
  */
 export function callOf({ engine }: Pick<Receipt, "engine">): string {
   const { repository, version } = engine;

@@ -12,7 +12,7 @@ export interface CriticalExpert {
   readonly expert: number;
 }
 
-const left = 112;
+const left = 114;
 const right = 16;
 const width = pictureWidth - left - right;
 

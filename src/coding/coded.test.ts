@@ -8,7 +8,8 @@ import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { openKernel } from "../kernel/pool.ts";
 import { rolesUnder } from "../models/roles.ts";
-import { wholeTensor } from "../models/source.ts";
+import { asCoded, wholeTensor } from "../models/source.ts";
+import { transpose } from "../models/transforms.ts";
 import type { BaseTensor } from "./coding.ts";
 import { findDeclared } from "./declared.ts";
 import { valueTensors } from "./value-tensors.ts";
@@ -35,11 +36,20 @@ async function decode(name: string, dtype: FloatDtype, [start, end]: readonly [n
   const repository = memoryRepository({});
   const values = valueTensors(stored, findDeclared(config, null, repository), repository);
   expect(values.size).toBe(1);
-  const [[tensor, { shape, coding = null }]] = [...values] as [[string, BaseTensor]];
-  expect(shape).toEqual(golden.get(`${name}=`)!.shape);
-  const source = { ...wholeTensor(tensor, shape), coding };
+  const [[tensor, { shape, coding }]] = [...values] as [[string, BaseTensor]];
+  const whole = asCoded(wholeTensor(tensor, shape), coding);
+  // The golden has the rows of the codes.
+  const source = coding?.isTransposed ? transpose(whole, 0) : whole;
   const role = rolesUnder("").norm("norm", "norm", 1);
-  const planned = { role, layer: null, name: tensor, shape, sources: [source], dtype: "F32" };
+  expect(source.shape).toEqual(golden.get(`${name}=`)!.shape);
+  const planned = {
+    role,
+    layer: null,
+    name: tensor,
+    shape: source.shape,
+    sources: [source],
+    dtype: "F32",
+  };
   const part = await baseRows(openTensors(stored), kernel)(planned, { member: 0, start, end });
   if (dtype === "F32") return part.bytes;
   const out = new Uint8Array(new SharedArrayBuffer(part.bytes.length / 2));

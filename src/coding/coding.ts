@@ -18,6 +18,11 @@ export interface Coding {
   /** Name of the base tensor that repeats the shape of the values; null: there is none. */
   readonly shapeCopy: string | null;
   readonly block: Block;
+  /**
+   * Rows and columns of the values are those of the codes exchanged: transformers decodes `_blocks`
+   * to a parameter `[experts, in, out]`, and the codes of an output lie together.
+   */
+  readonly isTransposed: boolean;
 }
 
 /** Names of the tensors that code one tensor of values. */

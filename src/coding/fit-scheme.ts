@@ -42,16 +42,27 @@ export function fitScheme(
   }
   if (shapeCopy !== null)
     checkShape(shapeCopy, partOf(shapeCopy, tensors, ["I64", "I32"]).shape, [shape.length]);
-  return { shape, coding: { format, codes, scales, zeros, shapeCopy, block: scheme.block } };
+  const isTransposed = isBlocks(codes);
+  const { block } = scheme;
+  return {
+    shape: isTransposed ? [...shape.slice(0, -2), columns, rows] : shape,
+    coding: { format, codes, scales, zeros, shapeCopy, block, isTransposed },
+  };
 }
 
+/** The layout of mxfp4 in transformers; see Coding.isTransposed. */
+function isBlocks(codes: string): boolean {
+  return codes.endsWith("_blocks");
+}
+
+/** Shape of the values in the order of their codes. */
 function shapeOfValues({ format, codes }: CodedNames, tensors: BaseTensors): readonly number[] {
   const { shape } = partOf(codes, tensors, codeDtypes[format]);
-  const isBlocks = codes.endsWith("_blocks");
-  if (shape.length < (isBlocks ? 3 : 2) || shape.includes(0))
+  if (shape.length < (isBlocks(codes) ? 3 : 2) || shape.includes(0))
     throw bad(`tensor ${quote(codes)} of shape [${shape.join(", ")}] is no matrix of codes`);
   if (format === "fp8") return shape;
-  if (!isBlocks) return [...shape.slice(0, -1), shape.at(-1)! * (format === "fp4" ? 2 : inWord)];
+  if (!isBlocks(codes))
+    return [...shape.slice(0, -1), shape.at(-1)! * (format === "fp4" ? 2 : inWord)];
   if (shape.at(-1) !== 16) checkShape(codes, shape, [...shape.slice(0, -1), 16]);
   return [...shape.slice(0, -2), 32 * shape.at(-2)!];
 }

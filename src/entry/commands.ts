@@ -76,7 +76,7 @@ async function plan({ inputs, flags, dependencies, print, columns }: Call) {
     sensitivity,
   } = await planModel(parsed, dependencies(parsed), { measures: flags.measure === true });
   const how = sensitivity === null ? "fixed rules" : "measured sensitivity";
-  const title = `${series.model} at ${series.revision}, planned by ${how}`;
+  const title = `${stateOf(series.model, series.revision)}, planned by ${how}`;
   const table = () =>
     [
       ...wrap(title, columns),
@@ -91,6 +91,11 @@ async function plan({ inputs, flags, dependencies, print, columns }: Call) {
   const explain = () =>
     tiers.map((tier) => formatExplanation(tier, tier.roles, columns)).join("\n\n");
   return print({ ...series, tiers }, () => `${table()}\n\n${explain()}`);
+}
+
+/** A model and its commit. The hash of a folder says nothing to people. */
+function stateOf(name: string, revision: string): string {
+  return /^[0-9a-f]{40}$/.test(revision) ? `${name} at ${revision}` : `the folder ${name}`;
 }
 
 /** Prints the sensitivity, or writes it to the file of --out. */
@@ -152,7 +157,7 @@ async function verifyTarget({ target, inputs, flags, dependencies, print, column
   const asked = { ...parsed, baseModel: isNamed ? parsed.baseModel : null };
   const verified = await verify(parseModel(target, ""), asked, dependencies(parsed));
   const { evaluation, failure, conclusion } = verified;
-  const title = `${verified.target.name} at ${verified.target.revision}`;
+  const title = stateOf(verified.target.name, verified.target.revision);
   await print(
     evaluation,
     () => `${title}\n${formatEvaluation(evaluation, columns)}\n${conclusion}`,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { evaluatedReceipt, nemotronReceipt } from "../../test/support/receipts.ts";
 import { nats, share } from "../card/measured-figures.ts";
+import { verdictOf } from "../card/verdict.ts";
 import { plainPaint } from "../ground/color.ts";
 import { formatEvaluation } from "./evaluation-table.ts";
 import { type EndedTier, formatRun } from "./run-table.ts";
@@ -32,15 +33,17 @@ const tiers: readonly EndedTier[] = [
 
 test("the end of a run has size, quality and result of every tier, within 80 columns", () => {
   const lines = formatRun(tiers, 80, plainPaint).split("\n");
-  expect(lines[0]).toMatch(/^tier +GB +bpw +mean KL +same top +result$/);
+  expect(lines[0]).toMatch(/^tier +GB +bpw +mean KL +same top +verdict +result$/);
   const cells = (line = "") => line.trim().split(/ {2,}/);
-  const quality = [nats(evaluation!.meanKl), share(evaluation!.sameTop)];
+  const quality = [
+    ...[nats(evaluation!.meanKl), share(evaluation!.sameTop), verdictOf(evaluation!)],
+  ];
   expect(cells(lines[1]).slice(3)).toEqual([...quality, "published"]);
   expect(cells(lines[1])[2]).toBe(good.plan.bpw.toFixed(2));
-  expect(cells(lines[2]).slice(3)).toEqual(["–", "–", "unchanged, not evaluated"]);
-  expect(cells(lines[3]).slice(3)).toEqual(["–", "–", "not finished"]);
-  expect(lines.slice(4, 6).join(" ").replace(/\s+/g, " ")).toContain(
-    "FAILED max-kl 0.0001, min-same-top 0.99: held back",
+  expect(cells(lines[2]).slice(3)).toEqual(["–", "–", "–", "unchanged, not evaluated"]);
+  expect(cells(lines[3]).slice(3)).toEqual(["–", "–", "–", "not finished"]);
+  expect(lines.slice(4, 7).join(" ").replace(/\s+/g, " ")).toContain(
+    "held back FAILED max-kl 0.0001, min-same-top 0.99",
   );
   expect(lines.filter((line) => line.length > 80)).toEqual([]);
   const all = lines.join(" ").replace(/\s+/g, " ");

@@ -1,5 +1,6 @@
 import { gigabytes } from "../card/figures.ts";
 import { nats, share } from "../card/measured-figures.ts";
+import { verdictOf } from "../card/verdict.ts";
 import type { Paint } from "../ground/color.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { Receipt } from "../receipt/receipt.ts";
@@ -15,7 +16,7 @@ export interface EndedTier {
   readonly outcome: PublishedTier["outcome"] | "written";
 }
 
-const heads = ["tier", "GB", "bpw", "mean KL", "same top", "result"];
+const heads = ["tier", "GB", "bpw", "mean KL", "same top", "verdict", "result"];
 
 const words: Readonly<Partial<Record<EndedTier["outcome"], string>>> = {
   "dry-run": "not published (dry run)",
@@ -24,7 +25,7 @@ const words: Readonly<Partial<Record<EndedTier["outcome"], string>>> = {
   unfinished: "not finished",
 };
 
-/** Size and quality of every tier, and what came of it, in `columns` columns. */
+/** Size, quality and verdict of every tier, and what came of it, in `columns` columns. */
 export function formatRun(tiers: readonly EndedTier[], columns: number, paint: Paint): string {
   const rows = tiers.map(({ plan, receipt, outcome }) => {
     const evaluation = receipt?.evaluation ?? null;
@@ -32,20 +33,27 @@ export function formatRun(tiers: readonly EndedTier[], columns: number, paint: P
       ...[plan.tier, gigabytes(plan.bytes), plan.bpw.toFixed(2)],
       evaluation === null ? "–" : nats(evaluation.meanKl),
       evaluation === null ? "–" : share(evaluation.sameTop),
+      evaluation === null ? "–" : missedOf(receipt) === "" ? verdictOf(evaluation) : "held back",
       resultOf({ plan, receipt, outcome }),
     ];
   });
-  const table = textTable([heads, ...rows], new Set(["tier", "result"]), columns);
+  const table = textTable([heads, ...rows], new Set(["tier", "verdict", "result"]), columns);
   return table
     .split("\n")
     .map((line) => (/ {2}(FAILED|failed)\b/.test(line) ? paint("red", line) : line))
     .join("\n");
 }
 
-function resultOf({ receipt, outcome }: EndedTier): string {
+/** The gates that a tier failed, with their limits. */
+function missedOf(receipt: Receipt | null): string {
   const gates = receipt?.evaluation?.gates ?? [];
-  const missed = gates.filter(({ passed }) => !passed).map(({ gate, limit }) => `${gate} ${limit}`);
-  if (missed.length > 0) return `FAILED ${missed.join(", ")}: held back`;
+  const missed = gates.filter(({ passed }) => !passed);
+  return missed.map(({ gate, limit }) => `${gate} ${limit}`).join(", ");
+}
+
+function resultOf({ receipt, outcome }: EndedTier): string {
+  const missed = missedOf(receipt);
+  if (missed !== "") return `FAILED ${missed}`;
   const text = words[outcome] ?? outcome;
   if (receipt === null || outcome === "failed") return text;
   return receipt.evaluation === null ? `${text}, not evaluated` : text;

@@ -1,5 +1,6 @@
 import type { Base } from "../base/base.ts";
 import { memberRows } from "../base/base-rows.ts";
+import { sum } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { elements } from "../mlx/format.ts";
 import { behindExperts, type PlannedTensor, sublayers } from "../models/architecture.ts";
@@ -12,7 +13,8 @@ import { headRole, isTiedTable } from "../models/run.ts";
 export type ShapedBase = Pick<
   Base,
   "tensors" | "architecture" | "config" | "storage" | "parameters"
->;
+> &
+  Partial<Pick<Base, "coded">>;
 
 /** A matrix of a block, or all experts of one role. */
 export interface MatrixShape {
@@ -56,14 +58,14 @@ export interface ModelShape {
   readonly isTied: boolean;
   /** Routed experts of a layer, and the experts that a router ranks; null for a dense model. */
   readonly experts: { readonly routed: number; readonly ranked: number } | null;
-  /** Bytes of all tensors in the base. */
+  /** Bytes of all tensors in the base's files. */
   readonly bytes: number;
   /** Bytes of the head's matrix in the base. */
   readonly headBytes: number;
 }
 
 /** The sizes that work and memory follow from. Reads no weight. */
-export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelShape {
+export function shapeOf({ tensors, architecture, config, coded }: ShapedBase): ModelShape {
   const experts = architecture.experts(config);
   const find = (role: string) =>
     tensors.find((tensor) => tensor.layer === null && tensor.role.role === role)!;
@@ -83,7 +85,7 @@ export function shapeOf({ tensors, architecture, config }: ShapedBase): ModelSha
       routed: experts.routed,
       ranked: ranksOf(experts),
     },
-    bytes: tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
+    bytes: coded?.publishedBytes ?? sum(tensors, bytesOf),
     headBytes: bytesOf(head),
   };
 }

@@ -4,6 +4,7 @@ import type { CalibrationReference } from "../calibration/reference.ts";
 import { type GateName, gateNames } from "../evaluation/evaluation-types.ts";
 import { type GateInputs, parseGate } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
+import { installedFrom } from "../ground/installed-from.ts";
 import type { Rounding } from "../kernel/width.ts";
 import type { CarriedPart } from "../models/carried.ts";
 import type { Policy } from "../plan/plan.ts";
@@ -48,7 +49,7 @@ export interface Inputs {
   /** Most chunks of it. */
   readonly wikitextChunks: number;
   readonly gates: GateInputs;
-  /** `owner/name` on GitHub of the Action that runs; null: it is not run as an Action. */
+  /** `owner/name` on GitHub of the Action that runs, or that npm installed; null: unknown. */
   readonly engineRepository: string | null;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
@@ -123,7 +124,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     wikitextChunks: values["wikitext-chunks"],
     gates: parseGates(values, chosen),
     engineRepository:
-      /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? null,
+      /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? installedFrom(),
     ...parsePlaces((name) => values[name], environment),
     private: values.private,
     dryRun: values["dry-run"],

@@ -26,7 +26,7 @@ export const torchNames: Readonly<Record<FloatDtype, string>> = {
 };
 
 /** Keys that transformers reads as floats, refusing 1000000 for 1000000.0. */
-const floats = ["time_step_limit", "rope_theta", "attention_factor"];
+const floats = ["time_step_limit", "rope_theta", "attention_factor", "swiglu_limit"];
 
 /**
  * Text of an MLX repo's `config.json`: the base's folded config with `torch_dtype`, `quantization`

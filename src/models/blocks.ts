@@ -2,6 +2,7 @@ import { inOrder } from "../kernel/in-order.ts";
 import {
   asWeight,
   clear,
+  type Floats,
   type Matrix,
   newMatrix,
   rowsOf,
@@ -210,6 +211,8 @@ export interface Mixture {
   /** `[tokens, in]`: input of experts that work in a narrower space. */
   readonly narrow?: Matrix;
   readonly rules: RouterRules;
+  /** `[routed]`: added to the router's logits. Default: nothing. */
+  readonly bias?: Floats;
   readonly expert: Expert;
 }
 
@@ -219,11 +222,11 @@ export interface Mixture {
  */
 export async function mixture(
   at: BlockContext,
-  { routed, narrow, rules, expert }: Mixture,
+  { routed, narrow, rules, bias, expert }: Mixture,
 ): Promise<Matrix> {
   const { ops } = at;
   const all = await routed.whole();
-  const visitors = visitorsOf(await routes(at, all, rules));
+  const visitors = visitorsOf(await routes(at, all, rules, bias));
   await at.pool("experts.in", narrow ?? all);
   const gather = (tokens: Uint32Array<SharedArrayBuffer>) =>
     narrow === undefined ? routed.gather(tokens) : ops.gather(narrow, tokens);
@@ -240,8 +243,9 @@ export async function mixture(
   return y;
 }
 
-async function routes(at: BlockContext, x: Matrix, rules: RouterRules) {
-  const logits = await at.ops.linear(x, asWeight(await at.router("router", x), x.columns));
+async function routes(at: BlockContext, x: Matrix, rules: RouterRules, bias?: Floats) {
+  const gate = asWeight(await at.router("router", x), x.columns);
+  const logits = await at.ops.linear(x, gate, bias);
   const own = await at.ops.route(logits, rules);
   const followed = await at.routes(own);
   return followed === own ? own : at.ops.reroute(own, followed, rules);

@@ -3,7 +3,7 @@ import type { BaseTensor, BaseTensors } from "../coding/coding.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
 import { readConverted } from "./converted.ts";
-import { type Source, wholeTensor } from "./source.ts";
+import { asCoded, type Source, wholeTensor } from "./source.ts";
 
 /**
  * Compares the role table with the checkpoint. Gives the tensors of the MLX repository in order
@@ -18,14 +18,11 @@ export function expand(
 ): OutputTensor[] {
   refuseMoreThanThereIs(architecture, config, base);
   const table = readConverted(asNamed(expandTable(architecture, config), architecture, base), base);
+  for (const output of table) checkSources(output, base, architecture);
   const outputs = table.map((output) => ({
     ...output,
-    sources: output.sources.map((source) => ({
-      ...source,
-      coding: base.get(source.tensor)?.coding ?? null,
-    })),
+    sources: output.sources.map((source) => asCoded(source, base.get(source.tensor)?.coding)),
   }));
-  for (const output of outputs) checkSources(output, base, architecture);
   refuseUnused(outputs, base, architecture, config);
   return outputs;
 }
@@ -119,9 +116,10 @@ function instantiate(
 function checkSources(output: OutputTensor, base: BaseTensors, architecture: Architecture) {
   const dtypes = new Set<string>();
   const distinct = new Map(output.sources.map((source) => [source.tensor, source]));
-  for (const { tensor, base: shape, coding } of distinct.values()) {
+  for (const { tensor, base: shape } of distinct.values()) {
     checkShape(tensor, base.get(tensor), shape, architecture);
-    dtypes.add(coding === null ? base.get(tensor)!.dtype : coding.format);
+    const { dtype, coding } = base.get(tensor)!;
+    dtypes.add(coding?.format ?? dtype);
   }
   if (dtypes.size > 1) {
     throw new OqeError(

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { asObject, show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import { has, integer, positive } from "./config-fields.ts";
+import { has, headSize, integer, positive } from "./config-fields.ts";
 import { contradiction, type Folding, objectAt } from "./fold.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -16,6 +16,16 @@ interface Rope {
   readonly scaling: Fields | null;
 }
 
+/** What a model_type's config class has besides the values that all classes share. */
+export interface RopeRules {
+  /** `rope_theta` where the config has none. */
+  readonly theta: number;
+  /** The rope of a config that has none. */
+  readonly parameters: Fields;
+  /** Bases have YaRN with `truncate: false`: take it with a warning. Others are refused with it. */
+  readonly untruncated: true;
+}
+
 /**
  * Brings the rotary embedding into mlx-lm's spelling: `rope_theta` and `rope_scaling`, whose type
  * is `rope_type`. Reads `rope_scaling` (transformers 4) and `rope_parameters` (transformers 5),
@@ -24,7 +34,12 @@ interface Rope {
  * not compute, BAD_CHECKPOINT for values that make no sense and for spellings that contradict each
  * other. `partial`: the default of `partial_rotary_factor`; null: all channels are rotated.
  */
-export function foldRope({ config, assumed }: Folding, partial: number | null = null): void {
+export function foldRope(
+  { config, assumed, warnings }: Folding,
+  partial: number | null = null,
+  rules?: RopeRules,
+): void {
+  if (rules !== undefined) fillRope(config, assumed, rules);
   const spellings = [objectAt(config, "rope_scaling"), flatParameters(config)];
   const [first = {}, second] = spellings.filter((fields) => fields !== undefined);
   if (!has(config, "rope_theta") && !has(first, "rope_theta")) assumed.push("rope_theta");
@@ -41,8 +56,44 @@ export function foldRope({ config, assumed }: Folding, partial: number | null = 
   }
   config.rope_theta = rope.theta;
   delete config.rope_parameters;
+  if (rope.scaling?.truncate === false) warnings.push(untruncated(rope, config, rules));
   if (rope.scaling !== null) config.rope_scaling = rope.scaling;
+  // Readers of a config without a rope would take the default of its class.
+  else if (rules !== undefined) config.rope_scaling = { rope_type: "default" };
   else if (config.rope_scaling !== null) delete config.rope_scaling;
+}
+
+function fillRope(config: Folding["config"], assumed: string[], rules: RopeRules): void {
+  if (!has(config, "rope_scaling") && !has(config, "rope_parameters")) {
+    config.rope_scaling = rules.parameters;
+    assumed.push("rope_scaling");
+  }
+  const fields = asObject(config.rope_scaling ?? config.rope_parameters);
+  if (has(config, "rope_theta") || (fields !== undefined && has(fields, "rope_theta"))) return;
+  config.rope_theta = rules.theta;
+  assumed.push("rope_theta");
+}
+
+/**
+ * What mlx-lm's YarnRoPE makes of `truncate: false`: it rounds the ends of the range of channels
+ * over which YaRN goes from one frequency to the other. Throws UNSUPPORTED_MODEL unless the rules
+ * allow it.
+ */
+function untruncated({ theta, scaling }: Rope, config: ModelConfig, rules?: RopeRules): string {
+  if (rules?.untruncated !== true) throw unsupported("yarn's truncate is false", "true");
+  const rope = scaling as { [key in "beta_fast" | "beta_slow"]: number } & Fields;
+  const positions = rope.original_max_position_embeddings as number;
+  const size = headSize(config);
+  const channel = (turns: number) =>
+    (size * Math.log(positions / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const low = Math.max(channel(rope.beta_fast), 0);
+  const high = Math.min(channel(rope.beta_slow), size - 1);
+  return (
+    `config.json: yarn's "truncate" is false; mlx-lm rounds the range of channels that yarn ` +
+    `blends, ${low.toFixed(2)} to ${high.toFixed(2)}, to ${Math.floor(low)} to ` +
+    `${Math.ceil(high)}. So in mlx-lm base and tiers give other logits than in transformers, ` +
+    "the more the longer a text is"
+  );
 }
 
 const words = ({ theta, partial, scaling }: Rope) =>
@@ -107,8 +158,9 @@ const scalings: Readonly<Record<string, (rope: Fields, config: ModelConfig) => F
     original_max_position_embeddings: original(rope, config),
   }),
   yarn: (rope, config) => {
-    if ((rope.truncate ?? true) !== true)
-      throw unsupported(`yarn's truncate is ${show(rope.truncate)}`, "true");
+    const truncate = rope.truncate ?? true;
+    if (typeof truncate !== "boolean")
+      throw unsupported(`yarn's truncate is ${show(truncate)}`, "true");
     const factor = has(rope, "factor")
       ? positive(rope, "factor")
       : integer(config, "max_position_embeddings") / original(rope, config);
@@ -119,6 +171,7 @@ const scalings: Readonly<Record<string, (rope: Fields, config: ModelConfig) => F
       beta_fast: positive({ beta_fast: rope.beta_fast || 32 }, "beta_fast"),
       beta_slow: positive({ beta_slow: rope.beta_slow || 1 }, "beta_slow"),
       ...amplitude(rope, factor),
+      ...(truncate ? {} : { truncate }),
     };
   },
   /** Plain up to `max_position_embeddings`, stretched by NTK's rule beyond. */

@@ -11,7 +11,7 @@ import {
   rename,
   requireOneOf,
 } from "./fold.ts";
-import { foldRope } from "./fold-rope.ts";
+import { foldRope, type RopeRules } from "./fold-rope.ts";
 import type { WindowRule } from "./sliding-window.ts";
 
 const heads = (c: ModelConfig) => integer(c, "num_attention_heads");
@@ -48,6 +48,8 @@ export interface ConfigRules {
   readonly partialRotary?: number;
   /** Whether mlx-lm obeys `layer_types` and transformers does not. */
   readonly refusesLayerTypes?: true;
+  /** Default: a plain rope of theta 10,000 where the config has none. */
+  readonly rope?: RopeRules;
   /** A window that mlx-lm does not apply. */
   readonly window?: WindowRule;
 }
@@ -60,7 +62,7 @@ export function foldTransformer(rules: ConfigRules): (raw: ModelConfig) => Folde
     for (const [from, to] of Object.entries(rules.renamed ?? {})) rename(config, from, to);
     fillDefaults(folding, { ...shared, ...rules.defaults });
     requireOneOf(config, "hidden_act", ["silu", "swish"]);
-    foldRope(folding, rules.partialRotary ?? null);
+    foldRope(folding, rules.partialRotary ?? null, rules.rope);
     for (const [key, value] of Object.entries(rules.fixed ?? {}))
       requireOneOf(config, key, [typeof value === "function" ? value(config) : value]);
     if (rules.refusesLayerTypes) refuseLayerTypes(config);

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { Matrix, Weight } from "../kernel/matrix.ts";
+import type { Floats, Matrix, Weight } from "../kernel/matrix.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import type { Input } from "./lazy-rows.ts";
 import type { Ops } from "./ops.ts";
@@ -14,6 +14,8 @@ export interface LinearOptions {
    * best. Tuning adds it with a small weight to the Hessian of an expert with few tokens.
    */
   readonly near?: Matrix;
+  /** `[out]`: what `linear` adds. Default: the role `<role>.bias`, if there is one. */
+  readonly bias?: Floats;
 }
 
 /**
@@ -35,7 +37,7 @@ export interface WalkContext {
    * asked for with a matrix of no rows.
    */
   weight(role: string, x: Input, options?: LinearOptions): Promise<Weight>;
-  /** `x · Wᵀ + bias`. The bias is the role `<role>.bias`, if there is one. */
+  /** `x · Wᵀ + bias` */
   linear(role: string, x: Matrix, options?: LinearOptions): Promise<Matrix>;
   /** Rows `[start, end)` of a table that is looked up: the embeddings. */
   rows(role: string, start: number, end: number): Promise<Weight>;

@@ -137,7 +137,7 @@ interface Attending extends Partial<Pick<Heads, "window" | "gated">> {
   readonly rotated?: number;
 }
 
-/** Causal attention with rotary positions, and norms of each head where the model has them. */
+/** Causal attention with rotary positions, norms of heads and sinks where the model has them. */
 export async function attend(
   at: BlockContext,
   x: LazyRows,
@@ -155,6 +155,7 @@ export async function attend(
     valueSize: size,
     ...plainHeads,
     ...options,
+    sinks: await at.unquantized("attention.sinks"),
     norms: query && { query, key: await tensor(at, "norm.k"), eps: eps(c) },
     rotary: { part, ...(await ops.rotary(base, part, scaling, sequenceLength)) },
   };

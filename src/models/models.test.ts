@@ -4,11 +4,11 @@ import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { openCoded } from "../coding/open-coded.ts";
 import { carriedParts, splitCarried } from "./carried.ts";
 import { expand, expandTable } from "./expand.ts";
 import { roleOfModule } from "./module-role.ts";
 import { architectures, findArchitecture } from "./registry.ts";
-import { tensorsOf } from "./source.ts";
 
 test("every registered architecture has a small checkpoint", () => {
   const missing = architectures.filter(({ modelType }) => byArchitecture[modelType] === undefined);
@@ -18,10 +18,12 @@ test("every registered architecture has a small checkpoint", () => {
 /** What holds for every registered architecture, tested on its small checkpoints. */
 describe.each(Object.entries(byArchitecture))("architecture %s", (_, folder) => {
   const open = async () => {
-    const checkpoint = await openCheckpoint(await openFolder(folder));
+    const options = { allowHeaderOnly: false };
+    const { checkpoint, values } = await openCoded(await openFolder(folder), options);
     const { fold, carried = [] } = findArchitecture(checkpoint.config);
     const { config } = fold(checkpoint.config);
-    const { own: tensors } = splitCarried(carried, checkpoint, new Set(carriedParts));
+    const whole = { ...checkpoint, tensors: values };
+    const { own: tensors } = splitCarried(carried, whole, new Set(carriedParts));
     return { ...checkpoint, config, tensors };
   };
 
@@ -33,7 +35,7 @@ describe.each(Object.entries(byArchitecture))("architecture %s", (_, folder) => 
     const places = sources.map(({ tensor, offset }) => `${tensor} ${offset}`);
     expect(new Set(places).size).toBe(places.length);
     const dropped = [...tensors.keys()].filter((name) => architecture.dropped(name, config));
-    const names = [...new Set(sources.flatMap(tensorsOf)), ...dropped];
+    const names = [...new Set(sources.map(({ tensor }) => tensor)), ...dropped];
     expect(names.sort()).toEqual([...tensors.keys()].sort());
     expect(new Set(outputs.map((output) => output.name)).size).toBe(outputs.length);
     await close();

@@ -12,6 +12,7 @@ import {
   weightRows,
 } from "../kernel/matrix.ts";
 import type { AttentionJob } from "../kernel/routines/attention.ts";
+import type { ElementwiseJob } from "../kernel/routines/elementwise.ts";
 import type { DeltaMixer } from "../kernel/routines/gated-delta.ts";
 import type { Mixer } from "../kernel/routines/mamba.ts";
 import type { RopeScaling } from "../kernel/routines/rotary.ts";
@@ -100,12 +101,17 @@ export class Ops {
     return this.#combine("swiglu", gate, up);
   }
 
+  /** The same of gpt-oss: (up + 1) · gate · sigmoid(1.702 · gate), both clamped. */
+  clampedSwiglu(gate: Matrix, up: Matrix): Promise<Matrix> {
+    return this.#combine("clampedSwiglu", gate, up);
+  }
+
   /** x + by, in place of x. Gives it. */
   add(x: Matrix, by: Matrix): Promise<Matrix> {
     return this.#combine("add", x, by);
   }
 
-  async #combine(what: "swiglu" | "add", x: Matrix, by: Matrix): Promise<Matrix> {
+  async #combine(what: ElementwiseJob["what"], x: Matrix, by: Matrix): Promise<Matrix> {
     await eachPiece(x.rows, lightRows, (start, end) => {
       return this.kernel.run("elementwise", {
         what,

@@ -2,6 +2,7 @@ import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
+import { gptOss } from "./gpt-oss.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
 import { nemotronH } from "./nemotron-h.ts";
@@ -25,6 +26,7 @@ export const architectures: readonly Architecture[] = [
   qwen3_5,
   qwen3_5Moe,
   nemotronHOmni,
+  gptOss,
 ];
 
 /** The types of bases that an architecture is for. */

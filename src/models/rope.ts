@@ -21,7 +21,8 @@ export function ropeOf(
 ): RotaryParameters {
   const base = positive(config, "rope_theta");
   const rope = asObject(config.rope_scaling);
-  if (rope === undefined) return { base, scaling: { kind: "default" } };
+  if (rope === undefined || rope.rope_type === "default")
+    return { base, scaling: { kind: "default" } };
   const factor = positive(rope, "factor");
   switch (rope.rope_type) {
     case "linear":
@@ -51,7 +52,7 @@ function yarn(rope: ModelConfig) {
     fast: positive(rope, "beta_fast"),
     slow: positive(rope, "beta_slow"),
     original: integer(rope, "original_max_position_embeddings"),
-    whole: true,
+    whole: rope.truncate !== false,
     attention: has(rope, "attention_factor") ? positive(rope, "attention_factor") : null,
     mscales,
   };

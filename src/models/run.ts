@@ -116,8 +116,10 @@ export function plainContext(
     sequenceLength: length,
     unquantized: (role) => weights.unquantized(layer, role),
     weight: (role, _, options) => matrix(role, options),
-    linear: async (role, x, options) =>
-      ops.linear(x, await matrix(role, options), await weights.unquantized(layer, `${role}.bias`)),
+    linear: async (role, x, options) => {
+      const bias = options?.bias ?? (await weights.unquantized(layer, `${role}.bias`));
+      return ops.linear(x, await matrix(role, options), bias);
+    },
     rows: (role, start, end) => weights.matrix(layer, role, undefined, [start, end]),
   };
 }

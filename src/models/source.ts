@@ -33,6 +33,24 @@ export function wholeTensor(tensor: string, base: readonly number[]): Source {
   };
 }
 
+/** The same view of values that are decoded: it is one of the codes' own order. */
+export function asCoded(source: Source, coding: Coding | undefined): Source {
+  if (coding === undefined) return source;
+  if (!coding.isTransposed) return { ...source, coding };
+  const [rows, columns] = source.base.slice(-2) as [number, number];
+  const moved = (elements: number) => {
+    const [row, column] = [Math.floor(elements / columns) % rows, elements % columns];
+    return elements - (row * columns + column) + column * rows + row;
+  };
+  return {
+    ...source,
+    coding,
+    base: [...source.base.slice(0, -2), columns, rows],
+    strides: source.strides.map(moved),
+    offset: moved(source.offset),
+  };
+}
+
 /** Whether the view's values lie one after the other, without gaps. */
 export function isContiguous({ shape, strides }: Source): boolean {
   const expected = rowMajor(shape);

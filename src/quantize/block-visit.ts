@@ -73,8 +73,10 @@ function visitingContext(
     shared.release(hessian);
     return used;
   };
-  const linear: BlockContext["linear"] = async (role, x, options) =>
-    model.ops.linear(x, await weight(role, x, options), await plain.unquantized(`${role}.bias`));
+  const linear: BlockContext["linear"] = async (role, x, options) => {
+    const bias = options?.bias ?? (await plain.unquantized(`${role}.bias`));
+    return model.ops.linear(x, await weight(role, x, options), bias);
+  };
   const pool: BlockContext["pool"] = (fedBy, x) => hessians.pool(fedBy, x);
   const wantsNear = (expert: number) => tools.settings.nearWeight > 0 && !passes(expert);
   return { ...plain, weight, linear, pool, wantsNear };

@@ -147,7 +147,7 @@ export const receiptSchema = object({
   engine: object({
     ...{ name: oneOf(["oqe-publisher"]), version, recipe: v.optional(count, 0) },
     kernelSha256: sha256,
-    /** `owner/name` on GitHub that the Action was run from; null: it was not run as an Action. */
+    /** `owner/name` on GitHub that the Action was run from, or npm installed; null: unknown. */
     repository: v.optional(v.nullable(hubId), null),
   }),
   base: object({

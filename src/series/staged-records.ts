@@ -15,6 +15,7 @@ import {
 } from "../ground/schema.ts";
 import type { Branch } from "../hub/hub-types.ts";
 import type { WrittenFile } from "../mlx/shard-writer.ts";
+import { sidecars } from "../models/carried.ts";
 import { writtenPartSchema } from "./part-journal.ts";
 
 /** Branch of a tier's repository that holds its unfinished work. */
@@ -37,7 +38,9 @@ export const measurementFiles = {
 const recipeSchema = object({ recipe: line });
 
 export const stagedFile = object({ bytes: count, sha256 });
-const shardName = matching(/^model(-\d{5}-of-\d{5})?\.safetensors$/, "the name of a shard");
+const sidecarNames = Object.values(sidecars).flatMap((name) => name?.replace(".", "\\.") ?? []);
+const shardPattern = ["model(-\\d{5}-of-\\d{5})?\\.safetensors", ...sidecarNames].join("|");
+const shardName = matching(new RegExp(`^(${shardPattern})$`), "the name of a shard");
 
 /** One commit of the branch: what it added. */
 const entrySchema = object({

@@ -37,7 +37,7 @@ export interface UnfinishedTier {
 }
 
 export async function makeUnfinishedTier(): Promise<UnfinishedTier> {
-  const folder = smallest.nemotron_h!;
+  const folder = smallest["nemotron_h.latent"]!; // with a sidecar
   const names = ["config.json", "model.safetensors"];
   const contents = await Promise.all(names.map((name) => readFile(join(folder, name))));
   const files = Object.fromEntries(names.map((name, i) => [name, contents[i]!]));

@@ -3,8 +3,8 @@
     make_fixture.py MODEL_TYPE FOLDER REQUEST
 
 REQUEST is a JSON object. "config" has keys of config.json to set. "variants" maps a name to config
-keys that change the logits of the same weights. Weights and plain logits that FOLDER
-has stay as they are. See docs/adding-a-model.md.
+keys that change the logits of the same weights. "mxfp4": code the experts as gpt-oss's authors do.
+Weights and plain logits that FOLDER has stay as they are. See docs/adding-a-model.md.
 """
 
 import json
@@ -63,7 +63,7 @@ def make_tokenizer():
     return fast
 
 
-def make_weights(model_type, folder, changes):
+def make_weights(model_type, folder, changes, mxfp4):
     """Saves random bfloat16 weights under the authors' names, a tokenizer and the config."""
     if model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         sys.exit(f"transformers {transformers.__version__} has no language model {model_type}")
@@ -84,6 +84,8 @@ def make_weights(model_type, folder, changes):
         add_prediction_layers(config, folder)
     make_tokenizer().save_pretrained(folder)
     write_published_config(folder)
+    if mxfp4:
+        code_experts(folder)
 
 
 def wrap(model, model_type, folder):
@@ -125,8 +127,12 @@ def random_model(config):
                 # mlx-lm adds 1 to these in bfloat16: only such values lose nothing.
                 if is_minus_one:
                     tensor.mul_(128).round_().div_(128)
+            elif name.endswith("gate_up_proj_bias"):
+                tensor.normal_(0, 4)  # so that gpt-oss's clamps are reached
             elif name.endswith("bias"):
                 tensor.normal_(0, 0.05)
+            elif name.endswith("sinks"):
+                tensor.normal_(0, 1)
     return model.to(torch.bfloat16)
 
 
@@ -152,6 +158,27 @@ def add_prediction_layers(config, folder):
     save_file(kept, path, metadata={"format": "pt"})
 
 
+def code_experts(folder):
+    """Codes the experts as mxfp4, in the layout of openai/gpt-oss: [experts, out, in / 32, 16]."""
+    tensors = load_file(folder / "model.safetensors")
+    steps = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    for name in [name for name in tensors if name.endswith(("experts.gate_up_proj", "down_proj"))]:
+        weights = tensors.pop(name).float().transpose(1, 2)
+        blocks = weights.reshape(*weights.shape[:-1], -1, 32)
+        exponents = torch.floor(torch.log2(blocks.abs().amax(-1))) - 2
+        scaled = blocks / torch.exp2(exponents)[..., None]
+        codes = (scaled.abs()[..., None] - steps).abs().argmin(-1) + 8 * (scaled < 0)
+        pairs = codes.to(torch.uint8).reshape(*codes.shape[:-1], 16, 2)
+        tensors[f"{name}_blocks"] = (pairs[..., 0] | (pairs[..., 1] << 4)).contiguous()
+        tensors[f"{name}_scales"] = (exponents + 127).to(torch.uint8)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    kept = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
+    quantization = {"modules_to_not_convert": kept, "quant_method": "mxfp4"}
+    for path in (folder / "config.json", folder / "config.transformers5.json.txt"):
+        config = json.loads(path.read_text()) | {"quantization_config": quantization}
+        path.write_text(json.dumps(config, indent=2))
+
+
 def write_published_config(folder):
     """Renames the config of transformers 5 and writes one with the keys of transformers 4."""
     path = folder / "config.json"
@@ -171,7 +198,8 @@ def write_published_config(folder):
         config["rope_theta"] = rope.pop("rope_theta")
     if "partial_rotary_factor" in rope:
         config["partial_rotary_factor"] = rope.pop("partial_rotary_factor")
-    if rope.get("rope_type", "default") != "default":
+    # A gpt_oss without a rope has its class's default, which is yarn.
+    if rope.get("rope_type", "default") != "default" or config["model_type"] == "gpt_oss":
         config["rope_scaling"] = rope
     if config["model_type"] == "qwen3_next":
         # The authors give the distance between layers of full attention.
@@ -196,12 +224,17 @@ def reference_logits(folder, ids, changes):
     base = json.loads((folder / "config.json").read_text())
     base = base.get("text_config", base)
     base = base | {k: v for k, v in (base.pop("rope_parameters", None) or {}).items() if k != "rope_type"}
-    derived = [] if "layer_types" in changes else ["layer_types"]
+    is_derived = "layer_types" not in changes and base["model_type"] != "gpt_oss"
+    derived = ["layer_types"] if is_derived else []
     fields = {key: value for key, value in base.items() if key not in derived} | changes
+    if "quantization_config" in fields:
+        fields["quantization_config"] |= {"dequantize": True}
     config = AutoConfig.for_model(fields.pop("model_type"), **fields)
     model = AutoModelForCausalLM.from_pretrained(
         folder, config=config, dtype=torch.float32, attn_implementation="eager"
     ).eval()
+    for parameter in model.parameters():
+        parameter.data = parameter.data.float()
     with torch.no_grad():
         return model(torch.tensor([ids])).logits[0].float().numpy()
 
@@ -210,7 +243,7 @@ def main():
     transformers.utils.logging.disable_progress_bar()
     model_type, folder, request = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     if not (folder / "model.safetensors").exists():
-        make_weights(model_type, folder, request["config"])
+        make_weights(model_type, folder, request["config"], request["mxfp4"])
     elif request["config"]:
         sys.exit(f"{folder} has weights, so --set would change nothing: delete the folder first")
     ids = [(7 * i * i + 3 * i + 5) % VOCABULARY for i in range(32)]

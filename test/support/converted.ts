@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Base, readBase } from "../../src/base/base.ts";
 import { baseRows, memberRows } from "../../src/base/base-rows.ts";
@@ -52,6 +52,18 @@ export async function convertUnquantized(
     }
   }
   await base.checkpoint.close();
+  // As text: parsed and written again, 7.0 would be 7, which transformers refuses.
+  const config = await readFile(join(folder, "config.json"), "utf8");
+  const plain = config.replace(/,\s*"quantization_config": \{[^{}]*\}/, "");
+  await writeFile(join(folder, "config.json"), plain);
   await writeFile(join(folder, "model.safetensors"), safetensors(header, Buffer.concat(parts)));
   return folder;
+}
+
+/**
+ * A folder with the values of a base that stock mlx-lm reads. It passes gpt-oss's mxfp4 experts
+ * through, and takes float experts for another layout than transformers'.
+ */
+export async function readableByMlx(folder: string, kernel: Kernel): Promise<string> {
+  return /gpt_oss/.test(folder) ? convertUnquantized(folder, kernel) : folder;
 }

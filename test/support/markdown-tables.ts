@@ -36,7 +36,15 @@ export function section(text: string, title: string): string {
   return text.split(/^#{2,3} |^<summary>/m).find((part) => part.startsWith(title)) ?? "";
 }
 
-/** A row without the spaces that keep figures on one line. */
+/**
+ * A row without the spaces that keep figures on one line. The figures in small letters of a cell
+ * follow its first line.
+ */
 export function plainRow(text: string, first: string): readonly string[] {
-  return row(text, first).map((cell) => cell.replaceAll("\u00a0", " "));
+  return row(text, first).flatMap((cell) =>
+    cell
+      .replaceAll("\u00a0", " ")
+      .replace("</sub>", "")
+      .split(/<br><sub>| · /),
+  );
 }

@@ -54,6 +54,15 @@ pub unsafe fn swiglu(gate: usize, up: usize, count: usize) {
     activate::swiglu(floats_mut(gate, count), floats(up, count));
 }
 
+/// `gate` = (u + 1) · g · sigmoid(1.702 g), with both operands clamped.
+///
+/// # Safety
+/// As the module says.
+#[wasm_bindgen]
+pub unsafe fn clamped_swiglu(gate: usize, up: usize, count: usize) {
+    activate::clamped_swiglu(floats_mut(gate, count), floats(up, count));
+}
+
 /// `y += x`
 ///
 /// # Safety

@@ -1,18 +1,24 @@
-import { add, swiglu } from "../../../kernel-wasm/pkg/oqe_kernel.js";
+import {
+  add,
+  clamped_swiglu as clampedSwiglu,
+  swiglu,
+} from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { copyIn, copyOut, Layout } from "../arena.ts";
 import { bytesOf, checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
 
 /** Changes every element of x. */
 export interface ElementwiseJob {
-  /** `swiglu`: x = SiLU(x) · by; `add`: x = x + by. */
-  readonly what: "swiglu" | "add";
+  /**
+   * `swiglu`: x = SiLU(x) · by; `clampedSwiglu`: that of gpt-oss (activate.rs); `add`: x = x + by.
+   */
+  readonly what: keyof typeof operations;
   readonly x: Matrix;
   /** Of the same shape. */
   readonly by: Matrix;
 }
 
-const operations = { add, swiglu };
+const operations = { add, swiglu, clampedSwiglu };
 
 /** Elements in the arena at once. */
 const slab = 32 * 1024;

@@ -144,13 +144,33 @@ describe("rule stored", () => {
     }
   });
 
-  test("stores the same scales and biases as rule mlx", async () => {
+  test("stores the same scales and biases as rule mlx where no grid is exact", async () => {
     for (const dtype of dtypes) {
-      const [mlx, stored] = await both(goldenJob(dtype));
+      const weights = golden(`input_${dtype.toLowerCase()}`).w!;
+      const start = weights.length * (gaussianFrom / goldenRows);
+      const rows = goldenRows - gaussianFrom;
+      const [mlx, stored] = await both(
+        goldenJob(dtype, { weights: weights.subarray(start), rows }),
+      );
       expect(stored.byWidth.map((t) => [t.scales, t.biases])).toEqual(
         mlx.byWidth.map((t) => [t.scales, t.biases]),
       );
     }
+  });
+
+  test("stores values of a grid exactly: those of mxfp4 from 5 bits on", async () => {
+    const e2m1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
+    const drawn = Float32Array.from(
+      { length: 64 },
+      (_, i) => e2m1[(i * 5) % 8]! * (i % 3 ? 1 : -1),
+    );
+    const weights = new Uint8Array(drawn.map((value) => value * 2 ** -9).buffer);
+    const widths = ([4, 5, 6, 8] as const).map((bits) => ({ bits, groupSize: 64 }) as const);
+    const job = { weights, from: "F32", rows: 1, columns: 64, store: "BF16", widths } as const;
+    const [mlx, stored] = await both({ ...job, rounding: "stored" });
+    expect(mlx.byWidth.map(({ squaredError }) => squaredError > 0)).toEqual(Array(4).fill(true));
+    const exact = stored.byWidth.map(({ squaredError }) => squaredError === 0);
+    expect(exact).toEqual([false, true, true, true]);
   });
 
   test("is never worse than rule mlx, and a quarter better at 8 bits", async () => {
