@@ -10,6 +10,7 @@ import {
   grouped,
   parameterCount,
   plural,
+  sizeOf,
   squaredError,
 } from "./figures.ts";
 import { modelWords, strategyWords } from "./highlight-words.ts";
@@ -110,7 +111,7 @@ function modelFacts(receipt: Receipt) {
 function planFacts(receipt: Receipt) {
   const { plan, series } = receipt;
   return {
-    gb: gigabytes(plan.bytes),
+    size: sizeOf(plan.bytes),
     tensorBytes: `${grouped(plan.bytes)} bytes (${gibibytes(plan.bytes)} GiB)`,
     bpw: bitsPerWeight(plan.bpw),
     fileBpw: bitsPerWeight(plan.fileBpw),
