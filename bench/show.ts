@@ -27,7 +27,7 @@ const tiers = resolve(tiersAt === -1 ? join(root, "demo/hub/demo") : args[tiersA
 const named = args.find((arg, at) => !arg.startsWith("-") && args[at - 1] !== "--tiers");
 const folder = resolve(named ?? join(root, "show"));
 /** Pixels of a card of 740 that end below its first table. */
-const topOfCard = 604;
+const topOfCard = 722;
 const schemes: readonly Scheme[] = ["light", "dark"];
 const paint = paintFor({ FORCE_COLOR: "1" }, true);
 

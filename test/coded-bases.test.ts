@@ -23,6 +23,7 @@ import {
 } from "./support/base-layouts.ts";
 import { declare, publications, publish } from "./support/coded-bases.ts";
 import { asMxfp4, type CodedMatrix } from "./support/coded-layouts.ts";
+import { openBase, run, someIds } from "./support/forward-run.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
 import { methods, tierFiles } from "./support/tier-files.ts";
 
@@ -51,6 +52,30 @@ describe.each(Object.entries(publications))("%s", (name, publication) => {
     const files = await tierFiles(codes, qwen3Moe, null, context);
     expect(files).toEqual(await tierFiles(values, qwen3Moe, null, context));
   });
+});
+
+test("the logits of a coded base are those of its values, bit for bit", async () => {
+  for (const [name, from] of [
+    ["fp8 in blocks, values that BF16 does not hold", byArchitecture.llama!],
+    ["fp8 in blocks, one of each shape", plain],
+    ["int4 of compressed-tensors", byArchitecture.llama!],
+  ] as const) {
+    const { values, codes } = await publish(
+      from,
+      join(scratch, `logits ${name}`),
+      publications[name]!,
+    );
+    const [one, other] = await Promise.all(
+      [values, codes].map(async (folder) => {
+        const model = await openBase(folder, kernel);
+        const ids = someIds(64, model.config.vocab_size as number);
+        const { logits } = await run(model, ids, 32);
+        await model.close();
+        return Buffer.from(logits.buffer);
+      }),
+    );
+    expect(one!.equals(other!), name).toBe(true);
+  }
 });
 
 const [layers, experts, inner, hidden] = [2, 8, 64, 128];

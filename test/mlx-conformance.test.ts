@@ -1,10 +1,11 @@
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openKernel } from "../src/kernel/pool.ts";
 import { findPython, runMlx } from "./python/python.ts";
 import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
+import { publications, publish } from "./support/coded-bases.ts";
 import { readableByMlx } from "./support/converted.ts";
 import { castModel, embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
 import { tunedRun, tunedRuns } from "./support/tuned-run.ts";
@@ -21,6 +22,8 @@ const absent = "path" in python ? null : python.reason;
 /** One base, the folder of its tiers, and how many of them Python must accept. */
 interface Case {
   readonly base: () => Promise<string>;
+  /** Of a coded base: the one that its codes stand for, which Python reads. */
+  readonly values?: () => Promise<string>;
   readonly make: (name: string, base: string) => Promise<string>;
   readonly tiers: number;
 }
@@ -61,6 +64,26 @@ const converted: Record<string, Case> = {
   "qwen3_moe in float16, mlx": own(() => half(), mlx),
 };
 
+/** A coded base, of which one tier is made. */
+const coded = (from: string, way: string, flags: readonly string[]): Case => {
+  const made = () => publish(from, join(out, way, basename(from)), publications[way]!);
+  return {
+    ...own(async () => (await made()).codes, [...flags, "--tiers", "oQ4e"], 1),
+    values: async () => join(out, way, basename(from), "values"),
+  };
+};
+const codedWays: readonly (readonly [string, string])[] = [
+  ["llama", "fp8 in blocks, values that BF16 does not hold"],
+  ["llama", "fp8, a scale a tensor, of ModelOpt"],
+  ["llama", "fp8, a scale a row, of compressed-tensors"],
+  ["llama", "int4 with zero points of compressed-tensors"],
+  ["qwen3_moe", "fp8 in blocks, one of each shape"],
+];
+for (const [name, way] of codedWays) {
+  loaded[`${name}, ${way}`] = coded(smallest[name]!, way, rounded);
+  converted[`${name}, ${way}, mlx`] = coded(smallest[name]!, way, mlx);
+}
+
 const once = (make: () => Promise<string>) => {
   let made: Promise<string> | undefined;
   return () => (made ??= make());
@@ -89,14 +112,15 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   const outcomes = new Map<string, Outcome>();
   let checks: readonly Check[] = [];
 
-  async function outcomeOf(name: string, { base, make }: Case): Promise<Outcome> {
+  async function outcomeOf(name: string, { base, values, make }: Case): Promise<Outcome> {
     const from = await base();
+    const read = (await values?.()) ?? from;
     try {
       const to = await make(name, from);
       const folders = (await readdir(to)).map((tier) => join(to, tier));
-      return { base: from, folders, failure: null };
+      return { base: read, folders, failure: null };
     } catch (cause) {
-      return { base: from, folders: [], failure: String(cause) };
+      return { base: read, folders: [], failure: String(cause) };
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Receipt, SeriesRow, TierFigures } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
-import { byteCount, gigabytes, grouped } from "./figures.ts";
+import { byteCount, gigabytes, grouped, sizeOf } from "./figures.ts";
 import { allowance, fitMac, leastContext, loadedBytes } from "./mac-fit.ts";
 import { inline, link } from "./markdown.ts";
 import { nats, share } from "./measured-figures.ts";
@@ -146,11 +146,6 @@ function cacheWords({ cache }: Receipt["model"]): string {
     ...(cache.fixed > 0 ? [`${byteCount(cache.fixed)} of state`] : []),
   ];
   return parts.join(" and ");
-}
-
-/** In GB, a test model in MB: three zeros say nothing. */
-function sizeOf(bytes: number): string {
-  return bytes < 1e8 ? byteCount(bytes) : `${gigabytes(bytes)} GB`;
 }
 
 /** `256k`, in units of 1,024; `512` below one. */

@@ -10,6 +10,7 @@ import {
   grouped,
   parameterCount,
   plural,
+  sizeOf,
   squaredError,
 } from "./figures.ts";
 import { modelWords, strategyWords } from "./highlight-words.ts";
@@ -125,7 +126,7 @@ function codedWords({ model: { publishedBytes }, series }: Receipt): string {
 function planFacts(receipt: Receipt) {
   const { plan, series } = receipt;
   return {
-    gb: gigabytes(plan.bytes),
+    size: sizeOf(plan.bytes),
     tensorBytes: `${grouped(plan.bytes)} bytes (${gibibytes(plan.bytes)} GiB)`,
     bpw: bitsPerWeight(plan.bpw),
     fileBpw: bitsPerWeight(plan.fileBpw),

@@ -11,6 +11,11 @@ export function gigabytes(bytes: number): string {
   return size(bytes / 1e9);
 }
 
+/** `33.56 GB`; of a test model `5.4 MB`, for three zeros say nothing. */
+export function sizeOf(bytes: number): string {
+  return bytes < 1e8 ? byteCount(bytes) : `${gigabytes(bytes)} GB`;
+}
+
 /** Bytes in units of 2^30, without the unit. */
 export function gibibytes(bytes: number): string {
   return size(bytes / 2 ** 30);

@@ -58,7 +58,8 @@ export function memoryOf(work: RunWork, inTurn: boolean): readonly StageMemory[]
 
 /** Weights of the blocks that are read before they are asked for. Heads are not. */
 function readAhead({ shape }: RunWork, { name }: Pick<StageMemory, "name">): number {
-  return name.endsWith("blocks") ? Math.min(mostAhead, shape.bytes - shape.headBytes) : 0;
+  const blocks = Math.max(0, shape.bytes - shape.headBytes);
+  return name.endsWith("blocks") ? Math.min(mostAhead, blocks) : 0;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { makeSensitivity } from "../support/sensitivities.ts";
 import { baseFileTargets } from "./base-files.ts";
 import { cardTargets } from "./cards.ts";
+import { codedTargets } from "./coded.ts";
 import { documentTargets } from "./documents.ts";
 import { seriesFile } from "./series.ts";
 import type { Target } from "./target.ts";
@@ -16,6 +17,7 @@ export async function allTargets(): Promise<readonly Target[]> {
     seriesFile,
     ...cardTargets,
     ...(await documentTargets(sensitivity)),
+    ...(await codedTargets()),
     ...(await baseFileTargets(sensitivity, base)),
     ...(await workTargets(tier)),
   ];

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { rewriteBase, type Tensors } from "./base-layouts.ts";
-import { asFp8, asInt4, asPackedFp4, type CodedMatrix } from "./coded-layouts.ts";
+import { asExactFp8, asFp8, asInt4, asPackedFp4, type CodedMatrix } from "./coded-layouts.ts";
 import type { StoredBytes } from "./safetensors.ts";
 
 /** A way to publish a base of floats as codes. */
@@ -63,6 +63,11 @@ export const publications: Readonly<Record<string, Publication>> = {
     },
     name: scaled("_scale_inv"),
     beside: (weight) => [[weight.replace(/weight$/, "activation_scale"), scalar(0.5)]],
+  },
+  "fp8 in blocks, values that BF16 does not hold": {
+    settings: { quant_method: "fp8", weight_block_size: [64, 64] },
+    code: (_, matrix) => asExactFp8(matrix, [64, 64]),
+    name: scaled("_scale_inv"),
   },
   "fp8, a scale a tensor, of ModelOpt": {
     settings: { quant_method: "modelopt", quant_algo: "FP8", ignore: ["lm_head"] },

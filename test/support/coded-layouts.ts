@@ -26,27 +26,39 @@ export function asFp8(
   powers = false,
 ): CodedMatrix {
   const { shape } = matrix;
-  const { codes, scales, grid, values } = code(matrix, block, e4m3, powers);
+  const made = code(matrix, block, e4m3, powers ? "power" : "short");
+  const { codes, scales, grid, decoded } = made;
   return {
     codes: { dtype: "F8_E4M3", shape, bytes: codes },
     scales: powers
       ? { dtype: "F8_E8M0", shape: grid, bytes: powerBytes(scales) }
       : { dtype: "F32", shape: grid, bytes: new Uint8Array(scales.buffer) },
-    values,
+    values: { ...matrix, bytes: toBf16(decoded) },
+  };
+}
+
+/** Codes a BF16 matrix as fp8 with scales of all 24 bits. Its values are float32. */
+export function asExactFp8(matrix: StoredBytes, block: readonly [number, number]): CodedMatrix {
+  const { codes, scales, grid, decoded } = code(matrix, block, e4m3, "exact");
+  const { shape } = matrix;
+  return {
+    codes: { dtype: "F8_E4M3", shape, bytes: codes },
+    scales: { dtype: "F32", shape: grid, bytes: new Uint8Array(scales.buffer) },
+    values: { dtype: "F32", shape, bytes: new Uint8Array(decoded.buffer) },
   };
 }
 
 /** Codes a BF16 matrix as mxfp4: two codes a byte, 32 to a scale. */
 export function asMxfp4(matrix: StoredBytes): CodedMatrix {
   const [rows, columns] = matrix.shape as [number, number];
-  const { codes, scales, grid, values } = code(matrix, [1, 32], e2m1, true);
+  const { codes, scales, grid, decoded } = code(matrix, [1, 32], e2m1, "power");
   const pairs = Uint8Array.from({ length: codes.length / 2 }, (_, i) => {
     return codes[2 * i]! | (codes[2 * i + 1]! << 4);
   });
   return {
     codes: { dtype: "U8", shape: [rows, columns / 32, 16], bytes: pairs },
     scales: { dtype: "U8", shape: grid, bytes: powerBytes(scales) },
-    values,
+    values: { ...matrix, bytes: toBf16(decoded) },
   };
 }
 
@@ -101,10 +113,10 @@ function fourBits(value: number): number {
 }
 
 function code(
-  { shape, bytes, dtype }: StoredBytes,
+  { shape, bytes }: StoredBytes,
   [high, wide]: readonly [number, number],
   table: readonly number[],
-  powers: boolean,
+  scale: "power" | "short" | "exact",
 ) {
   const [rows, columns] = shape as [number, number];
   const floats = fromBf16(bytes);
@@ -117,11 +129,12 @@ function code(
   const largest = Math.max(...table.filter((value) => !Number.isNaN(value)));
   for (const [i, most] of scales.entries()) {
     const exact = most / largest;
-    scales[i] = powers ? 2 ** Math.ceil(Math.log2(exact)) : fourBits(exact);
+    const power = 2 ** Math.ceil(Math.log2(exact));
+    scales[i] = scale === "power" ? power : scale === "exact" ? exact : fourBits(exact);
   }
   const codes = Uint8Array.from(floats, (value, i) => nearest(table, value / scales[blockOf(i)]!));
   const decoded = Float32Array.from(codes, (own, i) => table[own]! * scales[blockOf(i)]!);
-  return { codes, scales, grid, values: { dtype, shape, bytes: toBf16(decoded) } };
+  return { codes, scales, grid, decoded };
 }
 
 function nearest(table: readonly number[], value: number): number {
