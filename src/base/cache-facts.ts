@@ -14,9 +14,9 @@ export type CacheFacts = InferOutput<typeof cacheSchema>;
 const stateBytes = 4;
 
 /**
- * The cache in the storage dtype: keys and values of every attention layer, of its window
- * where mlx-lm applies one (as if texts were longer); convolution and recurrence of every Mamba-2 and DeltaNet layer. null: a layer has
- * a mixer whose state is not known here.
+ * The cache in the storage dtype: keys and values of every attention layer, of its window where
+ * mlx-lm applies one (as if texts were longer); convolution and recurrence of every Mamba-2 and
+ * DeltaNet layer. null: a layer has a mixer whose state is not known here.
  */
 export function cacheOf({
   architecture,

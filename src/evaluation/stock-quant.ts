@@ -19,8 +19,9 @@ export interface StockQuant {
 }
 
 /**
- * Its tensors and their sizes: 4 bits in groups of 64 for every matrix whose rows are whole groups,
- * embeddings and head included; mxfp4 weights as they are. Other widths are those of the model's own predicate in mlx-lm.
+ * Its tensors and their sizes: 4 bits in groups of 64 for every matrix whose rows are whole
+ * groups, embeddings and head included; mxfp4 weights as they are. Other widths are those of the
+ * model's own predicate in mlx-lm.
  */
 export function stockQuant({ tensors, storage }: Pick<Base, "tensors" | "storage">): StockQuant {
   const finished = tensors.map((tensor) => {
