@@ -29,7 +29,7 @@ beforeAll(async () => {
       if (method === "POST" && url.endsWith(`/commit/${branch}`)) staged++;
     },
   });
-  for (const one of [whole, hub]) await one.seed(base, smallest.nemotron_h!);
+  for (const one of [whole, hub]) await one.seed(base, smallest["nemotron_h.latent"]!);
   const undisturbed = await runCli(argsOf("work-whole"), environmentOf(whole));
   expect({ code: undisturbed.code, stderr: undisturbed.stderr }).toMatchObject({ code: 0 });
 });
@@ -93,7 +93,7 @@ async function change(one: LocalHub, repository: string, files: Record<string, s
 test("a damaged staging branch: the next run publishes the same bytes", slow, async () => {
   const damaged = await startLocalHub({ folder: join(folder, "damaged") });
   try {
-    await damaged.seed(base, smallest.nemotron_h!);
+    await damaged.seed(base, smallest["nemotron_h.latent"]!);
     const entriesOf = (repository: string) =>
       [...damaged.files(repository, branch).keys()].filter((path) => /\d+\.json$/.test(path));
     const written = { bytes: 1, sha256: "0".repeat(64) };
@@ -129,7 +129,7 @@ test(
   async () => {
     const shared = await startLocalHub({ folder: join(folder, "shared") });
     try {
-      await shared.seed(base, smallest.nemotron_h!);
+      await shared.seed(base, smallest["nemotron_h.latent"]!);
       const run = async (work: string, ...more: string[]) => {
         const { code, stdout, stderr } = await runCli(
           argsOf(work, "--json", ...more),
@@ -164,7 +164,7 @@ test(
 test("a run stops behind a block when its time is up, and the next one goes on", slow, async () => {
   const limited = await startLocalHub({ folder: join(folder, "limited") });
   try {
-    await limited.seed(base, smallest.nemotron_h!);
+    await limited.seed(base, smallest["nemotron_h.latent"]!);
     let stops = 0;
     for (;;) {
       const args = argsOf(`limited-${stops}`, "--json", "--policy", "oq", "--time-limit", "1s");
@@ -225,7 +225,7 @@ test("parts that a killed run could not send any more are sent by the next one",
     },
   });
   try {
-    for (const one of [away, back]) await one.seed(base, smallest.nemotron_h!);
+    for (const one of [away, back]) await one.seed(base, smallest["nemotron_h.latent"]!);
     const args = argsOf("unsent", "--policy", "oq");
     const hasParts = async () => (await partsIn(join(folder, "unsent"))) >= 4;
     expect(await killedWhen(hasParts, args, environmentOf(away))).toBe(true);
