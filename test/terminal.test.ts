@@ -50,7 +50,7 @@ test.skipIf(!hasPython)("a supervised run has a live line in a terminal", () => 
   expect(text).toContain("\r\u001b[KQuantize (4 of 4)\n\rQuantize (4 of 4)  0 s\u001b[K");
   expect(text).toMatch(/ {2}oqe-publisher \S+ took \d+ s and \S+ GB of memory at most\.\n/);
   expect(text).toMatch(
-    /\ntier +GB +bpw +mean KL +same top +result\noQ8e +\S+ +8\.50 +– +– +written/,
+    /\ntier +GB +bpw +mean KL +same top +verdict +result\noQ8e +\S+ +8\.50 +– +– +– +written/,
   );
 });
 
