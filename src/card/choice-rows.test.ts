@@ -20,7 +20,7 @@ test.each(Object.keys(oddReceipts))("the card of %s is whole", async (name) => {
 describe("the choice of a tier", () => {
   test("of a receipt without proof has sizes alone, and links no tier but its own", async () => {
     const card = await cardOf("a receipt without proof");
-    expect(plainRow(card, "oQ8e")).toEqual(["oQ8e", "33.56 GB", "48 GB", "256k tokens"]);
+    expect(plainRow(card, "oQ8e")).toEqual(["oQ8e", "33.56 GB", "48 GB", "256k context"]);
     expect(plainRow(card, "**")[0]).toBe(`**[oQ4e](${hub}-oQ4e)**`);
     expect(card).not.toMatch(/Against the base|Mean KL|stock 4-bit|Evidence/);
   });
@@ -29,8 +29,9 @@ describe("the choice of a tier", () => {
     const card = (await cardOf("a receipt without proof")).replaceAll("\u00a0", " ");
     expect(card).toContain(
       "\nTake the largest that fits: **oQ4e** on a Mac from 32 GB, **oQ6e** from 36 GB, " +
-        "**oQ8e** from 48 GB.\n\n**Run this one**: `pip install mlx-lm`, then " +
-        "`mlx_lm.chat --model acme/NVIDIA-Nemotron-3-Nano-30B-A3B-oQ4e`. [More ways to run it](#use).\n\n|",
+        "**oQ8e** from 48 GB.\n\n**Run it**: `pip install mlx-lm`, then " +
+        "`mlx_lm.chat --model acme/NVIDIA-Nemotron-3-Nano-30B-A3B-oQ4e`; for another tier, change " +
+        "the end of the name. [More ways to run it](#use).\n\n|",
     );
     const other = (await cardOf("another tier that failed its gate")).replaceAll("\u00a0", " ");
     expect(other).toMatch(/Take the largest that fits: [^\n]*\*\*oQ6e\*\* from 36 GB\.\n/);
@@ -40,14 +41,14 @@ describe("the choice of a tier", () => {
   test("names a tier that failed its gate as held back, without a link", async () => {
     const card = await cardOf("a tier that failed its gate");
     expect(plainRow(card, "**")).toEqual([
-      ...["**oQ4e**", "18.56 GB", "32 GB", "256k tokens", "held back"],
+      ...["**oQ4e**", "18.56 GB", "32 GB", "256k context", "held back"],
       ...["KL 0.0144", "same top 91.36 %"],
     ]);
     expect(card).toContain("*Held back*: it failed a quality gate and is not published.");
     expect(card).toContain("This tier failed a gate, so it was not published:");
     const other = await cardOf("another tier that failed its gate");
     expect(plainRow(other, "oQ8e")).toEqual([
-      ...["oQ8e", "33.56 GB", "48 GB", "256k tokens", "held back"],
+      ...["oQ8e", "33.56 GB", "48 GB", "256k context", "held back"],
       ...["KL 0.000600", "same top 99.64 %"],
     ]);
     expect(other).not.toContain(`${hub}-oQ8e`);

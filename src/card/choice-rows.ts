@@ -89,7 +89,7 @@ function sizeCells(
   const mac = unbroken(`${fit.gibibytes} GB`);
   return {
     tier,
-    mac: fit.context === null ? mac : below(mac, unbroken(`${thousands(fit.context)} tokens`)),
+    mac: fit.context === null ? mac : below(mac, unbroken(`${thousands(fit.context)} context`)),
   };
 }
 

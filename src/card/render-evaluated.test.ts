@@ -20,15 +20,15 @@ describe("the card of a measured and evaluated tier", () => {
     const address = "https://huggingface.co/acme/NVIDIA-Nemotron-3-Nano-30B-A3B";
     expect(plainRow(choice, "**")).toEqual([
       `**[oQ4e](${address}-oQ4e)**`,
-      ...["18.56 GB", "32 GB", "256k tokens", "close", "KL 0.0144", "same top 91.36 %"],
+      ...["18.56 GB", "32 GB", "256k context", "close", "KL 0.0144", "same top 91.36 %"],
     ]);
     expect(plainRow(choice, "[oQ8e")).toEqual([
       `[oQ8e](${address}-oQ8e)`,
-      ...["33.56 GB", "48 GB", "256k tokens", "near-lossless"],
+      ...["33.56 GB", "48 GB", "256k context", "near-lossless"],
       ...["KL 0.000600", "same top 99.64 %"],
     ]);
     expect(plainRow(choice, "stock 4-bit").slice(1)).toEqual([
-      ...["17.77 GB", "32 GB", "256k tokens", "some loss", "KL 0.0512", "same top 91.23 %"],
+      ...["17.77 GB", "32 GB", "256k context", "some loss", "KL 0.0512", "same top 91.23 %"],
     ]);
     expect(choice).toContain("*close* up to 0.05 and from 90 %");
     expect(choice).toContain("every second row, 16,384 positions");

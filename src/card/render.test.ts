@@ -26,9 +26,9 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
 
   test("links its own tier and the Hub's list: nothing says that the others are published", () => {
     const own = "https://huggingface.co/acme/NVIDIA-Nemotron-3-Nano-30B-A3B-oQ4e";
-    const size = ["18.56 GB", "32 GB", "256k tokens"];
+    const size = ["18.56 GB", "32 GB", "256k context"];
     expect(plainRow(card, "**[oQ4e]")).toEqual([`**[oQ4e](${own})**`, ...size]);
-    expect(plainRow(card, "oQ8e")).toEqual(["oQ8e", "33.56 GB", "48 GB", "256k tokens"]);
+    expect(plainRow(card, "oQ8e")).toEqual(["oQ8e", "33.56 GB", "48 GB", "256k context"]);
     const search = "author=acme&search=NVIDIA-Nemotron-3-Nano-30B-A3B-oQ";
     expect(card).toContain(`[list on the Hub](https://huggingface.co/models?${search})`);
   });
