@@ -14,9 +14,9 @@ export type CacheFacts = InferOutput<typeof cacheSchema>;
 const stateBytes = 4;
 
 /**
- * The cache in the storage dtype: keys and values of every attention layer, as if none had a
- * sliding window; convolution and recurrence of every Mamba-2 and DeltaNet layer. null: a layer has
- * a mixer whose state is not known here.
+ * The cache in the storage dtype: keys and values of every attention layer, of its window where
+ * mlx-lm applies one (as if texts were longer); convolution and recurrence of every Mamba-2 and
+ * DeltaNet layer. null: a layer has a mixer whose state is not known here.
  */
 export function cacheOf({
   architecture,
@@ -25,12 +25,14 @@ export function cacheOf({
 }: Pick<Base, "architecture" | "config" | "storage">): CacheFacts | null {
   const width = bytesPerElement[storage]!;
   let [perToken, fixed] = [0, 0];
-  for (const { mixer } of architecture.layers(config) as readonly { mixer: string | null }[]) {
+  const kinds = architecture.layers(config) as readonly { mixer: string | null }[];
+  for (const [layer, { mixer }] of kinds.entries()) {
     if (mixer === null) continue;
     if (!Object.hasOwn(mixers, mixer)) return null;
     const own = mixers[mixer as NonNullable<LayerKind["mixer"]>](config, width);
-    perToken += own.perToken;
-    fixed += own.fixed;
+    const window = architecture.cachedTokens?.(config, layer) ?? null;
+    perToken += window === null ? own.perToken : 0;
+    fixed += own.fixed + (window ?? 0) * own.perToken;
   }
   return { perToken, fixed };
 }

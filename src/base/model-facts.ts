@@ -31,6 +31,8 @@ export const modelFactsSchema = object({
   /** Tokens; null where the config does not say. */
   contextLength: v.nullable(count),
   tiedHead: flag,
+  /** Bytes of a base's tensors as published, where its weights are codes. */
+  publishedBytes: v.optional(count),
   /** null: not known. */
   cache: v.optional(v.nullable(cacheSchema), null),
 });
@@ -60,6 +62,7 @@ export function describeModel(base: Base): ModelFacts {
       ? integer(config, "max_position_embeddings")
       : null,
     tiedHead,
+    ...(base.coded && { publishedBytes: base.coded.publishedBytes }),
     cache: cacheOf(base),
   };
 }

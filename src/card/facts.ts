@@ -77,6 +77,7 @@ export function cardFacts(receipt: Receipt, pictures: readonly PictureName[], pl
     ...choiceFacts(receipt),
     strategy: strategyWords(receipt),
     modelWords: modelWords(receipt),
+    codedWords: codedWords(receipt),
     rowHashes: rowHashes(receipt),
     evaluated: receipt.evaluation !== null,
     evaluation: evaluationFacts(receipt),
@@ -106,6 +107,20 @@ function modelFacts(receipt: Receipt) {
     ...carriedFacts(receipt),
     configNotes: receipt.configNotes.map(prose),
   };
+}
+
+/** What the tiers gain on a base whose weights are codes already; empty for one of floats. */
+function codedWords({ model: { publishedBytes }, series }: Receipt): string {
+  if (publishedBytes === undefined) return "";
+  const isSmaller = ({ bytes }: SeriesRow) => bytes <= publishedBytes;
+  const names = (rows: readonly SeriesRow[]) => rows.map(({ tier }) => inline(tier)).join(", ");
+  const [smaller, larger] = [series.filter(isSmaller), series.filter((row) => !isSmaller(row))];
+  return (
+    `its weights are codes already, and take ${gigabytes(publishedBytes)} GB as published. ` +
+    `Smaller than that: ${names(smaller) || "no tier"}. Larger: ${names(larger) || "no tier"}; ` +
+    "their further bits add nothing to those weights, and only keep the error of coding them " +
+    "again small."
+  );
 }
 
 function planFacts(receipt: Receipt) {

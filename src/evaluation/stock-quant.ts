@@ -19,8 +19,9 @@ export interface StockQuant {
 }
 
 /**
- * Its tensors and their sizes: 4 bits in groups of 64 for every matrix whose rows are whole groups,
- * embeddings and head included. Other widths are those of the model's own predicate in mlx-lm.
+ * Its tensors and their sizes: 4 bits in groups of 64 for every matrix whose rows are whole
+ * groups, embeddings and head included; mxfp4 weights as they are. Other widths are those of the
+ * model's own predicate in mlx-lm.
  */
 export function stockQuant({ tensors, storage }: Pick<Base, "tensors" | "storage">): StockQuant {
   const finished = tensors.map((tensor) => {
@@ -28,17 +29,23 @@ export function stockQuant({ tensors, storage }: Pick<Base, "tensors" | "storage
     const dtype = width === undefined ? unquantizedDtype(tensor, storage) : storage;
     return { ...tensor, width, dtype };
   });
-  const bytes = sum(finished, (tensor) =>
-    sum(
+  const bytes = sum(finished, (tensor) => {
+    if (isKept(tensor)) return (elements(tensor.shape) * 17) / 32;
+    return sum(
       storedTensors(tensor, tensor.width, storage),
       ({ dtype, shape }) => elements(shape) * bytesPerElement[dtype]!,
-    ),
-  );
+    );
+  });
   const parameters = sum(tensors, ({ shape }) => elements(shape));
   return { tensors: finished, bytes, fileBpw: (8 * bytes) / parameters };
 }
 
-function stockWidthOf({ role, shape }: PlannedTensor): Width | undefined {
+/** mlx-lm passes mxfp4 through: 4 bits a weight, and a byte for 32. */
+const isKept = ({ sources }: PlannedTensor) => sources[0]?.coding?.format === "fp4";
+
+function stockWidthOf(tensor: PlannedTensor): Width | undefined {
+  const { role, shape } = tensor;
+  if (isKept(tensor)) return undefined;
   const width = role.treatment === "quantized" ? stockWidth : role.stockWidth;
   return width !== undefined && isAligned(shape, width.groupSize) ? width : undefined;
 }

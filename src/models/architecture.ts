@@ -189,6 +189,11 @@ export interface Architecture {
   mlxConfig(config: ModelConfig): ModelConfig;
   /** Why mlxConfig changes a key, for the card. */
   readonly configReasons: Readonly<Record<string, string>>;
+  /**
+   * The most tokens whose keys and values mlx-lm keeps for a layer: its sliding window. Default,
+   * and null: all tokens.
+   */
+  cachedTokens?(config: ModelConfig, layer: number): number | null;
   /** Its arithmetic, block by block. */
   readonly forward: Forward;
 }

@@ -172,6 +172,7 @@ export const gptOss: Architecture = {
     Array<LayerKind>(layerCount(c, "num_hidden_layers")).fill({ mixer: "attention", mlp: "moe" }),
   roles: () => roles,
   experts: (c) => ({ routed: experts(c), perToken: perToken(c), shared: 0 }),
+  cachedTokens: windowOf,
   forward: transformerForward({ window: windowOf, mlp: moe }),
 };
 

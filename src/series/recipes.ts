@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { type Base, type BaseOptions, describeConfigChanges, readBase } from "../base/base.ts";
+import type { CodedBase } from "../base/coded-base.ts";
 import { describeModel } from "../base/model-facts.ts";
 import { inheritFrom } from "../card/inherit.ts";
 import { readUsage } from "../card/usage.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { verifyFiles } from "../checkpoint/verified-files.ts";
+import { byteSize } from "../ground/digits.ts";
 import { engine } from "../ground/engine.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Report } from "../ground/report.ts";
@@ -165,6 +167,27 @@ export function requireBudgets(
     const warning = requireBudget(choice, base, policy === "measured" ? floors : null);
     if (warning !== null) report.warn(warning);
   }
+  if (base.coded !== null)
+    warnOfLarger(
+      base.coded,
+      choices.map((one) => planTier(one, base)),
+      report,
+    );
+}
+
+/** Warns of tiers that are larger than a base whose weights are published as codes. */
+function warnOfLarger(
+  { publishedBytes }: CodedBase,
+  plans: readonly TierPlan[],
+  report: Pick<Report, "warn">,
+): void {
+  const larger = plans.filter(({ bytes }) => bytes > publishedBytes);
+  if (larger.length === 0) return;
+  const sizes = larger.map(({ tier, bytes }) => `${tier} ${byteSize(bytes)}`).join(", ");
+  report.warn(
+    `larger than the base as published, ${byteSize(publishedBytes)}: ${sizes}. ` +
+      "Their further bits add nothing to weights that are codes already",
+  );
 }
 
 /** Plans every tier of `inputs`. Without a sensitivity the fixed rules decide. */
