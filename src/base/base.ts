@@ -95,8 +95,10 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     const { config } = folded;
     const { carried = [] } = architecture;
     if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
-    const split = splitCarried(carried, { ...checkpoint, tensors: values }, kept);
-    const tensors = expand(architecture, config, split.own).map((tensor) => ({
+    // Carried tensors stay coded as they are.
+    const split = splitCarried(carried, checkpoint, kept);
+    const own = new Map([...values].filter(([name]) => partOf(carried, name) === null));
+    const tensors = expand(architecture, config, own).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, values),
     }));
@@ -117,7 +119,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
       carried: split.carried,
       leftOut: split.leftOut,
       wrapper: wrapperOf(folded, carried, kept),
-      storage: storageDtype(config, floatsOf(split.own)),
+      storage: storageDtype(config, floatsOf(own)),
       parameters,
       coded,
     };

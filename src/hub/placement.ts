@@ -38,19 +38,9 @@ export class Placement {
   /** Copies the next bytes of the body to their place. */
   put(chunk: Uint8Array): void {
     asBuffer(chunk).copy(asBuffer(this.#bytes), this.received);
-    this.took(chunk.length);
+    this.received += chunk.length;
+    this.#tell(chunk.length);
     freeReceived(chunk.length);
-  }
-
-  /** The place of the bytes that have not come. */
-  rest(): Uint8Array {
-    return this.#bytes.subarray(this.received);
-  }
-
-  /** The next bytes of the body are in their place. */
-  took(bytes: number): void {
-    this.received += bytes;
-    this.#tell(bytes);
   }
 }
 

@@ -3,7 +3,6 @@ import { Agent as HttpsAgent, request as requestSecurely } from "node:https";
 import { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
-import { DirectLines, longestIdle } from "./direct-line.ts";
 import type { Placement } from "./placement.ts";
 
 /** A request whose answer's body is wanted in given memory. Others ignore the wish. */
@@ -11,42 +10,34 @@ export interface PlacedInit extends RequestInit {
   readonly placement?: Placement | undefined;
 }
 
+/** Milliseconds after which an idle connection is closed; Node's `fetch` has the same. */
+const longestIdle = 4_000;
+
 /**
- * A `fetch` that can place the body of an answer (`PlacedInit`): by Node's http client, and from a
- * server that has placed one by direct lines (direct-line.ts). What a line cannot take, the client
- * asks again. Node's `fetch` passes a body through a web stream and copies it on the way, for half
- * as much CPU time again. It still gets all other requests, and those through a proxy.
+ * A `fetch` that can place the body of an answer (`PlacedInit`), by Node's http client. Node's
+ * `fetch` passes a body through a web stream and copies it on the way, for half as much CPU time
+ * again. It still gets all other requests, and those through a proxy.
  */
 export function createPlacingFetch(): typeof globalThis.fetch {
   const options = { keepAlive: true, timeout: longestIdle } as const;
-  const lines = new DirectLines();
   const agents = { http: new HttpAgent(options), https: new HttpsAgent(options) };
   return async (input, init: PlacedInit = {}) => {
     const { placement, dispatcher, method = "GET" } = init;
     const isPlain = method === "GET" && dispatcher === undefined && connectsDirectly();
     if (placement === undefined || !isPlain) return fetch(input, init);
     const url = new URL(String(input));
-    const headers = new Headers({
-      ...usualHeaders,
-      ...Object.fromEntries(new Headers(init.headers)),
-    });
-    const placed = await lines.ask({ url, headers, placement, signal: init.signal });
-    if (placed !== null) return new Response(placed.body, placed);
     const agent = url.protocol === "https:" ? agents.https : agents.http;
     const message = await ask(url, init, agent);
-    const head = { status: message.statusCode!, headers: new Headers() };
+    const headers = new Headers();
     for (const [name, values] of Object.entries(message.headersDistinct))
-      for (const value of values ?? []) head.headers.append(name, value);
+      for (const value of values ?? []) headers.append(name, value);
+    const head = { status: message.statusCode!, headers };
     if (!placement.fits(head)) return new Response(bodyOf(message), head);
-    lines.trust(url);
     message.on("data", (chunk: Buffer) => placement.put(chunk));
     placement.begin(finished(message), () => message.destroy());
     return new Response(null, head);
   };
 }
-
-/** Headers that a request has unless it says otherwise. */
-const usualHeaders = { accept: "*/*", "user-agent": "node" };
 
 /** Whether Node's `fetch` uses its usual connections: no proxy, and nobody set others. */
 function connectsDirectly(): boolean {
@@ -57,7 +48,7 @@ function connectsDirectly(): boolean {
 async function ask(url: URL, init: RequestInit, agent: Agent): Promise<IncomingMessage> {
   const send = url.protocol === "https:" ? requestSecurely : request;
   const given = Object.fromEntries(new Headers(init.headers));
-  const headers = { ...usualHeaders, ...given };
+  const headers = { accept: "*/*", "user-agent": "node", ...given };
   const sent = send(url, { agent, headers, ...(init.signal && { signal: init.signal }) });
   try {
     return await new Promise((resolve, reject) => {
