@@ -1,7 +1,7 @@
 import { o as __toESM, r as __commonJSMin } from "./undici.js";
 import { a as getIDToken, d as setSecret, m as summary, o as getInput, p as warning, u as setOutput } from "./core.js";
-import { $n as minValue, A as openDependencies, At as costsSoFar, B as publishModel, C as filesOnHub, Cr as actionsReport, Ct as sumsPath, D as checkBaseReads, Dn as inputTable, Dr as isRepositoryId, E as tokensOf, Er as checkRevision, Ft as picturePaths, G as findForeignWork, Gn as readJson, J as checkWrites, K as refuseForeignWork, L as readModel, M as readSeriesFile, Nt as drawPictures, O as numberStages, Or as pathFault, Pt as namePictures, Qt as readFigures, S as filesInRepository, Sn as unusedInputs, St as sha256Of, T as tierPlaces, Tt as cardPath, W as inspectVisible, Wn as parse, Yn as integer, Zn as maxLength, Zt as figuresOf, _n as readResults, _r as seriesCommands, a as planTable, an as share, b as cardInRepository, bn as parseInputs, bt as readNotes, c as repositoryNames, cr as regex$2, ct as gateFailures, d as callerText, dr as string, er as nullable, f as checkCallers, fr as unknown, gn as bareEnd, ir as optional, j as findModel, jt as runWords, k as stagesOf, kr as printable, kt as renderSummary, l as checkModels, mn as table, mt as parseReceipt, n as mostSubjects, nn as estimate, nr as number, or as pipe, p as tellCallers, pn as renderNamed, q as checkRights, qn as boolean, r as requireReleasable, rr as object, s as stateTable, sn as bitsPerWeight, sr as record, st as changeTable, t as mostFiles, un as gigabytes, v as decodeCard, vn as resultOf, vr as upkeepCommands, vt as decorate, w as readTier, wt as writeSums, x as cardsFolder, xn as parsePlaces, xt as checkTagName, y as readCheckedOut, yn as writeResult, yt as findEdits } from "./release-limits.js";
-import { a as commentJson, c as prose, i as code, n as secretsIn, o as inline, r as withoutSecrets, s as link$1, u as webAddress } from "./message-place.js";
+import { $n as integer, $t as figuresOf, A as openDependencies, Ar as checkRevision, B as publishModel, C as filesOnHub, Cn as parseInputs, Ct as checkTagName, D as checkBaseReads, Dr as actionsReport, Dt as cardPath, E as tokensOf, Et as writeSums, G as findForeignWork, It as pictureFilePaths, J as checkWrites, Jn as parse, K as refuseForeignWork, L as readModel, Lt as drawPictures, M as readSeriesFile, Mr as pathFault, Mt as costsSoFar, Nr as printable, Nt as runWords, O as numberStages, Rt as namePictures, S as filesInRepository, Sn as writeResult, Sr as upkeepCommands, St as readNotes, T as tierPlaces, Tn as unusedInputs, Tt as sumsPath, W as inspectVisible, Yn as readJson, Zn as boolean, _n as renderNamed, a as planTable, b as cardInRepository, bn as readResults, bt as decorate, c as repositoryNames, cr as optional, ct as changeTable, d as callerText, dr as record, en as readFigures, f as checkCallers, fr as regex$2, gr as unknown, gt as parseReceipt, hr as string, in as estimate, ir as nullable, j as findModel, jn as inputTable, jr as isRepositoryId, jt as renderSummary, k as stagesOf, l as checkModels, lt as gateFailures, n as mostSubjects, or as number, p as tellCallers, pn as gigabytes, q as checkRights, r as requireReleasable, rr as minValue, s as stateTable, sn as share, sr as object, t as mostFiles, tr as maxLength, un as bitsPerWeight, ur as pipe, v as decodeCard, vn as table, w as readTier, wn as parsePlaces, wt as sha256Of, x as cardsFolder, xn as resultOf, xr as seriesCommands, xt as findEdits, y as readCheckedOut, yn as bareEnd } from "./release-limits.js";
+import { a as code, c as link$1, d as webAddress, l as prose, n as secretsIn, o as commentJson, r as withoutSecrets, s as inline } from "./message-place.js";
 import { b as OqeError, h as grouped, j as reasonOf, x as asKnown } from "./memory.js";
 import { t as RequestError } from "./dist-src.js";
 import { t as failureWords } from "./failure-words.js";
@@ -147,6 +147,7 @@ function readIdentity(environment) {
 const writing = [
 	"publish",
 	"tune",
+	"tune-ahead",
 	"seal",
 	"access",
 	"push-cards"
@@ -244,7 +245,7 @@ async function findSeries(name, { seriesFile }) {
 * Sets the outputs of action.yml. Gives the failure instead of throwing it, so that the caller can
 * write the summary first.
 */
-function setOutputs({ plan, made, tiers, stopped }, { method }) {
+function setOutputs({ plan, made, tiers, stopped, paysAhead }, { method }) {
 	const evaluations = made.map(({ plan: { tier }, evaluation }) => [tier, evaluation]);
 	const pending = tiers.filter(({ outcome }) => outcome === "unfinished");
 	const outputs = {
@@ -254,6 +255,7 @@ function setOutputs({ plan, made, tiers, stopped }, { method }) {
 		revision: plan.revision,
 		complete: String(stopped === null),
 		pending: JSON.stringify(pending.map(({ tier }) => tier)),
+		ahead: String(paysAhead),
 		staged: JSON.stringify(method === "rounded" ? [] : pending.map(({ tier }) => tier))
 	};
 	try {
@@ -3972,27 +3974,24 @@ async function prepare(hub, file, report) {
 	const notes = readNotes(found, made);
 	const edits = findEdits(found, made);
 	if (edits !== "") report.warn(`${path} differs from the card that the receipt gives, outside the markers for notes. The Hub gets the card from the receipt, with the notes:\n${edits}`);
-	for (const { failure } of tier.pictures) if (failure !== null) report.warn(`${repository}: a picture could not be drawn: ${failure}`);
+	const { card, files, failures } = await filesOnHub(tier, notes);
+	for (const failure of failures) report.warn(`${repository}: a picture could not be drawn: ${failure}`);
 	return {
 		tier,
-		...await findChanges(tier, notes)
+		card,
+		...findChanges(tier, files)
 	};
 }
 /** Compares main with card, pictures and the list of files that they give. */
-async function findChanges({ state, ...tier }, notes) {
-	const made = await filesOnHub({
-		state,
-		...tier
-	}, notes);
-	const deleted = picturePaths.filter((path) => !made.has(path) && state.files.has(path));
+function findChanges({ state }, made) {
+	const deleted = pictureFilePaths.filter((path) => !made.has(path) && state.files.has(path));
 	const sums = new Map(state.sums);
 	for (const path of deleted) sums.delete(path);
-	for (const [path, text] of made) sums.set(path, sha256Of(text));
-	const wanted = [...made, [sumsPath, writeSums(sums)]];
-	const isOld = (path, text) => path === "SHA256SUMS" ? writeSums(state.sums) === text : state.files.get(path)?.sha256 === sha256Of(text);
-	const files = new Map(wanted.filter(([path, text]) => !isOld(path, text)));
+	for (const [path, content] of made) sums.set(path, sha256Of(content));
+	const files = new Map([...made].filter(([path, content]) => state.files.get(path)?.sha256 !== sha256Of(content)));
+	const list = writeSums(sums);
+	if (writeSums(state.sums) !== list) files.set(sumsPath, new TextEncoder().encode(list));
 	return {
-		card: made.get(cardPath),
 		files,
 		deleted
 	};
@@ -4017,9 +4016,9 @@ async function send(hub, { tier, files, deleted, proposes }, { asked, occasion, 
 	const cause = occasion === "" || proposes ? "" : `, for ${occasion}`;
 	const { commit, pull } = await hub.amend({
 		repository,
-		files: [...files].map(([path, text]) => ({
+		files: [...files].map(([path, content]) => ({
 			path,
-			content: new TextEncoder().encode(text)
+			content
 		})),
 		deleted,
 		title: `Update the card${cause}`.slice(0, 200),

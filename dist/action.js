@@ -1,5 +1,5 @@
 import { t as failureWords } from "./failure-words.js";
-import { c as prose, n as secretsIn, r as withoutSecrets, t as placeOf } from "./message-place.js";
+import { l as prose, n as secretsIn, r as withoutSecrets, t as placeOf } from "./message-place.js";
 import { n as supervise, t as isWorker } from "./supervise.js";
 import { S as describeFailure } from "./memory.js";
 

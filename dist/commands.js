@@ -1,8 +1,8 @@
 import { a as __require, o as __toESM, r as __commonJSMin } from "./undici.js";
-import { $ as rowDrawer, $t as licenceIds, A as openDependencies, An as elements, At as costsSoFar, B as publishModel, Bn as list, Bt as dottedPath, Cn as usualWorkDir, Dn as inputTable, Dr as isRepositoryId, Dt as readText$1, En as gateNames, Et as receiptPath, F as unexpected, Fn as count, Gn as readJson$1, Gt as drawSvg, H as openBase, Hn as object, Ht as heading, I as writtenAs, In as describeIssue, It as unitOf, Jn as check$2, Jt as lineColors, Kn as sha256, Kt as scaleAxis, L as readModel, Ln as entries, Lt as linearScale, M as readSeriesFile, Mn as quantizedBytes, Mt as engine, N as longestFile, Nn as costlyFloors, O as numberStages, On as flipFactor, Ot as defaultEndpoint, P as readYaml, Pn as formatFloors, Q as refuseOverlap, Qn as minLength, R as measureModel, Rn as flag, Rt as logScale, Sn as unusedInputs, Sr as didYouMean, Tn as limitsOf, Tr as terminalReport, U as openRepository, Un as oneOf, Ut as marks, V as quantizeModel, Vn as matching, Vt as errorBars, Wn as parse, Wt as text$2, X as writeSensitivity, Xn as literal, Xt as require_dist, Y as estimateEvaluation, Yt as labelText, Z as evaluationShape, Zn as maxLength, _ as cronFault, _t as tryFile, an as share, ar as parse$1, at as writeAside, bn as parseInputs, br as optionalCount, cn as byteCount, dn as percentage, dr as string, dt as widthOf, en as verdictOf, er as nullable, et as openCalibration, f as checkCallers, fn as plural, ft as fingerprint, g as textsOf, gr as describeInput, gt as onDisk, h as tableOf, hn as assets, hr as parseText, ht as makeFolder, i as needsWords, in as ratio, ir as optional, it as withWaitingBytes, j as findModel, jn as modulePath, jt as runWords, k as stagesOf, kn as flipLoss, ln as gibibytes, lr as safeInteger, lt as TimeIsUp, m as readWorkflow, mr as parseModel, mt as parseReceipt, nn as estimate, nr as number, nt as withStates, o as stateOf, on as fitMac, or as pipe, ot as evaluateTiers, p as tellCallers, pr as variant, pt as rewriteCard, qt as colors, r as requireReleasable, rn as nats, rr as object$2, rt as proveReads, sn as bitsPerWeight, tn as verdictWords, tr as nullish, tt as openEvaluation, u as lookAtSeries, un as gigabytes, ur as safeParse, ut as openFinished, vt as decorate, wn as describeFailures, wr as quietReport, xn as parsePlaces, xr as wholeNumber, yr as choice, z as planModel, zn as line$2, zt as placeLabels } from "./release-limits.js";
+import { $ as refuseOverlap, A as openDependencies, An as gateNames, At as defaultEndpoint, B as publishModel, Bn as describeIssue, Bt as linearScale, Cn as parseInputs, Cr as choice, Dn as assets, En as usualWorkDir, Er as didYouMean, F as unexpected, Fn as modulePath, Ft as require_dist, Gn as matching, Gt as heading, H as openBase, Hn as flag, Ht as placeLabels, I as writtenAs, In as quantizedBytes, Jn as parse, Jt as scaleAxis, Kn as object, Kt as marks, L as readModel, Ln as costlyFloors, M as readSeriesFile, Mn as flipFactor, Mt as costsSoFar, N as longestFile, Nn as flipLoss, Nt as runWords, O as numberStages, On as describeFailures, Or as quietReport, Ot as receiptPath, P as readYaml, Pn as elements, Pt as engine, Q as evaluationShape, Qn as check$2, Qt as labelText, R as measureModel, Rn as formatFloors, Tn as unusedInputs, Tr as wholeNumber, U as openRepository, Un as line$2, Ut as dottedPath, V as quantizeModel, Vn as entries, Vt as logScale, Wn as list, Wt as errorBars, X as writeSensitivity, Xn as sha256, Xt as colors, Y as estimateEvaluation, Yn as readJson$1, Yt as drawSvg, Z as drawWikitext, Zt as lineColors, _ as cronFault, _r as variant, _t as makeFolder, an as nats, ar as nullish, at as withWaitingBytes, br as describeInput, bt as decorate, cn as fitMac, cr as optional, dn as byteCount, dt as openFinished, er as literal, et as rowDrawer, f as checkCallers, fn as gibibytes, ft as widthOf, g as textsOf, gn as carriedLines, gt as parseReceipt, h as tableOf, hn as plural, hr as string, ht as rewriteCard, i as needsWords, in as estimate, ir as nullable, it as proveReads, j as findModel, jn as inputTable, jr as isRepositoryId, k as stagesOf, kn as limitsOf, kr as terminalReport, kt as readText$1, ln as loadedBytes, lr as parse$1, m as readWorkflow, mn as percentage, mr as safeParse, mt as fingerprint, nn as verdictOf, nr as minLength, nt as openEvaluation, o as stateOf$1, on as ratio, or as number, ot as writeAside, p as tellCallers, pn as gigabytes, pr as safeInteger, pt as readCarried, qn as oneOf, qt as text$2, r as requireReleasable, rn as verdictWords, rt as withStates, sn as share, sr as object$2, st as evaluateTiers, tn as licenceIds, tr as maxLength, tt as openCalibration, u as lookAtSeries, un as bitsPerWeight, ur as pipe, ut as TimeIsUp, vr as parseModel, vt as onDisk, wn as parsePlaces, wr as optionalCount, yr as parseText, yt as tryFile, z as planModel, zn as count, zt as unitOf } from "./release-limits.js";
 import { n as wrapped, r as paintFor, t as wrap } from "./wrap.js";
 import { C as exitCodes, E as codeOf, b as OqeError, f as byteSize, h as grouped, j as reasonOf, o as hasTerminal, x as asKnown, y as threeDigits } from "./memory.js";
-import { l as shellWord } from "./message-place.js";
+import { u as shellWord } from "./message-place.js";
 import { r as whenStopped } from "./supervise.js";
 import { execFile } from "node:child_process";
 import { homedir } from "node:os";
@@ -3875,6 +3875,19 @@ function checkWidths({ plan }, target, { tensors }) {
 		if (has?.bits !== planned?.bits || has?.groupSize !== planned?.groupSize) throw other(target, `config.json has "${module}" ${show(has)}, ${receiptPath} says ${show(planned)}`);
 	}
 }
+/** Carried tensors have the base's bytes, moved as declared. Reads them in both. */
+async function checkCarried({ carried, checkpoint }, target, finished) {
+	const theirs = finished.checkpoint;
+	for (const { name, dtype, shape } of carried) {
+		const found = theirs.tensors.get(name);
+		if (!(found?.dtype === dtype && found.shape.join() === shape.join())) throw other(target, `tensor "${name}" ${found === void 0 ? "is missing" : `is ${found.dtype} [${found.shape}]`}, of the base ${dtype} [${shape}]`);
+	}
+	for await (const { range, bytes } of readCarried(carried, checkpoint)) {
+		const { name } = range.tensor;
+		const stored = await theirs.read(name, range.start, bytes.length);
+		if (Buffer.compare(stored, bytes) !== 0) throw other(target, `tensor "${name}" does not have the base's values`);
+	}
+}
 function nameOf$1({ id, name }) {
 	return id ?? name;
 }
@@ -3918,6 +3931,13 @@ const compared = [
 * sum, and then choose different experts of almost equal score.
 */
 const tolerance = .02;
+/** On WikiText-2. */
+const comparedOnWikitext = [
+	"meanKl",
+	"sameTop",
+	"perplexity",
+	"basePerplexity"
+];
 /** Of the stock quant. */
 const comparedOfStock = [
 	"bytes",
@@ -3929,7 +3949,16 @@ const comparedOfStock = [
 function compareEvaluations({ evaluation: claimed }, measured) {
 	if (claimed === null || claimed.rows.sha256 !== measured.rows.sha256) return [];
 	const [stock, claimedStock] = [measured.stock, claimed.stock];
-	return [...compared.flatMap((figure) => difference(figure, measured[figure], claimed[figure])), ...stock === null || claimedStock === null ? [] : comparedOfStock.flatMap((figure) => difference(`${figure} of mlx_lm.convert -q`, stock[figure], claimedStock[figure]))];
+	return [
+		...compared.flatMap((figure) => difference(figure, measured[figure], claimed[figure])),
+		...stock === null || claimedStock === null ? [] : comparedOfStock.flatMap((figure) => difference(`${figure} of mlx_lm.convert -q`, stock[figure], claimedStock[figure])),
+		...wikitextDifferences(measured.wikitext, claimed.wikitext)
+	];
+}
+/** None where the chunks are not the same. */
+function wikitextDifferences(measured, claimed) {
+	if (measured === void 0 || measured.rows.sha256 !== claimed?.rows.sha256) return [];
+	return comparedOnWikitext.flatMap((figure) => difference(`${figure} on WikiText-2`, measured[figure], claimed[figure]));
 }
 function difference(what, measured, claimed) {
 	const [ours, theirs] = [measured ?? 0, claimed ?? 0];
@@ -3947,7 +3976,11 @@ async function verify(model, inputs, { report, connect, openKernel }) {
 	const target = await report.stage("Open the target", () => openRepository(model, connect));
 	const receipt = await readOwnReceipt(target);
 	const reference = inputs.baseModel ?? baseOf(target, receipt);
-	const open = () => openBase(reference, connect, { allowHeaderOnly: false });
+	const carry = receipt?.options.carry ?? [];
+	const open = () => openBase(reference, connect, {
+		allowHeaderOnly: false,
+		carry
+	});
 	const base = await report.stage("Open the base model", open);
 	try {
 		if (receipt !== null) {
@@ -3992,6 +4025,8 @@ async function evaluateTarget(request) {
 	try {
 		checkShapes(base, target, finished);
 		if (receipt !== null) checkWidths(receipt, target, finished);
+		const compare = () => checkCarried(base, target, finished);
+		if (base.carried.length > 0) await report.stage("Compare carried tensors", compare);
 		const rows = await report.stage("Draw the rows", () => drawRows(request));
 		const tier = {
 			model: finished,
@@ -4006,7 +4041,7 @@ async function evaluateTarget(request) {
 				modules: {},
 				bytes: [...target.files.values()].reduce((sum, size) => sum + size, 0)
 			},
-			tokens: rows.rows.tokens
+			rows
 		};
 		const { workDir: folder, memoryLimit } = inputs;
 		const plan = await estimateEvaluation(asked, {
@@ -4065,14 +4100,31 @@ async function drawRows(request) {
 		length: inputs.evaluationLength ?? claimed?.length
 	});
 	const text = inputs.evaluation.kind === "bundled" && claimed?.source.startsWith("datasets/") === true ? parseText("evaluation", claimed.source) : inputs.evaluation;
-	const evaluation = draw(await openEvaluation(text, connect), samples, length);
+	const own = draw(await openEvaluation(text, connect), samples, length);
+	const chunks = receipt?.wikitextRows?.samples ?? inputs.wikitextChunks;
+	const wikitext = await drawWikitext(base, inputs.wikitext, chunks);
+	const evaluation = wikitext === null ? own : {
+		...own,
+		wikitext
+	};
 	const published = receipt?.evaluation?.rows;
 	if (published !== void 0 && evaluation.rows.sha256 !== published.sha256) report.warn(`these are not the receipt's rows (${published.source}): the figures will differ`);
+	for (const line of wikitextWarnings(receipt, wikitext)) report.warn(line);
 	if (receipt?.calibration == null) return evaluation;
 	const calibration = await redraw(receipt, draw, request);
-	if (calibration !== null) refuseOverlap(calibration, evaluation);
-	else report.warn("the calibration rows cannot be drawn again: whether the evaluation rows overlap them is unknown");
+	if (calibration !== null) {
+		refuseOverlap(calibration, evaluation);
+		if (wikitext !== null) refuseOverlap(calibration, wikitext, "wikitext");
+	} else report.warn("the calibration rows cannot be drawn again: whether the evaluation rows overlap them is unknown");
 	return evaluation;
+}
+/** What cannot be compared with the receipt's figures on WikiText-2. */
+function wikitextWarnings(receipt, drawn) {
+	const claimed = receipt?.wikitextRows;
+	if (claimed === void 0) return [];
+	if (drawn === null) return [`WikiText-2 is not measured again: name its text by --wikitext ${claimed.source}`];
+	if (drawn.rows.sha256 === claimed.sha256) return [];
+	return ["this is not the receipt's text of WikiText-2: the figures on it will differ"];
 }
 /**
 * The calibration rows of the receipt. null: their text is missing. The inputs do not name the
@@ -4108,6 +4160,8 @@ function conclude(receipt, evaluation) {
 	if (published === null) return "Every file matches the receipt. It has no figures.";
 	if (published.rows.sha256 !== evaluation.rows.sha256) return "Every file matches the receipt. Its figures are of other rows.";
 	const differences = compareEvaluations(receipt, evaluation);
+	const missing = published.wikitext?.rows.sha256 !== evaluation.wikitext?.rows.sha256;
+	if (differences.length === 0 && published.wikitext && missing) return "Every file and every figure matches the receipt, but WikiText-2 was not measured again.";
 	return differences.length === 0 ? "Every file and every figure matches the receipt." : `Every file matches the receipt, but not every figure: ${differences.join("; ")}.`;
 }
 function nameOf({ id, name }) {
@@ -4349,7 +4403,7 @@ function tierRow({ receipt, folder }, { localFrom }) {
 		isStock: false,
 		bytes: plan.bytes,
 		bpw: plan.bpw,
-		mac: fitMac(plan.bytes, model),
+		mac: fitMac(loadedBytes(plan), model),
 		...evaluation ?? unknown,
 		verdict: isHeld ? "held back" : evaluation === null ? "not measured" : verdictOf(evaluation)
 	};
@@ -7779,8 +7833,8 @@ const commandTable = [
 		doc: "Makes every tier and publishes it on the Hub",
 		flags: [{
 			name: "until",
-			hint: "measured|staged|published",
-			doc: "How far the run goes. measured leaves the sensitivity in the work folder. staged leaves finished tiers on the staging branches. Default: published"
+			hint: "measured|ahead|staged|published",
+			doc: "How far the run goes. measured leaves the sensitivity in the work folder. staged leaves finished tiers on the staging branches; ahead only parts, which a run on another machine takes over. Default: published"
 		}],
 		examples: [["oqe publish Qwen/Qwen3-1.7B --namespace me --dry-run", "all but the writes to the Hub"], ["oqe publish Qwen/Qwen3-1.7B --namespace me", "makes and publishes the series"]]
 	},
@@ -8560,9 +8614,10 @@ function targetOf(command, positionals, known) {
 function commandUntil(until = "published") {
 	return {
 		measured: "measure",
+		ahead: "tune-ahead",
 		staged: "tune",
 		published: "publish"
-	}[choice("measured", "staged", "published").parse(String(until), "until")];
+	}[choice("measured", "ahead", "staged", "published").parse(String(until), "until")];
 }
 
 // src/entry/text-table.ts
@@ -8657,7 +8712,7 @@ function formatCheck({ model, look, failure }, columns) {
 	const title = `${model.name} (${model.place})`;
 	if (look === null) return `${title}\n${wrap(`failed: ${failure.message}. ${failure.hint}`, columns).join("\n")}`;
 	const rows = look.tiers.map((tier) => {
-		const { state, why } = stateOf(tier);
+		const { state, why } = stateOf$1(tier);
 		return [
 			tier.tier,
 			byteSize(tier.plan.bytes),
@@ -8685,7 +8740,7 @@ function checksAsJson(checks) {
 		base: look?.base ?? null,
 		failure: failure?.message ?? null,
 		tiers: (look?.tiers ?? []).map((tier) => {
-			const { state, why } = stateOf(tier);
+			const { state, why } = stateOf$1(tier);
 			const { bytes, bpw } = tier.plan;
 			return {
 				tier: tier.tier,
@@ -8854,15 +8909,16 @@ const heads$1 = [...[
 ]];
 /**
 * An evaluation as text for a terminal of `width` columns: figures of all rows and of plain
-* rounding, then by domain and by layer, then the gates.
+* rounding, then by domain, on WikiText-2 and by layer, then the gates.
 */
 function formatEvaluation(evaluation, width) {
-	const { positions, rows, rounded, byDomain, gates, predicted } = evaluation;
+	const { positions, rows, rounded, byDomain, wikitext, gates, predicted } = evaluation;
 	const figures = [
 		heads$1,
 		figuresOf("all", evaluation),
 		...rounded === null ? [] : [figuresOf("rounded", rounded)],
-		...byDomain.map((domain) => figuresOf(domain.domain, domain))
+		...byDomain.map((domain) => figuresOf(domain.domain, domain)),
+		...wikitext ? [figuresOf("WikiText-2", wikitext)] : []
 	];
 	const text = `${rows.samples} rows of ${rows.length} tokens of ${rows.source}, ${rows.sha256}`;
 	return [
@@ -9216,7 +9272,11 @@ function formatPlan(plan, width) {
 	]);
 	const floors = plan.tiers.flatMap((tier) => costlyFloors(tier).map(([name, share]) => `${tier.tier}: the floor of ${name} costs ${percentage(share, 1)} of the predicted KL`));
 	const shown = (row) => row.filter((_, c) => width >= wideTable || !wideColumns.has(columns[c]));
-	return [textTable([columns, ...rows].map(shown), /* @__PURE__ */ new Set(["tier", "plan"]), width), ...floors].join("\n");
+	return [
+		textTable([columns, ...rows].map(shown), /* @__PURE__ */ new Set(["tier", "plan"]), width),
+		...plan.tiers[0] === void 0 ? [] : carriedLines(plan.tiers[0]),
+		...floors
+	].join("\n");
 }
 /**
 * One tier's plan, one line per role: its widths in layer order, its share of the predicted KL, and
@@ -9270,6 +9330,7 @@ const heads = [
 	"bpw",
 	"mean KL",
 	"same top",
+	"verdict",
 	"result"
 ];
 const words = {
@@ -9278,7 +9339,7 @@ const words = {
 	staged: "finished, on its staging branch",
 	unfinished: "not finished"
 };
-/** Size and quality of every tier, and what came of it, in `columns` columns. */
+/** Size, quality and verdict of every tier, and what came of it, in `columns` columns. */
 function formatRun(tiers, columns, paint) {
 	const rows = tiers.map(({ plan, receipt, outcome }) => {
 		const evaluation = receipt?.evaluation ?? null;
@@ -9290,6 +9351,7 @@ function formatRun(tiers, columns, paint) {
 			],
 			evaluation === null ? "\u2013" : nats(evaluation.meanKl),
 			evaluation === null ? "\u2013" : share(evaluation.sameTop),
+			evaluation === null ? "\u2013" : missedOf(receipt) === "" ? verdictOf(evaluation) : "held back",
 			resultOf({
 				plan,
 				receipt,
@@ -9297,11 +9359,19 @@ function formatRun(tiers, columns, paint) {
 			})
 		];
 	});
-	return textTable([heads, ...rows], /* @__PURE__ */ new Set(["tier", "result"]), columns).split("\n").map((line) => / {2}(FAILED|failed)\b/.test(line) ? paint("red", line) : line).join("\n");
+	return textTable([heads, ...rows], /* @__PURE__ */ new Set([
+		"tier",
+		"verdict",
+		"result"
+	]), columns).split("\n").map((line) => / {2}(FAILED|failed)\b/.test(line) ? paint("red", line) : line).join("\n");
+}
+/** The gates that a tier failed, with their limits. */
+function missedOf(receipt) {
+	return (receipt?.evaluation?.gates ?? []).filter(({ passed }) => !passed).map(({ gate, limit }) => `${gate} ${limit}`).join(", ");
 }
 function resultOf({ receipt, outcome }) {
-	const missed = (receipt?.evaluation?.gates ?? []).filter(({ passed }) => !passed).map(({ gate, limit }) => `${gate} ${limit}`);
-	if (missed.length > 0) return `FAILED ${missed.join(", ")}: held back`;
+	const missed = missedOf(receipt);
+	if (missed !== "") return `FAILED ${missed}`;
 	const text = words[outcome] ?? outcome;
 	if (receipt === null || outcome === "failed") return text;
 	return receipt.evaluation === null ? `${text}, not evaluated` : text;
@@ -9348,7 +9418,7 @@ async function plan({ inputs, flags, dependencies, print, columns }) {
 	const parsed = inputs();
 	const { plan: series, base, sensitivity } = await planModel(parsed, dependencies(parsed), { measures: flags.measure === true });
 	const how = sensitivity === null ? "fixed rules" : "measured sensitivity";
-	const title = `${series.model} at ${series.revision}, planned by ${how}`;
+	const title = `${stateOf(series.model, series.revision)}, planned by ${how}`;
 	const table = () => [
 		...wrap(title, columns),
 		formatPlan(series, columns),
@@ -9364,6 +9434,10 @@ async function plan({ inputs, flags, dependencies, print, columns }) {
 		...series,
 		tiers
 	}, () => `${table()}\n\n${explain()}`);
+}
+/** A model and its commit. The hash of a folder says nothing to people. */
+function stateOf(name, revision) {
+	return /^[0-9a-f]{40}$/.test(revision) ? `${name} at ${revision}` : `the folder ${name}`;
 }
 /** Prints the sensitivity, or writes it to the file of --out. */
 async function measure({ inputs, flags, dependencies, print, write }) {
@@ -9435,7 +9509,7 @@ async function verifyTarget({ target, inputs, flags, dependencies, print, column
 	};
 	const verified = await verify(parseModel(target, ""), asked, dependencies(parsed));
 	const { evaluation, failure, conclusion } = verified;
-	const title = `${verified.target.name} at ${verified.target.revision}`;
+	const title = stateOf(verified.target.name, verified.target.revision);
 	await print(evaluation, () => `${title}\n${formatEvaluation(evaluation, columns)}\n${conclusion}`);
 	if (failure !== null) throw failure;
 }

@@ -1,4 +1,4 @@
-import { c as prose, i as code } from "./message-place.js";
+import { a as code, l as prose } from "./message-place.js";
 
 // src/card/failure-words.ts
 /** Columns of a code block in a comment on GitHub, which is 740 pixels wide. */

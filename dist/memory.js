@@ -378,7 +378,7 @@ function bar(share, width) {
 
 // src/ground/memory.ts
 /** Share of the machine's memory that a run may use unless it is told otherwise. */
-const usualShare = .6;
+const usualShare = .65;
 /** Bytes of memory of this machine, or of the container that the process is in. */
 function machineMemory() {
 	const limit = process.constrainedMemory?.() ?? 0;

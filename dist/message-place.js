@@ -52,6 +52,13 @@ function webAddress(url) {
 function hex(character) {
 	return character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
 }
+/**
+* Text from outside in an attribute of an HTML tag, between double quotes. Characters that mean
+* something in Markdown become references too.
+*/
+function attribute(text) {
+	return oneLine(text).replace(/[&"<>[\]`*|\\{}]/g, (one) => `&#${one.charCodeAt(0)};`);
+}
 /** A value as JSON for an HTML comment: valid JSON without `<`, `>` and `--`. */
 function commentJson(value) {
 	return JSON.stringify(value).replace(/</g, "\\u003c").replace(/>/g, "\\u003e").replace(/--/g, "-\\u002d");
@@ -95,4 +102,4 @@ function placeOf(message) {
 	};
 }
 
-export { commentJson as a, prose as c, code as i, shellWord as l, secretsIn as n, inline as o, withoutSecrets as r, link as s, placeOf as t, webAddress as u };
+export { code as a, link as c, webAddress as d, attribute as i, prose as l, secretsIn as n, commentJson as o, withoutSecrets as r, inline as s, placeOf as t, shellWord as u };

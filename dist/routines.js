@@ -102,6 +102,18 @@ function cholesky(n, h) {
 	return wasm.cholesky(n, h);
 }
 /**
+* `gate` = (u + 1) · g · sigmoid(1.702 g), with both operands clamped.
+*
+* # Safety
+* As the module says.
+* @param {number} gate
+* @param {number} up
+* @param {number} count
+*/
+function clamped_swiglu(gate, up, count) {
+	wasm.clamped_swiglu(gate, up, count);
+}
+/**
 * Compares the logits of a [`CompareCall`].
 *
 * # Safety
@@ -147,6 +159,17 @@ function distances$1(x, y, rows, columns, out) {
 	wasm.distances(x, y, rows, columns, out);
 }
 /**
+* Index of the first scale of a [`DecodeCall`] that is NaN, infinite or zero; -1: there is none.
+*
+* # Safety
+* As [`super::quantize`].
+* @param {number} call
+* @returns {number}
+*/
+function first_bad_scale(call) {
+	return wasm.first_bad_scale(call);
+}
+/**
 * Visits blocks as [`tune_block`] does. Returns tr(W H W\u1d40) so far.
 *
 * # Safety
@@ -182,6 +205,29 @@ function forecast_energy_start(call) {
 */
 function forecast_loss(call, index, pivots) {
 	return wasm.forecast_loss(call, index, pivots);
+}
+/**
+* Row r of `data` times sigmoid(gates[r]).
+*
+* # Safety
+* As the module says.
+* @param {number} data
+* @param {number} gates
+* @param {number} rows
+* @param {number} columns
+*/
+function gate_rows(data, gates, rows, columns) {
+	wasm.gate_rows(data, gates, rows, columns);
+}
+/**
+* The sequence of a [`DeltaCall`] through its mixer.
+*
+* # Safety
+* As the module says.
+* @param {number} call
+*/
+function gated_delta(call) {
+	wasm.gated_delta(call);
 }
 /**
 * `y` = `x`·W\u1d40 + `bias` of a [`LinearCall`].
@@ -818,6 +864,10 @@ const get = {
 };
 
 // src/kernel/routines/attention.ts
+/** Columns of q. */
+function queryColumns({ queries, size, valueSize, gated }) {
+	return queries * (size + (gated ? valueSize : 0));
+}
 /** The options of plain attention. */
 const plainHeads = {
 	norms: null,
@@ -825,7 +875,8 @@ const plainHeads = {
 	scale: null,
 	window: null,
 	softcap: null,
-	sinks: null
+	sinks: null,
+	gated: false
 };
 const AttentionCall = struct({
 	tokens: "usize",
@@ -843,6 +894,7 @@ const AttentionCall = struct({
 	window: "usize",
 	softcap: "f32",
 	sinks: "usize",
+	gated: "usize",
 	q: "usize",
 	k: "usize",
 	v: "usize",
@@ -858,7 +910,7 @@ const attention = {
 			[
 				"q",
 				q,
-				queries * size
+				queryColumns(heads)
 			],
 			[
 				"k",
@@ -908,6 +960,7 @@ const attention = {
 			window: heads.window ?? 0,
 			softcap: heads.softcap ?? 0,
 			sinks,
+			gated: heads.gated ? 1 : 0,
 			q: atQ,
 			k: atK,
 			v: atV,
@@ -1450,22 +1503,22 @@ const DecodeCall = struct({
 	scaleDtype: "usize",
 	values: "usize",
 	to: "usize",
-	out: "usize"
+	out: "usize",
+	zeros: "usize",
+	skippedZeros: "usize"
 });
 /** Codes of exports/decode.rs. */
 const formatCode = {
 	e4m3: 0,
 	e5m2: 1,
-	e2m1: 2
+	e2m1: 2,
+	u4: 3
 };
 const scaleCode = {
 	...dtypeCode,
 	F8_E8M0: 3
 };
-/**
-* element · scale in float32, rounded once; then rounded to `to`, half to even. Gives how many
-* results are NaN or infinite.
-*/
+/** element · scale in float32, rounded once; then rounded to `to`, half to even. */
 const decode = {
 	describe: ({ format, rows, columns, to }) => `decoding of ${rows}x${columns} ${format} to ${to}`,
 	check(job, fail) {
@@ -1479,18 +1532,22 @@ const decode = {
 		if (!Number.isSafeInteger(firstRow) || firstRow < 0) fail(`firstRow should be a whole number, got ${firstRow}`);
 		if (!Object.hasOwn(formatCode, job.format)) fail(`${job.format} is not a format of codes`);
 		if (!Object.hasOwn(scaleCode, job.scaleDtype)) fail(`${job.scaleDtype} is not a scale's dtype`);
-		if (job.format === "e2m1" && columns % 2 !== 0) fail(`${columns} columns of half a byte do not fill whole bytes`);
-		if (job.format === "e2m1" && blockColumns < columns && blockColumns % 2 !== 0) fail(`blocks of ${blockColumns} columns of half a byte do not fill whole bytes`);
+		if (isHalves(job) && columns % 2 !== 0) fail(`${columns} columns of half a byte do not fill whole bytes`);
+		if (job.format === "u4" && blockRows !== 1) fail(`blocks of u4 have one row, not ${blockRows}`);
+		if (isHalves(job) && blockColumns < columns && blockColumns % 2 !== 0) fail(`blocks of ${blockColumns} columns of half a byte do not fill whole bytes`);
 		const expected = {
 			codes: rows * rowBytesOf(job),
 			scales: scaleRows(job, 0, rows).count * scaleRowBytes(job),
 			out: rows * columns * bytesPerElement[job.to]
 		};
-		for (const name of [
-			"codes",
-			"scales",
-			"out"
-		]) if (job[name].byteLength !== expected[name]) fail(`${name} have ${job[name].byteLength} bytes, expected ${expected[name]}`);
+		const zeros = job.zeros === void 0 ? {} : { zeros: zeroRows(job, 0, rows).bytes };
+		for (const [name, bytes] of Object.entries({
+			...expected,
+			...zeros
+		})) {
+			const { byteLength } = job[name];
+			if (byteLength !== bytes) fail(`${name} have ${byteLength} bytes, expected ${bytes}`);
+		}
 	},
 	run(job) {
 		const { rows, columns, to, out } = job;
@@ -1503,17 +1560,21 @@ const decode = {
 			layout.place(slab * rowBytes),
 			layout.place(mostScales * scaleBytes),
 			layout.place(4 * slab * columns),
-			layout.place(slab * outBytes)
+			layout.place(slab * outBytes),
+			layout.place(job.zeros === void 0 ? 0 : (slab / 8 + 2) * zeroWordBytes(job))
 		];
 		const call = layout.place(DecodeCall.bytes);
 		const base = layout.claim();
-		const [atCodes, atScales, atValues, atOut] = offsets.map((offset) => base + offset);
+		const [atCodes, atScales, atValues, atOut, atZeros] = offsets.map((offset) => base + offset);
 		let nonFinite = 0;
+		let badScale = null;
 		for (let start = 0; start < rows; start += slab) {
 			const end = Math.min(rows, start + slab);
 			const { first, count, skipped } = scaleRows(job, start, end);
 			copyIn(atCodes, job.codes, start * rowBytes, end * rowBytes);
 			copyIn(atScales, job.scales, first * scaleBytes, (first + count) * scaleBytes);
+			const zeros = zeroRows(job, start, end);
+			if (job.zeros !== void 0) copyIn(atZeros, job.zeros, zeros.first, zeros.first + zeros.bytes);
 			DecodeCall.write(base + call, {
 				format: formatCode[job.format],
 				codes: atCodes,
@@ -1526,16 +1587,41 @@ const decode = {
 				scaleDtype: scaleCode[job.scaleDtype],
 				values: atValues,
 				to: dtypeCode[to],
-				out: atOut
+				out: atOut,
+				zeros: job.zeros === void 0 ? 0 : atZeros,
+				skippedZeros: zeros.skipped
 			});
+			const bad = first_bad_scale(base + call);
+			if (bad >= 0) badScale ??= first * (scaleBytes / bytesPerElement[job.scaleDtype]) + bad;
 			nonFinite += decode$1(base + call);
 			copyOut(to === "F32" ? atValues : atOut, out, start * outBytes, end * outBytes);
 		}
-		return { nonFinite };
+		return {
+			nonFinite,
+			badScale
+		};
 	}
 };
-function rowBytesOf({ format, columns }) {
-	return format === "e2m1" ? columns / 2 : columns;
+function isHalves({ format }) {
+	return format === "e2m1" || format === "u4";
+}
+function rowBytesOf(rows) {
+	return isHalves(rows) ? rows.columns / 2 : rows.columns;
+}
+/** Bytes of the words that hold the zero points of 8 rows. */
+function zeroWordBytes({ columns, blockColumns }) {
+	return 4 * Math.ceil(columns / blockColumns);
+}
+/** The bytes of `zeros` that rows `[start, end)` need; rows of the first word before `start`. */
+function zeroRows(job, start, end) {
+	const [from, to] = [job.firstRow + start, job.firstRow + end];
+	const words = (row) => Math.floor(row / 8) - Math.floor(job.firstRow / 8);
+	const size = zeroWordBytes(job);
+	return {
+		first: words(from) * size,
+		bytes: (words(to + 7) - words(from)) * size,
+		skipped: from % 8
+	};
 }
 /** Bytes of the scales of one row of blocks. */
 function scaleRowBytes({ columns, blockColumns, scaleDtype }) {
@@ -1660,7 +1746,8 @@ const distances = {
 // src/kernel/routines/elementwise.ts
 const operations = {
 	add,
-	swiglu
+	swiglu,
+	clampedSwiglu: clamped_swiglu
 };
 /** Elements in the arena at once. */
 const slab$2 = 32768;
@@ -2265,6 +2352,130 @@ function energyOf(job, { call, rows, atFactor, results }, pivots) {
 function meanOf(values) {
 	return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
+
+// src/kernel/routines/gate-rows.ts
+const gateRows = {
+	describe: ({ x }) => `gates of ${x.rows}x${x.columns}`,
+	check({ x, gates }, fail) {
+		checkMatrix("x", x, [x.rows, x.columns], fail);
+		checkMatrix("gates", gates, [x.rows, 1], fail);
+	},
+	run({ x, gates }) {
+		const { rows, columns } = x;
+		const slab = rowsOfSlab(rows, 4 * columns);
+		const layout = new Layout();
+		const [atX, atGates] = [layout.place(4 * slab * columns), layout.place(4 * slab)];
+		const base = layout.claim();
+		for (let top = 0; top < rows; top += slab) {
+			const bottom = Math.min(rows, top + slab);
+			copyRowsIn(base + atX, x, top, bottom);
+			copyIn(base + atGates, bytesOf(gates.data), 4 * top, 4 * bottom);
+			gate_rows(base + atX, base + atGates, bottom - top, columns);
+			copyRowsOut(base + atX, x, top, bottom);
+		}
+	}
+};
+
+// src/kernel/routines/gated-delta.ts
+/** Channels of the output, of the convolution and of the input. */
+function deltaWidths({ keys, key, values, value }) {
+	const inner = values * value;
+	const convolved = 2 * keys * key + inner;
+	return {
+		inner,
+		convolved,
+		columns: convolved + inner + 2 * values
+	};
+}
+const DeltaCall = struct({
+	keys: "usize",
+	key: "usize",
+	values: "usize",
+	value: "usize",
+	byHead: "usize",
+	taps: "usize",
+	convolution: "usize",
+	stepBias: "usize",
+	decayLog: "usize",
+	norm: "usize",
+	eps: "f32",
+	tokens: "usize",
+	x: "usize",
+	y: "usize"
+});
+const gatedDelta = {
+	describe: ({ x, mixer }) => `gated DeltaNet of ${mixer.keys}/${mixer.values} heads over ${x.rows} tokens`,
+	check({ x, length, mixer, y }, fail) {
+		const { keys, values, value, taps } = mixer;
+		const { inner, convolved, columns } = deltaWidths(mixer);
+		if (values % keys !== 0) fail(`${values} value heads on ${keys} key heads`);
+		if (length < 1 || x.rows % length !== 0) fail(`${x.rows} tokens in sequences of ${length}`);
+		checkMatrix("x", x, [x.rows, columns], fail);
+		checkMatrix("y", y, [x.rows, inner], fail);
+		for (const [name, tensor, size] of [
+			[
+				"convolution",
+				mixer.convolution,
+				convolved * taps
+			],
+			[
+				"stepBias",
+				mixer.stepBias,
+				values
+			],
+			[
+				"decayLog",
+				mixer.decayLog,
+				values
+			],
+			[
+				"norm",
+				mixer.norm,
+				value
+			]
+		]) if (tensor.length !== size) fail(`${name} has ${tensor.length} elements, not ${size}`);
+	},
+	run({ x, length, mixer, y }) {
+		const { inner, columns } = deltaWidths(mixer);
+		const { convolution, stepBias, decayLog, norm } = mixer;
+		const tensors = [
+			convolution,
+			stepBias,
+			decayLog,
+			norm
+		];
+		const layout = new Layout();
+		const atCall = layout.place(DeltaCall.bytes);
+		const offsets = tensors.map((tensor) => layout.place(tensor.byteLength));
+		const [atX, atY] = [layout.place(4 * length * columns), layout.place(4 * length * inner)];
+		const base = layout.claim();
+		const addresses = offsets.map((offset) => base + offset);
+		const { keys, key, values, value, byHead, taps, eps } = mixer;
+		DeltaCall.write(base + atCall, {
+			keys,
+			key,
+			values,
+			value,
+			byHead: byHead ? 1 : 0,
+			taps,
+			eps,
+			convolution: addresses[0],
+			stepBias: addresses[1],
+			decayLog: addresses[2],
+			norm: addresses[3],
+			tokens: length,
+			x: base + atX,
+			y: base + atY
+		});
+		for (const [i, tensor] of tensors.entries()) copyIn(addresses[i], bytesOf(tensor), 0, tensor.byteLength);
+		for (let top = 0; top < x.rows; top += length) {
+			const bottom = top + length;
+			copyRowsIn(base + atX, x, top, bottom);
+			gated_delta(base + atCall);
+			copyRowsOut(base + atY, y, top, bottom);
+		}
+	}
+};
 
 // src/kernel/routines/gather.ts
 /** Copies within host memory: no arithmetic, no arena. */
@@ -2929,6 +3140,8 @@ const table = {
 	factorTile,
 	fisherWeights,
 	forecast,
+	gateRows,
+	gatedDelta,
 	gather,
 	linear,
 	mamba,
@@ -2948,4 +3161,4 @@ function routineOf(name) {
 	return table[name];
 }
 
-export { collectJob as A, sharedFloats as C, isFloat as D, bytesPerElement as E, collectYoung as M, bytesIn as O, sharedDoubles as S, weightRows as T, inShared as _, mostRows as a, rowsOf as b, bitWidths as c, instantiate as d, asWeight as f, floatsOf as g, copyMatrix as h, rowsAtOnce as i, collectShared as j, collectAll as k, groupSizes as l, clear as m, checkQuantize as n, tileBounds as o, bytesOf as p, describeQuantize as r, packedBytes as s, routineOf as t, plainHeads as u, joinRows as v, sharedIntegers as w, sharedBytes as x, newMatrix as y };
+export { collectAll as A, sharedDoubles as C, bytesPerElement as D, weightRows as E, collectShared as M, collectYoung as N, isFloat as O, sharedBytes as S, sharedIntegers as T, floatsOf as _, rowsAtOnce as a, newMatrix as b, packedBytes as c, plainHeads as d, instantiate as f, copyMatrix as g, clear as h, deltaWidths as i, collectJob as j, bytesIn as k, bitWidths as l, bytesOf as m, checkQuantize as n, mostRows as o, asWeight as p, describeQuantize as r, tileBounds as s, routineOf as t, groupSizes as u, inShared as v, sharedFloats as w, rowsOf as x, joinRows as y };

@@ -1,4 +1,4 @@
-import { A as collectJob, O as bytesIn, d as instantiate, t as routineOf } from "./routines.js";
+import { f as instantiate, j as collectJob, k as bytesIn, t as routineOf } from "./routines.js";
 import { parentPort, workerData } from "node:worker_threads";
 
 // src/kernel/worker.ts
