@@ -110,6 +110,55 @@ test("rows of a matrix larger than a slab use their own blocks' scales", async (
   expect(wrong).toBe(-1);
 });
 
+test("integers of a matrix larger than a slab use their own rows' zero points", async () => {
+  const [rows, columns, group] = [1101, 64, 32];
+  const across = columns / group;
+  const zeroOf = (row: number, block: number) => (row * 5 + block * 3) % 16;
+  const zeros = Uint32Array.from({ length: Math.ceil(rows / 8) * across }, (_, i) => {
+    const [top, block] = [8 * Math.floor(i / across), i % across];
+    const nibbles = Array.from({ length: 8 }, (_, row) => zeroOf(top + row, block) << (4 * row));
+    return nibbles.reduce((all, one) => all | one);
+  });
+  const firstRow = 3;
+  const { bytes, badScale } = await decodeRows(
+    kernel,
+    {
+      format: "u4",
+      codes: new Uint8Array(((rows - firstRow) * columns) / 2).fill(0x99),
+      rows: rows - firstRow,
+      columns,
+      ...{ blockRows: 1, blockColumns: group, firstRow },
+      scales: new Uint8Array(new Float32Array((rows - firstRow) * across).fill(0.5).buffer),
+      scaleDtype: "F32",
+      zeros: new Uint8Array(zeros.buffer),
+    },
+    "F32",
+  );
+  const wrong = new Float32Array(bytes.buffer).findIndex((value, i) => {
+    const [row, column] = [firstRow + Math.floor(i / columns), i % columns];
+    return value !== (9 - zeroOf(row, Math.floor(column / group))) * 0.5;
+  });
+  expect({ wrong, badScale }).toEqual({ wrong: -1, badScale: null });
+});
+
+test("the first scale that is zero is found beyond a slab", async () => {
+  const [rows, columns] = [1101, 64];
+  const scales = new Float32Array(rows).fill(1);
+  scales.set([0, Number.NaN], 900);
+  const { badScale } = await decodeRows(
+    kernel,
+    {
+      format: "e4m3",
+      codes: new Uint8Array(rows * columns),
+      ...{ rows, columns, blockRows: 1, blockColumns: columns, firstRow: 0 },
+      scales: new Uint8Array(scales.buffer),
+      scaleDtype: "F32",
+    },
+    "F32",
+  );
+  expect(badScale).toBe(900);
+});
+
 test("operands of another length are refused", async () => {
   const rows: CodedRows = {
     ...mxfp4,
