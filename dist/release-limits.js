@@ -10889,7 +10889,7 @@ function sizeCells(label, row, { model }) {
 	const mac = unbroken$1(`${fit.gibibytes} GB`);
 	return {
 		tier,
-		mac: fit.context === null ? mac : below$1(mac, unbroken$1(`${thousands(fit.context)} tokens`))
+		mac: fit.context === null ? mac : below$1(mac, unbroken$1(`${thousands(fit.context)} context`))
 	};
 }
 /** The verdict on a quant, and its figures. */
