@@ -1,5 +1,4 @@
 import { installedFrom } from "../ground/installed-from.ts";
-import type { Inputs } from "./inputs.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -10,7 +9,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function engineSource(
   environment: Environment,
   installed: typeof installedFrom = installedFrom,
-): Pick<Inputs, "engineRepository" | "engineRef"> {
+): { readonly engineRepository: string | null; readonly engineRef: string | null } {
   const { GITHUB_ACTION_REPOSITORY: action = "", GITHUB_ACTION_REF: ref = "" } = environment;
   if (!/^[\w-]+\/[\w.-]+$/.test(action)) {
     const found = installed();
