@@ -10,8 +10,9 @@ import { billions, gigabytes, sizeModel } from "./sizes/needs.ts";
  */
 console.log("| model | parameters | reads | memory | disk | hours | runner |");
 console.log("|---|---:|---:|---:|---:|---:|---|");
-for (const { id, config } of knownModels) {
-  const { parameters, needs } = sizeModel(config);
+for (const model of knownModels) {
+  const { id } = model;
+  const { parameters, needs } = sizeModel(model);
   const { reads, memory, disk, hours, runner } = needs;
   if (runner === null) continue;
   const sizes = [reads, memory, disk].map(gigabytes);

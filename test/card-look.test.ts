@@ -42,6 +42,7 @@ interface Look {
   readonly width: number;
   /** Whether something reaches beyond its right edge. */
   readonly scrolls: boolean;
+  /** Tables that scroll; of those that are folded, in a window of a desktop. */
   readonly wide: readonly string[];
   readonly broken: readonly string[];
   readonly lost: readonly string[];
@@ -53,10 +54,25 @@ interface Look {
 
 /** Runs in the page, with everything unfolded. A figure stays on one line. */
 const script = `
-const linesOf = (node) => {
+const rangeOf = (node, start = 0, end = node.childNodes.length) => {
   const range = document.createRange();
-  range.selectNodeContents(node);
+  range.setStart(node, start);
+  range.setEnd(node, end);
+  return range;
+};
+const linesOf = (node, ...ends) => {
+  const range = rangeOf(node, ...ends);
   return new Set([...range.getClientRects()].map(({ top }) => Math.round(top / 8))).size;
+};
+/** Figures of "Choose a tier" that are on two lines. Beside each other they have a plain space. */
+const brokenWords = (cell) => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+  const broken = [];
+  while (texts.nextNode()) {
+    for (const { 0: word, index } of texts.currentNode.data.matchAll(/[^ \\n-]*\\d[^ \\n-]*/g))
+      if (linesOf(texts.currentNode, index, index + word.length) > 1) broken.push(word);
+  }
+  return broken;
 };
 const figure = /^[~±\\d.,%–\\u00a0 a-zA-Z]*$/;
 const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
@@ -79,12 +95,13 @@ const look = (article) => {
   const tables = [...article.querySelectorAll("table")];
   const cells = [...article.querySelectorAll("td")]
     .filter((cell) => getComputedStyle(cell).textAlign === "right" && figure.test(cell.textContent));
+  const chosen = [...tables[0].querySelectorAll("td")].flatMap(brokenWords);
   return {
     width: article.offsetWidth,
     scrolls: article.scrollWidth > article.clientWidth,
-    wide: tables.filter((table) => !table.closest("details") && table.scrollWidth > table.clientWidth + 1)
+    wide: tables.filter((table) => (!table.closest("details") || article.offsetWidth >= 980) && table.scrollWidth > table.clientWidth + 1)
       .map((table) => table.textContent.trim().slice(0, 60) + " " + table.scrollWidth),
-    broken: cells.filter((cell) => linesOf(cell) > 1).map((cell) => cell.textContent),
+    broken: [...cells.filter((cell) => linesOf(cell) > 1).map((cell) => cell.textContent), ...chosen],
     lost: [...article.querySelectorAll("img")].filter((img) => !(img.naturalWidth > 0)).map((img) => img.alt),
     pale: [...article.querySelectorAll("*")].filter((one) => hasText(one) && isPale(one)).map((one) => one.textContent),
     tables: tables.length,

@@ -50,10 +50,7 @@ runner: what a machine of 4 cores needs.
 
 /** docs/models.md. */
 export function renderModelsPage(): string {
-  const models = knownModels.map(({ id, config, expertBits }) => ({
-    id,
-    ...sizeModel(config, expertBits),
-  }));
+  const models = knownModels.map((model) => ({ id: model.id, ...sizeModel(model) }));
   // A type with bases of other types has the tensors of one that is listed.
   const listed = architectures.filter((one) => baseTypesOf(one).includes(one.modelType));
   const types = listed.map((one) => describeType(one, models));

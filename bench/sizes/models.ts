@@ -18,7 +18,7 @@ const qwen3: ModelConfig = {
   vocab_size: 151936,
 };
 
-interface KnownModel {
+export interface KnownModel {
   readonly id: string;
   readonly config: ModelConfig;
   /** Bits of a weight of the experts as published. Default: 16. */

@@ -1,5 +1,4 @@
 import type { Rows } from "../../src/calibration/rows.ts";
-import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import { fitRun, secondsOf } from "../../src/estimate/run-estimate.ts";
 import { OqeError } from "../../src/ground/errors.ts";
 import { usualShare } from "../../src/ground/memory.ts";
@@ -12,6 +11,7 @@ import { tiers } from "../../src/plan/tiers.ts";
 import { evaluationShape, everyOf } from "../../src/series/rows.ts";
 import { foreseeSeries, type SeriesRequest } from "../../src/series/run-needs.ts";
 import { shapedBase } from "../../test/support/shaped-base.ts";
+import type { KnownModel } from "./models.ts";
 
 /** Operations a second of one thread. */
 const speed = 45e9;
@@ -46,7 +46,7 @@ export interface SizedModel {
 }
 
 /** Sizes a model by the same plan and the same estimate as a run prints. */
-export function sizeModel(config: ModelConfig, expertBits = 16): SizedModel {
+export function sizeModel({ config, expertBits = 16 }: KnownModel): SizedModel {
   const shaped = shapedBase(config);
   const parameters = sum(shaped.tensors, ({ shape }) => shape.reduce((a, b) => a * b, 1));
   const bytes = sum(shaped.tensors, (tensor) =>

@@ -117,6 +117,13 @@ test("names from right to left cannot turn the text around", async () => {
   expect(card).not.toMatch(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/);
 });
 
+test("a base without licence names none, and sends the reader to the base's terms", async () => {
+  const card = await cardOf("a base without licence");
+  expect(card).not.toMatch(/^license/m);
+  expect(card).toContain("\n| Licence | not stated in the base's card metadata |\n");
+  expect(card).toContain("states no single licence that could be used here. Read the base's own");
+});
+
 test("a model without experts says nothing about them", async () => {
   const card = await cardOf("zero experts");
   expect(card).not.toMatch(/MoE strategy|Router agreement|Tokens per expert/);

@@ -12,7 +12,7 @@ const card = await renderCard(tunedReceipt());
 
 describe("hostile values", () => {
   const evil =
-    'x | y`z` <script>alert(1)</script> --> [a](javascript:b) {{ 7 * 7 }} {% raw %} """ \n---\n# Owned\n| a | b |\n```\n';
+    'x | y`z` <script>alert(1)</script> --> [a](javascript:b) {{ 7919 * 7907 }} {% raw %} """ \n---\n# Owned\n| a | b |\n```\n';
   const receipt = tunedReceipt();
   const hostile: Receipt = {
     ...receipt,
@@ -68,7 +68,7 @@ describe("hostile values", () => {
     expect(comments).toHaveLength(3); // the markers of notes, and the facts for tools
     expect(/^<!-- (.*) -->$/.exec(comments.at(-1)!)![1]).not.toMatch(/--|[<>]/);
     expect(prose(text)).not.toMatch(/(?<!\\)\]\(javascript/);
-    expect(body).not.toContain("49");
+    expect(body).not.toContain("62615533");
   });
 
   test("in measured values stay plain words on card and pictures", async () => {

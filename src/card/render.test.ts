@@ -58,7 +58,7 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
 
   test.each([
     ["Parameters", "31.6 B (31,577,940,288)"],
-    ["Active per token", "3.6 B (11.3 %)"],
+    ["Active per token", "3.2 B (10.2 %)"],
     ["Layers", "52: 23 Mamba-2, 23 mixture of experts, 6 attention"],
     ["Experts", "128 routed per MoE layer, 6 chosen per token; 1 shared, always active"],
     ["Context in the config", "262,144 tokens"],

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { countLayers } from "../../src/base/model-facts.ts";
+import { describeModel } from "../../src/base/model-facts.ts";
 import { modulePath } from "../../src/mlx/format.ts";
 import type { PlannedTensor } from "../../src/models/architecture.ts";
 import { expandTable } from "../../src/models/expand.ts";
@@ -9,6 +9,7 @@ import { tiers } from "../../src/plan/tiers.ts";
 import { kindOf, kindRecords, type ModuleRecord } from "../../src/quantize/tuning-record.ts";
 import type { Receipt } from "../../src/receipt/receipt.ts";
 import { nemotron30b } from "./nemotron-30b.ts";
+import { describedBase } from "./shaped-base.ts";
 
 const architecture = findArchitecture(nemotron30b);
 const tensors: PlannedTensor[] = expandTable(architecture, nemotron30b).map((tensor) => ({
@@ -18,6 +19,8 @@ const tensors: PlannedTensor[] = expandTable(architecture, nemotron30b).map((ten
 const plans = tiers.map((tier) =>
   planTier(tier, { architecture, config: nemotron30b, tensors, storage: "BF16" }),
 );
+
+const model = describeModel(describedBase(nemotron30b));
 
 export const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
@@ -51,18 +54,7 @@ export function nemotronReceipt(tier = "oQ4e", changes: Partial<Receipt> = {}): 
         ],
       },
     },
-    model: {
-      modelType: "nemotron_h",
-      parameters: 31_577_940_288,
-      activeParameters: 3_580_000_000,
-      layers: countLayers(findArchitecture(nemotron30b).layers(nemotron30b)),
-      experts: { routed: 128, perToken: 6, shared: 1 },
-      hiddenSize: 2688,
-      vocabularySize: 131_072,
-      contextLength: 262_144,
-      tiedHead: false,
-      cache: { perToken: 6144, fixed: 55_000_000 },
-    },
+    model,
     usage: {
       sampling: { temperature: 1, top_p: 1 },
       prompt: ["<|im_start|>user", "{prompt}<|im_end|>", "<|im_start|>assistant"],
