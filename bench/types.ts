@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
 
 /**
- * Tuning beside plain rounding at the same plan and beside `mlx_lm.convert -q`, for each model type:
+ * Tuning beside plain rounding at the same plan and beside stock 4 bits, for each model type:
  * KL(base ‖ quantized) on held-out rows, as the receipts of `oqe quantize --policy oq` have it.
  *   node bench/types.ts [--tiers oQ4e,oQ8e] [--rows 16] [--length 64] [--cli src/cli.ts] [base …]
  * Without a base: the random checkpoints of test/models/random-tiny of the newer types. A base

@@ -1,7 +1,8 @@
 """Trains the random checkpoint of a model type, so that its weights are those of a model:
-    python bench/peers/train_type.py <checkpoint> <folder of .txt> <out> [--steps 600]
-Config, tokenizer and file layout stay as they are. Seeded, one thread. Writes `training.json` with
-the steps, and the mean losses (nats per token) of the first and of the last 20 of them.
+    train_type.py <checkpoint> <folder of .txt> <out> [--steps 600] [--seconds 170]
+Config, tokenizer and file layout stay as they are. Seeded, one thread. It stops after the steps or
+the seconds, so only a run that makes all its steps can be repeated. Writes `training.json` with the
+steps, and the mean losses (nats per token) of the first and of the last 20 of them.
 Needs torch, transformers and tokenizers (test/python/fixtures.txt)."""
 import argparse
 import json
@@ -25,12 +26,13 @@ def read_tokens(checkpoint, texts):
     return torch.tensor(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def train(model, tokens, steps):
+def train(model, tokens, steps, seconds):
     """The losses of all steps. The rate rises for WARM steps and falls with a cosine."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.95), weight_decay=0.01)
     losses, start = [], time.time()
-    for step in range(steps):
-        rate = RATE * min(1, (step + 1) / WARM) * (0.05 + 0.475 * (1 + math.cos(math.pi * step / steps)))
+    while (done := max(len(losses) / steps, (time.time() - start) / seconds)) < 1:
+        step = len(losses)
+        rate = RATE * min(1, (step + 1) / WARM) * (0.05 + 0.475 * (1 + math.cos(math.pi * done)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         starts = torch.randint(0, len(tokens) - LENGTH, (ROWS,))
@@ -51,17 +53,18 @@ def main():
     for name in ("checkpoint", "texts", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--seconds", type=float, default=170)
     given = parser.parse_args()
     torch.manual_seed(5)
     torch.set_num_threads(1)
     model = AutoModelForCausalLM.from_pretrained(given.checkpoint, dtype=torch.float32).train()
-    losses = train(model, read_tokens(given.checkpoint, given.texts), given.steps)
+    losses = train(model, read_tokens(given.checkpoint, given.texts), given.steps, given.seconds)
     model.to(torch.bfloat16).save_pretrained(given.out)
     for path in given.checkpoint.iterdir():  # the config too: save_pretrained writes its own
         if path.suffix in (".json", ".jinja") and path.stem not in ("ref_ids", "variants"):
             shutil.copy(path, given.out)
     mean = lambda part: round(sum(part) / len(part), 3)
-    record = {"steps": given.steps, "first": mean(losses[:20]), "last": mean(losses[-20:])}
+    record = {"steps": len(losses), "first": mean(losses[:20]), "last": mean(losses[-20:])}
     (given.out / "training.json").write_text(json.dumps(record))
     print(record)
 
