@@ -23,7 +23,7 @@ afterAll(() => removeFolder(folder));
 
 const bf16 = (name: string, ...shape: number[]): MadeTensor => ({ name, dtype: "BF16", shape });
 
-/** Experts `[E, in, out]` as mxfp4: `[E, out, in / 32, 16]` bytes of codes, a scale for 32 values. */
+/** Experts `[E, in, out]` as mxfp4: bytes of codes `[E, out, in / 32, 16]`, and their scales. */
 function asBlocks(tensor: MadeTensor): MadeTensor[] {
   if (!/experts\.(gate_up|down)_proj$/.test(tensor.name)) return [tensor];
   const [count, wide, high] = tensor.shape as [number, number, number];
