@@ -96,7 +96,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     const { carried = [] } = architecture;
     if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
     // Carried tensors stay coded as they are.
-    const split = splitCarried(carried, checkpoint, kept);
+    const split = splitCarried(carried, { ...checkpoint, folded: config }, kept);
     const own = new Map([...values].filter(([name]) => partOf(carried, name) === null));
     const tensors = expand(architecture, config, own).map((tensor) => ({
       ...tensor,
