@@ -97,13 +97,11 @@ export function partOf(declared: readonly Carried[], name: string) {
 
 /**
  * Separates the tensors of carried parts from the others. Those of parts that are not `kept` are
- * left out. `config` is as the file has it, `folded` that of the language model. Throws
- * BAD_CHECKPOINT for a part that is not whole or has another shape than config.json gives, or that
- * config.json promises in vain or does not know.
+ * left out.
  */
 export function splitCarried<T extends BaseTensor>(
   declared: readonly Carried[],
-  { config, folded, tensors }: Configs & { readonly tensors: ReadonlyMap<string, T> },
+  tensors: ReadonlyMap<string, T>,
   kept: ReadonlySet<CarriedPart>,
 ): SplitTensors<T> {
   const own = new Map<string, T>();
@@ -115,8 +113,19 @@ export function splitCarried<T extends BaseTensor>(
     else if (kept.has(found.carried.part)) carried.push(carry(found, name, tensor));
     else left.add(found.carried.part);
   }
-  for (const one of declared) if (kept.has(one.part)) checkPart(one, { config, folded }, carried);
   return { own, carried, leftOut: carriedParts.filter((part) => left.has(part)) };
+}
+
+/**
+ * Throws BAD_CHECKPOINT for a part that is not whole or has another shape than the config gives,
+ * or that config.json promises in vain or does not know.
+ */
+export function checkCarried(
+  declared: readonly Carried[],
+  configs: Configs,
+  carried: readonly CarriedTensor[],
+): void {
+  for (const one of declared) checkPart(one, configs, carried);
 }
 
 function carry(
