@@ -28,7 +28,7 @@ import {
   type TierRun,
 } from "./series/recipes.ts";
 import { rehearse } from "./series/rehearse.ts";
-import { type Calibration, calibrate } from "./series/rows.ts";
+import { type Calibration, calibrate, requireForward } from "./series/rows.ts";
 import { estimateMeasuring, estimateSeries, foreseeAhead } from "./series/run-needs.ts";
 import {
   measureNow,
@@ -95,25 +95,26 @@ export async function planModel(
   dependencies: Dependencies,
   { measures }: { readonly measures: boolean },
 ): Promise<Planned> {
-  const { baseModel, carry, tiers, policy, floors } = inputs;
-  const planning = { tiers, policy, floors };
+  const { baseModel, carry, policy } = inputs;
   if (policy === "oq") {
     const base = await openBase(baseModel, dependencies.connect, { ...headersOnly, carry });
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
-    requireBudgets(base, planning, dependencies.report);
-    return { plan: makePlan(base, planning, null), base, sensitivity: null };
+    requireForward(base, inputs, dependencies.report);
+    requireBudgets(base, inputs, dependencies.report);
+    return { plan: makePlan(base, inputs, null), base, sensitivity: null };
   }
   return withBase(inputs, dependencies, headersOnly, async (opened) => {
     const { base, report } = opened;
+    requireForward(base, inputs, report);
     const sources = await openSources(base, inputs, opened);
-    requireBudgets(base, planning, report);
+    requireBudgets(base, inputs, report);
     const draw = () => drawRows(inputs, opened);
     const asked = { ...opened, inputs: { ...inputs, timeLimit: null }, sources, drawRows: draw };
     const measure = () => measureOpened(asked.inputs, sources, opened);
     const sensitivity = measures ? await measure() : await foresee(asked, opened);
     const by = sensitivity === null ? "oq" : policy;
-    return { plan: makePlan(base, { ...planning, policy: by }, sensitivity), base, sensitivity };
+    return { plan: makePlan(base, { ...inputs, policy: by }, sensitivity), base, sensitivity };
   });
 }
 

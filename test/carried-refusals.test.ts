@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BaseOptions, readBase } from "../src/base/base.ts";
@@ -178,6 +178,20 @@ describe("a base is refused", () => {
       message: expect.stringContaining(
         'has "model-mtp.safetensors", which its index does not name: mlx-lm would load it',
       ),
+    });
+  });
+
+  test("with MTP in such a file and without an index", async () => {
+    const folder = visionBase(newFolder(), drop(/^mtp\./));
+    expect(readdirSync(folder).filter((name) => /index|^model.*safetensors/.test(name))).toEqual([
+      "model.safetensors",
+    ]);
+    writeTensors(join(folder, "model-mtp.safetensors"), new Map());
+    await expect(open(folder)).rejects.toMatchObject({
+      message: expect.stringContaining(
+        'has "model-mtp.safetensors", and no model.safetensors.index.json that names it: mlx-lm',
+      ),
+      hint: expect.stringContaining("Name the tensors of all files in model.safetensors.index"),
     });
   });
 });

@@ -17,3 +17,18 @@ test.each(types)("docs/models.md has families and two known models of %s", (type
   const own = knownModels.filter(({ config }) => config.model_type === type);
   expect(own.length).toBeGreaterThanOrEqual(2);
 });
+
+test("README.md says of a model what docs/models.md says", async () => {
+  const rowsOf = async (path: string) => {
+    const [, table = ""] = (await readFile(path, "utf8")).split("| model | reads ");
+    const rows = table.split("\n\n")[0]!.trim().split("\n").slice(2);
+    return rows.map((line) => line.replace(", the default", "").slice(2, -2).split(" | "));
+  };
+  const shown = await rowsOf("README.md");
+  const known = await rowsOf("docs/models.md");
+  expect(shown.length).toBeGreaterThanOrEqual(5);
+  for (const [name = "", ...figures] of shown) {
+    const [, ...own] = known.find(([id = ""]) => id.includes(name))!;
+    expect([name, ...figures]).toEqual([name, ...own]);
+  }
+});

@@ -1,7 +1,15 @@
+import { dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeCheckpoint } from "./support/checkpoints.ts";
 import { runCli } from "./support/cli-run.ts";
-import { removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import {
+  byArchitecture,
+  copyModel,
+  editConfig,
+  removeFolder,
+  scratchFolder,
+  smallest,
+} from "./support/models.ts";
 import { nemotron30b } from "./support/nemotron-30b.ts";
 
 const model = smallest.nemotron_h!;
@@ -62,5 +70,27 @@ describe("oqe plan", () => {
       const { code, plan: found } = await plan(...other);
       expect({ code, policy: found?.policy }).toEqual({ code: 0, policy: "oq" });
     }
+  });
+
+  test("refuses a model that a run could not pass through; a rounded one is warned of", async () => {
+    const copy = await copyModel(byArchitecture.gpt_oss!, "windowless");
+    await editConfig(copy, (config) => {
+      config.sliding_window = 0;
+    });
+    const says = /config\.json: "sliding_window" should be a positive integer, got 0/;
+    for (const policy of [[], ["--policy", "oq"]]) {
+      const { code, stderr } = await plan(copy, ...policy, ...work("none"));
+      expect({ code, says: says.exec(stderr) }).toEqual({ code: 1, says: expect.anything() });
+      expect(stderr).toContain("[BAD_CHECKPOINT]");
+    }
+    const rounded = await plan(copy, "--method", "rounded");
+    expect(rounded.code).toBe(0);
+    expect(rounded.stderr).toMatch(/warning: the tiers will not be evaluated: .*"sliding_window"/);
+    const unread = await plan(copy, "--method", "rounded", "--verify", "false");
+    expect({ code: unread.code, found: says.exec(unread.stderr) }).toEqual({
+      code: 0,
+      found: null,
+    });
+    await removeFolder(dirname(copy));
   });
 });

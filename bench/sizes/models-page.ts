@@ -101,11 +101,12 @@ function quantized(tensors: readonly PlannedTensor[]): string {
     .join("; ");
 }
 
-/** Other tensors but norms and biases, as names without numbers. */
+/** Other tensors but norms and biases of matrices, as names without numbers. */
 function unquantized(tensors: readonly PlannedTensor[]): string {
-  const usual = new Set(["norm", "bias"]);
+  const isUsual = ({ name, role }: PlannedTensor) =>
+    role.kind === "norm" || (role.kind === "bias" && name.endsWith(".bias"));
   const names = tensors.flatMap((tensor) =>
-    isQuantizable(tensor) || usual.has(tensor.role.kind) ? [] : [shortName(tensor.name)],
+    isQuantizable(tensor) || isUsual(tensor) ? [] : [shortName(tensor.name)],
   );
   return (
     distinct(names)

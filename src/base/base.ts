@@ -3,6 +3,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import { INDEX_FILE } from "../checkpoint/shard-set.ts";
 import type { BaseTensors } from "../coding/coding.ts";
 import { withoutSettings } from "../coding/declared.ts";
 import { openCoded } from "../coding/open-coded.ts";
@@ -146,11 +147,13 @@ function refuseStrayMtp(repository: Repository, { tensors }: Checkpoint): void {
     (file) => isModelFile(file) && /mtp|nextn/i.test(file) && !known.has(file),
   );
   if (stray === undefined) return;
+  const [why, hint] = repository.files.has(INDEX_FILE)
+    ? ["which its index does not name", `Name its tensors in ${INDEX_FILE}`]
+    : [`and no ${INDEX_FILE} that names it`, `Name the tensors of all files in ${INDEX_FILE}`];
   throw new OqeError(
     "BAD_CHECKPOINT",
-    `${repository.name} has "${stray}", which its index does not name: ` +
-      "mlx-lm would load it with the model",
-    "Name its tensors in model.safetensors.index.json, call it mtp.safetensors, or remove it.",
+    `${repository.name} has "${stray}", ${why}: mlx-lm would load it with the model`,
+    `${hint}, call it mtp.safetensors, or remove it.`,
   );
 }
 

@@ -38,6 +38,14 @@ describe("a model_type that is not supported", () => {
     );
   });
 
+  test.each(["text_config", "llm_config"])("is described by its %s too", (key) => {
+    const inner = { kv_lora_rank: 512, final_logit_softcapping: 30, sliding_window: null };
+    expect(found({ model_type: "seen", [key]: inner, vision_config: {} }, [dense])).toContain(
+      "config.json also has final_logit_softcapping (a soft cap of logits), kv_lora_rank (latent " +
+        `attention), ${key} (a text model inside another), vision_config (a vision tower).`,
+    );
+  });
+
   test("is compared with what the nearest one needs in every block", () => {
     const experts = mlp.map((name) => `mlp.experts.11.${name}`);
     const block = [...norms, ...attention, "self_attn.q_norm", "mlp.gate", ...experts];

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { expectWholeTables, plainRow } from "../../test/support/markdown-tables.ts";
+import { measuredSeries } from "../../test/support/measured-receipts.ts";
 import { oddReceipts } from "../../test/support/odd-receipts.ts";
 import { renderCard } from "./render.ts";
 
@@ -26,7 +27,7 @@ describe("the choice of a tier", () => {
   });
 
   test("says which tier to take on which Mac, and how to talk to this one", async () => {
-    const card = (await cardOf("a receipt without proof")).replaceAll("\u00a0", " ");
+    const card = (await renderCard(measuredSeries.at(-1)!)).replaceAll("\u00a0", " ");
     expect(card).toContain(
       "\nTake the largest that fits: **oQ4e** on a Mac from 32 GB, **oQ6e** from 36 GB, " +
         "**oQ8e** from 48 GB.\n\n**Run it**: `pip install mlx-lm`, then " +
@@ -36,6 +37,37 @@ describe("the choice of a tier", () => {
     const other = (await cardOf("another tier that failed its gate")).replaceAll("\u00a0", " ");
     expect(other).toMatch(/Take the largest that fits: [^\n]*\*\*oQ6e\*\* from 36 GB\.\n/);
     expect(other).not.toMatch(/Take the largest that fits: [^\n]*oQ8e/);
+  });
+
+  test.each(["one tier", "a receipt without proof"])(
+    "of %s, which knows no other published tier, picks and offers none",
+    async (name) => {
+      const card = (await cardOf(name)).replaceAll("\u00a0", " ");
+      expect(card).toContain(`\nTake **oQ4e** on a Mac from 32 GB.\n\n**Run it**: `);
+      expect(card).not.toContain("for another tier");
+    },
+  );
+
+  test("of a custom tier picks it, and of the series what is known to be published", async () => {
+    const card = (await cardOf("a custom tier beside the series")).replaceAll("\u00a0", " ");
+    const [pick = ""] = /^Take .*$/m.exec(card) ?? [];
+    expect(pick).toContain("**oQ4.25e** on a Mac from");
+    expect(pick).toContain("**oQ8e** from 48 GB");
+    expect(pick).not.toContain("**oQ4e**");
+  });
+
+  test("a tier that failed its gate sends nobody to a repository that is not there", async () => {
+    const card = (await cardOf("a tier that failed its gate")).replaceAll("\u00a0", " ");
+    const name = "NVIDIA-Nemotron-3-Nano-30B-A3B-oQ4e";
+    expect(card.replace(/\n<!-- oqe-publisher .*/, "")).not.toContain(`acme/${name}`);
+    expect(card).not.toMatch(/\*\*Run it\*\*|LM Studio|ChatSession|for another tier/);
+    expect(card).toContain("This tier failed a quality gate and is not published: it is only a ");
+    expect(card).toContain(`\nmlx_lm.chat --model ${name}`);
+    expect(card).toContain(` verify ./${name}\n`);
+    expect(card).toContain('srcset="oqe-kl-dark.png"');
+    expect(card).toMatch(/^Take the largest that fits: \*\*oQ[56]e\*\* on a Mac from/m);
+    const alone = { ...oddReceipts["a tier that failed its gate"]!, otherTiers: [] };
+    expect(await renderCard(alone)).not.toMatch(/^Take /m);
   });
 
   test("names a tier that failed its gate as held back, without a link", async () => {

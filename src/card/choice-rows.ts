@@ -4,6 +4,7 @@ import { byteCount, gigabytes, grouped, sizeOf } from "./figures.ts";
 import { allowance, fitMac, leastContext, loadedBytes } from "./mac-fit.ts";
 import { inline, link } from "./markdown.ts";
 import { nats, share } from "./measured-figures.ts";
+import { isHeldBack, publishedAs } from "./published.ts";
 import { knownFigures } from "./series-rows.ts";
 import { verdictOf, verdictWords } from "./verdict.ts";
 import { someRows } from "./wording.ts";
@@ -20,6 +21,7 @@ export function choiceFacts(receipt: Receipt) {
   return {
     choice: table(columns, rows),
     pick: pickWords(receipt),
+    hasOthers: publishedTiers(receipt).some((tier) => tier !== receipt.plan.tier),
     hasContext: model.cache !== null,
     cacheWords: cacheWords(model),
     leastContext: thousands(Math.min(leastContext, model.contextLength ?? leastContext)),
@@ -47,28 +49,29 @@ function choiceRows(receipt: Receipt): readonly Cells[] {
   ];
 }
 
+/** Tiers of the series that this receipt knows to be published. */
+function publishedTiers(receipt: Receipt): readonly string[] {
+  return receipt.series.flatMap(({ tier }) => (publishedAs(receipt, tier) === "" ? [] : [tier]));
+}
+
 /**
  * Which tier to take on which Mac, for example "**oQ4e** on a Mac from 24 GB, **oQ8e** from 48 GB":
- * the largest that fits. Empty if no Mac holds one.
+ * the largest that fits of those that are known to be published, and of this one unless it is held
+ * back. Empty if there is none, or if no Mac holds one.
  */
 function pickWords(receipt: Receipt): string {
-  const figures = knownFigures([receipt]);
+  const known = [...publishedTiers(receipt), ...(isHeldBack(receipt) ? [] : [receipt.plan.tier])];
   const picks: string[] = [];
   let least = Number.POSITIVE_INFINITY;
   for (const row of [...receipt.series].sort((a, b) => b.bytes - a.bytes)) {
     const { tier } = row;
     const gibibytes =
       fitMac(loadedBytes(row), receipt.model)?.gibibytes ?? Number.POSITIVE_INFINITY;
-    if (gibibytes >= least || isHeld(receipt, tier, figures)) continue;
+    if (gibibytes >= least || !known.includes(tier)) continue;
     least = gibibytes;
     picks.unshift(`**${inline(tier)}** ${unbroken(`from ${gibibytes} GB`)}`);
   }
   return picks.join(", ").replace(/from/, "on a Mac from");
-}
-
-function isHeld(receipt: Receipt, tier: string, figures: readonly TierFigures[]): boolean {
-  if (tier === receipt.plan.tier) return isHeldBack(receipt);
-  return figures.find((known) => known.tier === tier)?.heldBack === true;
 }
 
 function stockRows(receipt: Receipt): readonly Cells[] {
@@ -105,10 +108,10 @@ function below(line: string, ...figures: readonly string[]): string {
 
 function tierCells(receipt: Receipt, row: SeriesRow, found: TierFigures | undefined) {
   const own = row.tier === receipt.plan.tier;
-  const held = isHeld(receipt, row.tier, found === undefined ? [] : [found]);
-  const address = own || found !== undefined ? addressOf(receipt, row.tier) : null;
+  const held = found?.heldBack === true;
+  const published = publishedAs(receipt, row.tier);
   const name = inline(row.tier);
-  const label = held || address === null ? name : link(name, address);
+  const label = published === "" ? name : link(name, `https://huggingface.co/${published}`);
   const cells = sizeCells(own ? `**${label}**` : label, row, receipt);
   if (found !== undefined)
     return { ...cells, verdict: closeness(held ? heldBack : verdictOf(found), found) };
@@ -121,17 +124,6 @@ function tierCells(receipt: Receipt, row: SeriesRow, found: TierFigures | undefi
 }
 
 const heldBack = "held back";
-
-function isHeldBack({ evaluation }: Receipt): boolean {
-  return evaluation?.gates.some(({ passed }) => !passed) === true;
-}
-
-/** Where another tier of the series is published; null for a series that is only in folders. */
-function addressOf({ repository, plan }: Receipt, tier: string): string | null {
-  const end = `-${plan.tier}`;
-  if (!/^[\w.-]+\/[\w.-]+$/.test(repository) || !repository.endsWith(end)) return null;
-  return `https://huggingface.co/${repository.slice(0, -end.length)}-${encodeURIComponent(tier)}`;
-}
 
 function choiceIsPredicted(receipt: Receipt): boolean {
   const known = knownFigures([receipt]).map(({ tier }) => tier);

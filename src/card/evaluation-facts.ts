@@ -7,6 +7,7 @@ import { grouped, percentage, plural } from "./figures.ts";
 import { languageWords } from "./highlight-words.ts";
 import { inline, shellWord } from "./markdown.ts";
 import { estimate, nats, ratio, share } from "./measured-figures.ts";
+import { publishedAs } from "./published.ts";
 import { callOf } from "./reproduce.ts";
 import { someRows } from "./wording.ts";
 
@@ -55,8 +56,8 @@ function scoredPositions(evaluation: Evaluation | null): number {
 
 /** The command that evaluates the repository again. */
 function verifyCommand(receipt: Receipt): string {
-  const { repository, base, evaluationRows, wikitextRows } = receipt;
-  const tier = repository.includes("/") ? repository : `./${repository}`;
+  const { name, base, evaluationRows, wikitextRows } = receipt;
+  const tier = publishedAs(receipt) || `./${name}`;
   // The receipt names a base on the Hub.
   const model = base.id === null ? ` --base ${shellWord(`./${base.name}`)}` : "";
   const source = evaluationRows?.source ?? "bundled";

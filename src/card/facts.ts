@@ -20,6 +20,7 @@ import { machineFacts } from "./machine-facts.ts";
 import { code, commentJson, inline, link, prose } from "./markdown.ts";
 import { pngImage } from "./picture-files.ts";
 import type { PictureName, PicturePath } from "./pictures.ts";
+import { publishedAs } from "./published.ts";
 import { reproduceFacts } from "./reproduce.ts";
 import { sensitivityFacts } from "./sensitivity-facts.ts";
 import { knownFigures, tierRows } from "./series-rows.ts";
@@ -247,12 +248,11 @@ function pictureFacts(
 
 /**
  * Where the files of a repository are, with "/" at the end. The Hub makes `src` of an image whole,
- * and not its `srcset`. Empty for a folder that is not published.
+ * and not its `srcset`. Empty for a tier that is not published.
  */
-function filesOf({ repository }: Receipt): string {
-  return /^[\w.-]+\/[\w.-]+$/.test(repository)
-    ? `https://huggingface.co/${repository}/resolve/main/`
-    : "";
+function filesOf(receipt: Receipt): string {
+  const published = publishedAs(receipt);
+  return published && `https://huggingface.co/${published}/resolve/main/`;
 }
 
 function fileRows(receipt: Receipt) {

@@ -119,6 +119,15 @@ describe("the card of Nemotron-3-Nano-30B-A3B", () => {
     expect(card).toContain("https://arxiv.org/abs/2210.17323");
   });
 
+  test("starts the engine at the ref that it came from", async () => {
+    const { engine } = nemotronReceipt();
+    const ref = "0123456789abcdef0123456789abcdef01234567";
+    const of = nemotronReceipt("oQ4e", { engine: { ...engine, ref } });
+    const again = await renderCard(parseReceipt(writeReceipt(of), of.name));
+    expect(again).toContain(`\nnpx --yes 'github:acme/oqe-publisher#${ref}' quantize `);
+    expect(again).not.toContain("#v0.1.0");
+  });
+
   test("ends with what machines read", () => {
     const comment = /<!-- oqe-publisher (\{.*\}) -->\n$/.exec(card);
     expect(JSON.parse(comment![1]!)).toMatchObject({

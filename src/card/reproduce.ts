@@ -31,12 +31,13 @@ export function reproduceFacts(receipt: Receipt) {
 }
 
 /**
- * How a stranger starts this version of the engine. A checkout does not know where others find its
+ * How a stranger starts this version of the engine: by the ref that it came from, or else by the
+ * tag of its version. A checkout does not know where others find its
  * source.
  */
 export function callOf({ engine }: Pick<Receipt, "engine">): string {
-  const { repository, version } = engine;
-  return repository === null ? "oqe" : `npx --yes ${shellWord(`github:${repository}#v${version}`)}`;
+  const { repository, version, ref = `v${version}` } = engine;
+  return repository === null ? "oqe" : `npx --yes ${shellWord(`github:${repository}#${ref}`)}`;
 }
 
 /**

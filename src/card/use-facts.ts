@@ -1,6 +1,7 @@
 import type { Receipt } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { code, inline, link, shellWord } from "./markdown.ts";
+import { isHeldBack, publishedAs } from "./published.ts";
 
 /** The release of mlx-lm that every tier is tested with (test/python/requirements.txt). */
 export const testedMlxLm = "0.32.2";
@@ -16,7 +17,9 @@ const samplingFlags: Readonly<Record<string, string>> = {
 const flagsOfChat = ["--temp", "--top-p"];
 
 /** How to run the tier. */
-export function useFacts({ repository, usage }: Receipt) {
+export function useFacts(receipt: Receipt) {
+  const { name, usage } = receipt;
+  const published = publishedAs(receipt);
   const sampling = Object.entries(usage?.sampling ?? {}).filter(([key]) =>
     Object.hasOwn(samplingFlags, key),
   );
@@ -27,11 +30,12 @@ export function useFacts({ repository, usage }: Receipt) {
     ? []
     : (usage?.prompt ?? []);
   return {
-    word: shellWord(repository),
-    address: link(code(repository), `https://huggingface.co/${repository}`),
-    web: `https://huggingface.co/${repository}`,
+    word: shellWord(published || name),
+    address: link(code(published), `https://huggingface.co/${published}`),
+    web: `https://huggingface.co/${published}`,
     // Also a string of Swift. Empty: it was not published.
-    literal: /^[\w.-]+\/[\w.-]+$/.test(repository) ? repository : "",
+    literal: published,
+    isHeldBack: isHeldBack(receipt),
     tested: testedMlxLm,
     flags: spelled(flags),
     chatFlags: spelled(flags.filter(([flag]) => flagsOfChat.includes(flag))),

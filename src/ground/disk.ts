@@ -7,6 +7,7 @@ import {
   readlink,
   rename,
   rm,
+  rmdir,
   stat,
   statfs,
   writeFile,
@@ -45,6 +46,24 @@ export async function makeFolder(path: string): Promise<void> {
       throw unusable(path, `the system makes no folders in ${above}`, cause);
     await makeFolder(above);
     await makeFolder(path);
+  }
+}
+
+/** Of a folder and those above it: the ones that do not exist, the lowest first. */
+export async function absentFolders(path: string): Promise<readonly string[]> {
+  const found = await lstat(path).catch((error: unknown) => error);
+  if (codeOf(found) !== "ENOENT") return [];
+  return [path, ...(await absentFolders(dirname(path)))];
+}
+
+/** Removes folders, the lowest first, up to one that holds something. */
+export async function removeEmpty(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const isRemoved = await rmdir(folder).then(
+      () => true,
+      (error: unknown) => codeOf(error) === "ENOENT",
+    );
+    if (!isRemoved) return;
   }
 }
 

@@ -19,15 +19,21 @@ const from = async (resolved: unknown, name = "oqe-publisher") => {
   return installedFrom(root);
 };
 
+const ref = "0123456789abcdef0123456789abcdef01234567";
+
 test.each([
-  ["git+ssh://git@github.com/acme/oqe-publisher.git#0123abc", "acme/oqe-publisher"],
-  ["git+https://github.com/acme/oqe.js#0123abc", "acme/oqe.js"],
+  [
+    `git+ssh://git@github.com/acme/oqe-publisher.git#${ref}`,
+    { repository: "acme/oqe-publisher", ref },
+  ],
+  [`git+https://github.com/acme/oqe.js#${ref}`, { repository: "acme/oqe.js", ref }],
+  ["git+https://github.com/acme/oqe.js#main", { repository: "acme/oqe.js", ref: null }],
   ["https://registry.example/oqe-publisher-0.1.0.tgz", null],
   ["git+ssh://git@github.com.evil.example/acme/oqe.git#0", null],
   ["file:../oqe-publisher", null],
   [7, null],
-])("%s is from %s", async (resolved, repository) => {
-  expect(await from(resolved)).toBe(repository);
+])("%s is from %j", async (resolved, place) => {
+  expect(await from(resolved)).toEqual(place);
 });
 
 test("a list without this package, no list, or one that is no JSON names nothing", async () => {

@@ -4,7 +4,6 @@ import type { CalibrationReference } from "../calibration/reference.ts";
 import { type GateName, gateNames } from "../evaluation/evaluation-types.ts";
 import { type GateInputs, parseGate } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
-import { installedFrom } from "../ground/installed-from.ts";
 import type { Rounding } from "../kernel/width.ts";
 import type { CarriedPart } from "../models/carried.ts";
 import type { Policy } from "../plan/plan.ts";
@@ -12,6 +11,7 @@ import type { Floors } from "../plan/plan-types.ts";
 import { parseTargets, splitTiers, type TierChoice, tierFlag } from "../plan/targets.ts";
 import { parseTiers, tiers } from "../plan/tiers.ts";
 import type { Method, Propagation, Repair } from "../quantize/tuning-record.ts";
+import { engineSource } from "./engine-source.ts";
 import type { Condition, InputRow } from "./input-row.ts";
 import { type InputName, type InputValues, inputTable } from "./input-table.ts";
 import { type ModelReference, parseModel } from "./input-values.ts";
@@ -51,6 +51,8 @@ export interface Inputs {
   readonly gates: GateInputs;
   /** `owner/name` on GitHub of the Action that runs, or that npm installed; null: unknown. */
   readonly engineRepository: string | null;
+  /** Its commit, tag or branch; null: unknown. */
+  readonly engineRef: string | null;
   readonly hubEndpoint: string;
   readonly hubToken: string | null;
   readonly workDir: string;
@@ -123,8 +125,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     wikitext: values.wikitext,
     wikitextChunks: values["wikitext-chunks"],
     gates: parseGates(values, chosen),
-    engineRepository:
-      /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? installedFrom(),
+    ...engineSource(environment),
     ...parsePlaces((name) => values[name], environment),
     private: values.private,
     dryRun: values["dry-run"],

@@ -1,3 +1,4 @@
+import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Architecture, Role } from "./architecture.ts";
 import { partOf } from "./carried.ts";
@@ -38,10 +39,14 @@ const features: Readonly<Record<string, string>> = {
   query_pre_attn_scalar: "its own scale of attention",
   routed_scaling_factor: "scaled expert weights",
   sliding_window: "a sliding window",
+  llm_config: "a text model inside another",
   text_config: "a text model inside another",
   audio_config: "an audio tower",
   vision_config: "a vision tower",
 };
+
+/** Keys of the config of a text model inside another. */
+const innerKeys = ["text_config", "llm_config"];
 
 /** The nearest architecture by names of tensors; null if none has half of them. */
 export function findNearest(
@@ -103,7 +108,8 @@ function patternOf(name: string): string {
 function featuresOf(config: ModelConfig): string[] {
   const isSet = (value: unknown) =>
     value !== undefined && value !== null && value !== false && value !== 0;
+  const inner = innerKeys.map((key) => asObject(config[key]) ?? {});
   return Object.entries(features).flatMap(([key, what]) =>
-    isSet(config[key]) ? [`${key} (${what})`] : [],
+    [config, ...inner].some((fields) => isSet(fields[key])) ? [`${key} (${what})`] : [],
   );
 }

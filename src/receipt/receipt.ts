@@ -149,6 +149,8 @@ export const receiptSchema = object({
     kernelSha256: sha256,
     /** `owner/name` on GitHub that the Action was run from, or npm installed; null: unknown. */
     repository: v.optional(v.nullable(hubId), null),
+    /** Commit, tag or branch that it was there; absent: unknown. */
+    ref: v.exactOptional(matching(/^\w[\w./-]{0,99}$/, "a commit, tag or branch")),
   }),
   base: object({
     /** `org/name` on the Hub; null when the base was a folder. */

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { lockFolder, lockFolders } from "./folder-lock.ts";
+import { lockFolder, lockFolders, whileLocked } from "./folder-lock.ts";
 
 let root: string;
 let place: string;
@@ -111,4 +111,20 @@ test("a folder that cannot be written to is refused with the reason", async () =
   await chmod(root, 0o500);
   expect(await failure(lockFolder(join(root, "x")))).toMatchObject({ code: "DISK" });
   await chmod(root, 0o700);
+});
+
+test("folders above that a run makes are removed, but not those that hold something or were there", async () => {
+  const fails = () => Promise.reject(new Error("refused"));
+  const deep = join(root, "out", "deeper", "Tiny-oQ4e");
+  await expect(whileLocked([deep, `${deep}.x`], fails)).rejects.toThrow("refused");
+  expect(await readdir(root)).toEqual([]);
+
+  await mkdir(join(root, "out"));
+  await expect(whileLocked([deep], fails)).rejects.toThrow("refused");
+  expect(await readdir(root)).toEqual(["out"]);
+  expect(await readdir(join(root, "out"))).toEqual([]);
+
+  const keep = () => writeFile(join(root, "out", "deeper", "part"), "").then(fails);
+  await expect(whileLocked([deep], keep)).rejects.toThrow("refused");
+  expect(await readdir(join(root, "out", "deeper"))).toEqual(["part"]);
 });

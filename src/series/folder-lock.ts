@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import * as v from "valibot";
-import { makeFolder, onDisk } from "../ground/disk.ts";
+import { absentFolders, makeFolder, onDisk, removeEmpty } from "../ground/disk.ts";
 import { OqeError } from "../ground/errors.ts";
 import { line, object } from "../ground/schema.ts";
 import {
@@ -112,17 +112,23 @@ async function inUse(folder: string, path: string, like: RunFolderName): Promise
 }
 
 /**
- * Locks folders for the time of `use`, which gets their paths. Throws CONFLICT if another run has
- * one of them.
+ * Locks folders for the time of `use`, which gets their paths. Of the folders above them that this
+ * makes, those that stay empty are removed. Throws CONFLICT if another run has one of them.
  */
 export async function whileLocked<T>(
   paths: readonly string[],
   use: (paths: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  const lock = await lockFolders(paths);
+  const absent: (readonly string[])[] = [];
+  for (const parent of new Set(paths.map(dirname))) absent.push(await absentFolders(parent));
   try {
-    return await use(paths);
+    const lock = await lockFolders(paths);
+    try {
+      return await use(paths);
+    } finally {
+      await lock.release();
+    }
   } finally {
-    await lock.release();
+    for (const folders of absent) await removeEmpty(folders);
   }
 }

@@ -57,7 +57,8 @@ export interface DraftTarget {
 export type RecipeInputs = PlanInputs &
   Pick<
     Inputs,
-    "method" | "propagation" | "repair" | "rounding" | "domainWeights" | "engineRepository"
+    | ("method" | "propagation" | "repair" | "rounding" | "domainWeights")
+    | ("engineRepository" | "engineRef")
   >;
 
 /** Opens a base at one fixed state and checks it against its role table. */
@@ -111,6 +112,7 @@ async function sharedRecipe(
     engine: {
       ...{ ...engine, kernelSha256: target.kernelSha256 },
       repository: inputs.engineRepository,
+      ...(inputs.engineRef !== null && { ref: inputs.engineRef }),
     },
     base: { id, name, revision, inherited: await inheritFrom(repository) },
     model,

@@ -71,10 +71,32 @@ export async function calibrate(
       evaluation: await drawEvaluation(base, await rowDrawer(base), inputs, connect),
     };
   } catch (error) {
-    if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
-    report.warn(`the tiers will not be evaluated: ${error.message}`);
+    warnOfUnusable(error, report);
     return { tuning: null, evaluation: null };
   }
+}
+
+/**
+ * Says before a plan what calibrate says of the forward pass: throws UNSUPPORTED_MODEL or
+ * BAD_CHECKPOINT for a model that cannot be run. With method rounded that is a warning.
+ */
+export function requireForward(
+  { architecture, config }: Pick<Base, "architecture" | "config">,
+  { method, verify }: Pick<RowInputs, "method" | "verify">,
+  report: Pick<Report, "warn">,
+): void {
+  if (method === "rounded" && !verify) return;
+  try {
+    architecture.forward.check(config);
+  } catch (error) {
+    if (method === "tuned") throw error;
+    warnOfUnusable(error, report);
+  }
+}
+
+function warnOfUnusable(error: unknown, report: Pick<Report, "warn">): void {
+  if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
+  report.warn(`the tiers will not be evaluated: ${error.message}`);
 }
 
 /**

@@ -102,7 +102,9 @@ export class RefusalScene {
       ? /\/commit\/main/
       : /\/api\/repos\/create|\/commit\/|\/preupload\/|info\/lfs/;
     expect(this.#seen.filter(({ url }) => writes.test(url))).toEqual([]);
-    const left = await readdir(work).catch(() => []);
+    const found = await readdir(work).catch(() => null);
+    expect(found, "the work folder is not left behind empty").not.toEqual([]);
+    const left = found ?? [];
     expect(left.filter((name) => !/^\.[\w-]+\.[0-9a-f]+\.partial$/.test(name))).toEqual([]);
     if (keepsParts) expect(left).not.toEqual([]);
     if (model.endsWith("/spoiled")) await removeFolder(dirname(model));
