@@ -56,6 +56,32 @@ describe("a base is refused", () => {
       'the vision tower is incomplete: tensor "model.visual.merger.norm.weight" is missing',
     ],
     [
+      "whose tower lacks a matrix in every layer",
+      drop(/attn\.qkv\./),
+      'the vision tower is incomplete: tensor "model.visual.blocks.0.attn.qkv.weight" is missing',
+    ],
+    [
+      "whose tower lacks its positions",
+      drop(/visual\.pos_embed/),
+      'the vision tower is incomplete: tensor "model.visual.pos_embed.weight" is missing',
+    ],
+    [
+      "whose tower lacks the way into the language model",
+      drop(/merger\.linear_fc2/),
+      'the vision tower is incomplete: tensor "model.visual.merger.linear_fc2.weight" is missing',
+    ],
+    [
+      "whose MTP lacks what joins it to the model",
+      drop(/^mtp\.fc\./),
+      'the multi-token prediction is incomplete: tensor "mtp.fc.weight" is missing',
+    ],
+    [
+      "whose MTP lacks a matrix in its only layer",
+      drop(/^mtp.*(q|down)_proj/),
+      "the multi-token prediction is incomplete: tensor " +
+        '"mtp.layers.0.self_attn.q_proj.weight" is missing',
+    ],
+    [
       "whose tower is missing",
       drop(/^model\.visual\./),
       'config.json has "vision_config", but no tensor begins with "model.visual."',
@@ -71,6 +97,17 @@ describe("a base is refused", () => {
     await expect(opening).rejects.toMatchObject({ code: "BAD_CHECKPOINT", message });
   });
 
+  test("whose tower lacks any one of its tensors", async () => {
+    for (const missing of (await open(visionBase(newFolder()))).carried) {
+      const { tensor } = missing.source;
+      const opening = open(visionBase(newFolder(), (tensors) => tensors.delete(tensor)));
+      await expect(opening, tensor).rejects.toMatchObject({
+        code: "BAD_CHECKPOINT",
+        message: expect.stringContaining("is incomplete: tensor"),
+      });
+    }
+  });
+
   test("whose config does not know the tower", async () => {
     const folder = visionBase(newFolder());
     await editConfig(folder, (config) => delete config.vision_config);
@@ -79,6 +116,35 @@ describe("a base is refused", () => {
       message: expect.stringMatching(
         /^tensor "model\.visual\.[\w.]+" is of a vision tower, but config\.json has no "vision_config"$/,
       ),
+    });
+  });
+
+  test.each<[key: string, value: number, message: string]>([
+    [
+      "hidden_size",
+      999,
+      'tensor "model.visual.pos_embed.weight" of shape [16, 64], but config.json gives [16, 999]',
+    ],
+    [
+      "intermediate_size",
+      96,
+      'tensor "model.visual.blocks.0.mlp.linear_fc1.weight" of shape [128, 64], but config.json ' +
+        "gives [96, 64]",
+    ],
+    [
+      "patch_size",
+      8,
+      'tensor "model.visual.patch_embed.proj.weight" of shape [64, 3, 2, 4, 4], but config.json ' +
+        "gives [64, 3, 2, 8, 8]",
+    ],
+  ])("whose tower has not the %s of the config", async (key, value, message) => {
+    const folder = visionBase(newFolder());
+    await editConfig(folder, (config) => {
+      Object.assign(config.vision_config as object, { [key]: value });
+    });
+    await expect(open(folder)).rejects.toMatchObject({
+      code: "BAD_CHECKPOINT",
+      message: `the vision tower has ${message}`,
     });
   });
 
@@ -131,6 +197,22 @@ describe("a base is refused", () => {
 });
 
 describe("a base is taken", () => {
+  test("with the tower in mlx-vlm's names and layout", async () => {
+    const moved = "patch_embed.proj.weight";
+    const { carried } = await open(
+      visionBase(newFolder(), (tensors) => {
+        for (const [name, tensor] of [...tensors]) {
+          if (!name.startsWith("model.visual.")) continue;
+          const [out, channels, ...rest] = tensor.shape as [number, number, ...number[]];
+          const shape = name.endsWith(moved) ? [out, ...rest, channels] : tensor.shape;
+          tensors.delete(name);
+          tensors.set(name.replace("model.visual.", "vision_tower."), { ...tensor, shape });
+        }
+      }),
+    );
+    expect(carried.find(({ name }) => name.endsWith(moved))?.shape).toEqual([64, 2, 4, 4, 3]);
+  });
+
   test("without MTP: few bases keep it", async () => {
     const { carried, leftOut } = await open(visionBase(newFolder(), drop(/^mtp\./)));
     expect(carried.filter(({ part }) => part === "mtp")).toEqual([]);

@@ -1,6 +1,8 @@
 import { sum } from "../../src/ground/sum.ts";
 import { elements } from "../../src/mlx/format.ts";
 import { type Architecture, type PlannedTensor, parts } from "../../src/models/architecture.ts";
+import type { PartTensor } from "../../src/models/part-tensors.ts";
+import { towerTensors } from "../../src/models/qwen3-5-tower.ts";
 import { architectures, baseTypesOf } from "../../src/models/registry.ts";
 import { defaultFloors, parseFloors } from "../../src/plan/floors.ts";
 import { isQuantizable } from "../../src/plan/plan.ts";
@@ -31,11 +33,21 @@ Norms and biases of matrices are unquantized in every type. What else stays unqu
 const sizesStart = `
 ## Sizes
 
-Bytes of all tensors, in GB of 10⁹ bytes. The base is counted as published: BF16, but the experts
-of gpt-oss are mxfp4, 4.25 bits a weight ([what its tiers gain](gpt-oss.md)). Tiers are those of
-the fixed rules; with method \`tuned\`, a tier takes no more, unless the floors need more. *Smallest*
-is the least bits per weight of the quantizable matrices that a custom tier can have: with the
-default floors, and with \`floors: none\`.
+Bytes of all tensors of the language model, in GB of 10⁹ bytes. A vision tower and multi-token
+prediction come on top ([carried parts](#carried-parts)). The base is counted as published: BF16,
+but the experts of gpt-oss are mxfp4, 4.25 bits a weight ([what its tiers gain](gpt-oss.md)). Tiers
+are those of the fixed rules; with method \`tuned\`, a tier takes no more, unless the floors need
+more. *Smallest* is the least bits per weight of the quantizable matrices that a custom tier can
+have: with the default floors, and with \`floors: none\`.
+`;
+
+const carriedStart = `
+### Carried parts
+
+What base and tier have beside the language model, unless \`carry\` leaves it out
+([format.md](format.md#carried-parts)). No table of this page counts it. The vision tower of Qwen3.5
+takes TOWER in BF16 with the default sizes of transformers. One layer of multi-token prediction
+takes in BF16, where a base is published with it:
 `;
 
 const runsStart = `
@@ -54,7 +66,7 @@ export function renderModelsPage(): string {
   // A type with bases of other types has the tensors of one that is listed.
   const listed = architectures.filter((one) => baseTypesOf(one).includes(one.modelType));
   const types = listed.map((one) => describeType(one, models));
-  return `${[start, ...types, sizesStart, sizes(models), runsStart, runs(models)].join("\n")}\n`;
+  return `${[start, ...types, sizesStart, sizes(models), carriedSizes(models), runsStart, runs(models)].join("\n")}\n`;
 }
 
 function describeType({ modelType, label }: Architecture, models: readonly NamedModel[]): string {
@@ -114,6 +126,25 @@ function sizes(models: readonly NamedModel[]): string {
     `${smallest(one, parseFloors(defaultFloors))}, ${smallest(one, parseFloors("none"))}`,
   ]);
   return table(head, rows);
+}
+
+function carriedSizes(models: readonly NamedModel[]): string {
+  const rows = models.flatMap(({ id, shaped: { architecture, config } }) => {
+    // A Nemotron's config says whether it has it. What is listed here of a Qwen's does not.
+    if (architecture.modelType === "nemotron_h" && !(Number(config.num_nextn_predict_layers) > 0))
+      return [];
+    const needs = architecture.carried?.find(({ part }) => part === "mtp")?.needs;
+    const tensors = needs?.({ file: {}, folded: config, names: new Set() });
+    return tensors === undefined ? [] : [[id, gigabytes(bytesOf(tensors))]];
+  });
+  const tower = gigabytes(bytesOf(towerTensors({ file: {} })));
+  return `${carriedStart.replace("TOWER", tower)}\n${table(["model", "MTP"], rows)}`;
+}
+
+/** Bytes in BF16. Two roles may share one tensor of the base. */
+function bytesOf(tensors: Iterable<PartTensor>): number {
+  const byName = new Map([...tensors].map(({ name, shape }) => [name, shape]));
+  return sum([...byName.values()], (shape) => 2 * elements(shape.map((size) => size ?? 0)));
 }
 
 /** Bits per weight of the smallest plan that these floors allow. */

@@ -19,6 +19,7 @@ import {
   type CarriedPart,
   type CarriedTensor,
   carriedParts,
+  checkCarried,
   partOf,
   refuseCollisions,
   sidecarsOf,
@@ -97,12 +98,18 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     const { carried = [] } = architecture;
     if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
     // Carried tensors stay coded as they are.
-    const split = splitCarried(carried, checkpoint, kept);
+    const split = splitCarried(carried, checkpoint.tensors, kept);
     const own = new Map([...values].filter(([name]) => partOf(carried, name) === null));
     const tensors = expand(architecture, config, own).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, values),
     }));
+    // After the language model: where the config is of another checkpoint, that says it best.
+    checkCarried(
+      carried.filter(({ part }) => kept.has(part)),
+      { config: checkpoint.config, folded: config },
+      split.carried,
+    );
     refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
     const coded = describeCoding(tensors, checkpoint.tensors);
     const unsure = coded === null ? null : await checkPublisher(repository);

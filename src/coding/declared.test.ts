@@ -35,7 +35,7 @@ test("a ModelOpt checkpoint of which only the cache is quantized has floats", ()
 test("the same settings in two places are one declaration", () => {
   const quantization_config = { quant_method: "fp8", modules_to_not_convert: ["lm_head"] };
   const found = find({ quantization_config, text_config: { quantization_config } });
-  expect(found).toMatchObject({ method: "fp8", skipped: new Set(["lm_head"]) });
+  expect(found).toMatchObject({ method: "fp8", skipped: { under: new Set(["lm_head"]) } });
 });
 
 test("settings are taken out at the top and in inner configs", () => {

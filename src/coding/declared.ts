@@ -6,6 +6,7 @@ import { OqeError } from "../ground/errors.ts";
 import { schemesByMethod } from "./methods.ts";
 import { refuseQuantized } from "./refusal.ts";
 import type { Fields, Scheme } from "./scheme.ts";
+import { joinSkipped, type Skipped } from "./skipped.ts";
 
 /** What a base's files say about the coding of its weights. */
 export interface Declared {
@@ -13,8 +14,8 @@ export interface Declared {
   readonly method: string;
   /** The ways in which a matrix may be coded. Empty: all weights are floats. */
   readonly schemes: readonly Scheme[];
-  /** Modules that are named as not quantized. Patterns among them match no module. */
-  readonly skipped: ReadonlySet<string>;
+  /** Modules that are named as not quantized. */
+  readonly skipped: Skipped;
 }
 
 /** NVIDIA's ModelOpt writes its settings here, and in newer versions into config.json too. */
@@ -24,8 +25,10 @@ const modelOptFile = "hf_quant_config.json";
  * compressed-tensors have the settings.
  */
 export const settingsKeys = ["quantization", "quantization_config", "compression_config"] as const;
-/** Keys that list modules which are not quantized. */
-const skipKeys = ["modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules"];
+/** Keys that list modules which are not quantized, each with its whole name. */
+const moduleKeys = ["ignored_layers", "ignore"];
+/** Keys of transformers and ModelOpt, whose entries stand for the modules below them too. */
+const underKeys = ["modules_to_not_convert", "exclude_modules"];
 
 interface Place {
   readonly file: string;
@@ -71,7 +74,7 @@ export function findDeclared(
       "Readers would decode different weights. Ask the model's authors which one is meant.",
     );
   }
-  const skipped = new Set(found.flatMap((one) => [...one.skipped]));
+  const skipped = joinSkipped(found.map((one) => one.skipped));
   return { method: first.method, schemes: first.schemes, skipped };
 }
 
@@ -112,7 +115,13 @@ function declaredAt({ file, key, settings, usual }: Place, repository: Repositor
   // Of some checkpoints of ModelOpt, only the key-value cache is quantized.
   const isFloat = method === "modelopt" && (fields.quant_algo ?? null) === null;
   const schemes = isFloat ? [] : schemesByMethod[method]!(fields, refuse);
-  return { method, schemes, skipped: new Set(skipKeys.flatMap((list) => namesIn(fields[list]))) };
+  const under = underKeys.flatMap((list) => namesIn(fields[list]));
+  const skipped = {
+    modules: new Set(moduleKeys.flatMap((list) => namesIn(fields[list]))),
+    under: new Set(under.filter((name) => !name.includes("*"))),
+    patterns: under.filter((name) => name.includes("*")),
+  };
+  return { method, schemes, skipped };
 }
 
 function namesIn(list: unknown): string[] {

@@ -3,6 +3,7 @@ import { OqeError } from "../ground/errors.ts";
 import { type BaseTensors, blocksOf, type CodedNames, type Coding, scaleWords } from "./coding.ts";
 import type { Declared } from "./declared.ts";
 import type { Scheme } from "./scheme.ts";
+import { isSkipped } from "./skipped.ts";
 
 const codeDtypes = { fp8: ["F8_E4M3", "F8_E5M2"], fp4: ["U8"], int4: ["I32"] } as const;
 const powerDtypes = ["U8", "F8_E8M0"];
@@ -22,7 +23,7 @@ export function fitScheme(
   const { format, codes, scales, zeros, shapeCopy } = names;
   const schemes = declared.schemes.filter((scheme) => scheme.format === format);
   const module = names.values.replace(/\.weight$/, "");
-  if (declared.skipped.has(module))
+  if (isSkipped(declared.skipped, module))
     throw bad(`${quote(module)} is declared as not quantized, but ${quote(codes)} holds codes`);
   if (schemes.length === 0)
     throw bad(`tensor ${quote(codes)} holds codes of a kind that is not declared`);

@@ -2,6 +2,7 @@ import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { BaseTensor } from "../coding/coding.ts";
 import { OqeError } from "../ground/errors.ts";
+import { compareTensor, type PartTable } from "./part-tensors.ts";
 import { type Source, wholeTensor } from "./source.ts";
 import type { Transform } from "./transforms.ts";
 
@@ -39,11 +40,11 @@ export interface Carried {
   readonly moves?: Readonly<Record<string, Transform>>;
   /** Key of config.json that a model with this part has, and one without it lacks. */
   readonly configKey?: string;
-  /** Names behind a prefix that every such part has. */
-  readonly needs?: readonly string[];
+  /** The tensors that every such part has, with their shapes by the config. */
+  readonly needs?: PartTable;
   /**
-   * Prefix of numbered layers, whole names in the base (`model.visual.blocks.`) -> their number by
-   * config.json as the file has it; null: it does not say.
+   * Prefix of numbered layers, behind that of the part (`blocks.`) -> their number by config.json
+   * as the file has it; null: it does not say. All have the same names.
    */
   readonly layers?: Readonly<Record<string, (config: ModelConfig) => number | null>>;
 }
@@ -57,6 +58,12 @@ export interface CarriedTensor {
   readonly shape: readonly number[];
   /** Where its values lie in the base. */
   readonly source: Source;
+}
+
+/** config.json as the file has it, and as the architecture folds it. */
+interface Configs {
+  readonly config: ModelConfig;
+  readonly folded: ModelConfig;
 }
 
 /** Tensors of a base by their use. */
@@ -90,12 +97,11 @@ export function partOf(declared: readonly Carried[], name: string) {
 
 /**
  * Separates the tensors of carried parts from the others. Those of parts that are not `kept` are
- * left out. `config` is as the file has it. Throws BAD_CHECKPOINT for a part that is not whole,
- * or that config.json promises in vain or does not know.
+ * left out.
  */
 export function splitCarried<T extends BaseTensor>(
   declared: readonly Carried[],
-  { config, tensors }: { readonly config: ModelConfig; readonly tensors: ReadonlyMap<string, T> },
+  tensors: ReadonlyMap<string, T>,
   kept: ReadonlySet<CarriedPart>,
 ): SplitTensors<T> {
   const own = new Map<string, T>();
@@ -107,8 +113,19 @@ export function splitCarried<T extends BaseTensor>(
     else if (kept.has(found.carried.part)) carried.push(carry(found, name, tensor));
     else left.add(found.carried.part);
   }
-  for (const one of declared) if (kept.has(one.part)) checkPart(one, config, carried);
   return { own, carried, leftOut: carriedParts.filter((part) => left.has(part)) };
+}
+
+/**
+ * Throws BAD_CHECKPOINT for a part that is not whole or has another shape than the config gives,
+ * or that config.json promises in vain or does not know.
+ */
+export function checkCarried(
+  declared: readonly Carried[],
+  configs: Configs,
+  carried: readonly CarriedTensor[],
+): void {
+  for (const one of declared) checkPart(one, configs, carried);
 }
 
 function carry(
@@ -137,8 +154,12 @@ function carry(
   };
 }
 
-function checkPart(declared: Carried, config: ModelConfig, all: readonly CarriedTensor[]): void {
-  const { part, configKey, names, needs = [], layers = {} } = declared;
+function checkPart(
+  declared: Carried,
+  { config, folded }: Configs,
+  all: readonly CarriedTensor[],
+): void {
+  const { part, configKey, names, layers = {} } = declared;
   const own = all.filter((tensor) => tensor.part === part);
   const what = partWords[part];
   const leave = `Or leave it out: set carry without ${part}.`;
@@ -150,23 +171,21 @@ function checkPart(declared: Carried, config: ModelConfig, all: readonly Carried
     throw bad(problem, `The upload may be incomplete. ${leave}`);
   }
   if (own.length === 0) return;
-  const has = new Set(own.map(({ source }) => source.tensor));
+  const byName = behindPrefix(declared, own);
+  // As the base spells it: it may have mlx-vlm's names.
+  const { prefix: front } = partOf([declared], own[0]!.source.tensor)!;
   const missing = (name: string) =>
     bad(
-      `the ${what} is incomplete: tensor "${name}" is missing`,
+      `the ${what} is incomplete: tensor "${front}${name}" is missing`,
       `Download the whole model again. ${leave}`,
     );
-  for (const need of needs) {
-    if (!names.some((pair) => pair.some((prefix) => has.has(`${prefix}${need}`))))
-      throw missing(`${names[0]![0]}${need}`);
-  }
   for (const [prefix, countOf] of Object.entries(layers)) {
     const number = countOf(config);
-    const byLayer = gatherLayers(prefix, has);
+    const byLayer = gatherLayers(prefix, byName.keys());
     const count = number ?? byLayer.size;
     if (byLayer.size > count)
       throw bad(
-        `the ${what} has ${byLayer.size} layers "${prefix}N", config.json says ${count}`,
+        `the ${what} has ${byLayer.size} layers "${front}${prefix}N", config.json says ${count}`,
         "The config may belong to another checkpoint.",
       );
     const leaves = new Set([...byLayer.values()].flatMap((one) => [...one]));
@@ -176,6 +195,31 @@ function checkPart(declared: Carried, config: ModelConfig, all: readonly Carried
         if (!found?.has(leaf)) throw missing(`${prefix}${layer}.${leaf}`);
     }
   }
+  const wanted = declared.needs?.({ file: config, folded, names: new Set(byName.keys()) }) ?? [];
+  for (const tensor of wanted) {
+    const shape = compareTensor(tensor, byName);
+    if (shape === "missing") throw missing(tensor.name);
+    if (shape !== null)
+      throw bad(
+        `the ${what} has tensor "${front}${tensor.name}" of shape [${shape.join(", ")}], but config.json gives ` +
+          `[${tensor.shape.map((size) => size ?? "any").join(", ")}]`,
+        `The config may belong to another checkpoint. ${leave}`,
+      );
+  }
+}
+
+/** Tensors of a part in the base's layout, by their names behind its prefix. */
+function behindPrefix(declared: Carried, own: readonly CarriedTensor[]) {
+  return new Map(
+    own.map(({ dtype, source: { tensor, base } }) => {
+      const { prefix, isMlx } = partOf([declared], tensor)!;
+      const name = tensor.slice(prefix.length);
+      const isMoved = isMlx && Object.keys(declared.moves ?? {}).some((end) => name.endsWith(end));
+      // mlx-vlm's layout has the second axis last.
+      const shape = isMoved ? [base[0]!, ...base.slice(-1), ...base.slice(1, -1)] : base;
+      return [name, { dtype, shape }] as const;
+    }),
+  );
 }
 
 /**
@@ -199,7 +243,7 @@ export function refuseCollisions(
 }
 
 /** Layers by number -> the names behind it. */
-function gatherLayers(prefix: string, names: ReadonlySet<string>): Map<string, Set<string>> {
+function gatherLayers(prefix: string, names: Iterable<string>): Map<string, Set<string>> {
   const layers = new Map<string, Set<string>>();
   for (const name of names) {
     if (!name.startsWith(prefix)) continue;

@@ -6,6 +6,8 @@ import { flag, has, integer, keySize, layerCount, querySize } from "./config-fie
 import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
+import type { PartContext, PartTensor } from "./part-tensors.ts";
+import { tensorsOfRoles } from "./role-tensors.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { transpose } from "./transforms.ts";
 
@@ -132,6 +134,44 @@ const kinds: Readonly<Record<string, LayerKind>> = {
   "-": { mixer: null, mlp: "dense" },
 };
 
+const mtpKinds: Readonly<Record<string, string>> = {
+  mamba: "M",
+  attention: "*",
+  full_attention: "*",
+  moe: "E",
+  mlp: "-",
+};
+
+/**
+ * Tensors of multi-token prediction: two norms and a projection, the blocks that the config names,
+ * a norm. transformers' NemotronHConfig has attention and MoE where it names none.
+ */
+function* mtpTensors({ folded: c }: PartContext): Iterable<PartTensor> {
+  const given = c.mtp_hybrid_override_pattern ?? c.mtp_layers_block_type ?? "*E";
+  const pattern = (Array.isArray(given) ? given : [...String(given)]).map(
+    (name) => kinds[mtpKinds[name] ?? name],
+  );
+  const size = hidden(c);
+  yield { name: "layers.0.enorm.weight", shape: [size] };
+  yield { name: "layers.0.hnorm.weight", shape: [size] };
+  yield { name: "layers.0.eh_proj.weight", shape: [size, 2 * size] };
+  for (const [layer, kind] of pattern.entries()) {
+    if (kind === undefined) continue;
+    const routedExperts = kind.mlp === "moe" ? experts(c) : 0;
+    yield* tensorsOfRoles(rolesOf(kind), layer, { folded: c, experts: routedExperts });
+  }
+  if (pattern.length > 0)
+    yield { name: `layers.${pattern.length - 1}.final_layernorm.weight`, shape: [size] };
+}
+
+const rolesOf = (kind: LayerKind) => [
+  block.norm("norm", "norm", hidden, { feeds: ["block.in"] }),
+  ...(kind.mixer === "mamba" ? mamba : []),
+  ...(kind.mixer === "attention" ? attention : []),
+  ...(kind.mlp === "moe" ? moe : []),
+  ...(kind.mlp === "dense" ? mlp : []),
+];
+
 /**
  * Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern (mlx-lm models/nemotron_h.py).
  */
@@ -168,13 +208,7 @@ export const nemotronH: Architecture = {
     outer.norm("final_norm", "backbone.norm_f", hidden, { feeds: ["head.in"] }),
     outer.head("lm_head", [vocabulary, hidden]),
   ],
-  roles: (kind) => [
-    block.norm("norm", "norm", hidden, { feeds: ["block.in"] }),
-    ...(kind.mixer === "mamba" ? mamba : []),
-    ...(kind.mixer === "attention" ? attention : []),
-    ...(kind.mlp === "moe" ? moe : []),
-    ...(kind.mlp === "dense" ? mlp : []),
-  ],
+  roles: rolesOf,
   experts: (c) =>
     nemotronH.layers(c).some(({ mlp }) => mlp === "moe")
       ? {
@@ -183,14 +217,7 @@ export const nemotronH: Architecture = {
           shared: shared(c) ? integer(c, "n_shared_experts") : 0,
         }
       : null,
-  // Nothing but names is known of its blocks: `needs` are what joins them to the model.
-  carried: [
-    {
-      part: "mtp",
-      names: [["mtp."]],
-      needs: ["enorm.weight", "hnorm.weight", "eh_proj.weight"].map((name) => `layers.0.${name}`),
-    },
-  ],
+  carried: [{ part: "mtp", names: [["mtp."]], needs: mtpTensors }],
   dropped: () => false,
   /**
    * transformers clamps the step dt from below at `time_step_min` and ignores `time_step_limit`

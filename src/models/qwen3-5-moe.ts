@@ -2,9 +2,9 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Architecture } from "./architecture.ts";
 import { integer } from "./config-fields.ts";
 import { hybridLayers } from "./hybrid-layers.ts";
-import { foldQwen35, inLanguageModel, qwen3_5 } from "./qwen3-5.ts";
+import { carriedBy, foldQwen35, inLanguageModel, qwen3_5 } from "./qwen3-5.ts";
 import { moeRoles } from "./qwen3-moe.ts";
-import { hybridRoles, sharedRoles } from "./qwen3-next.ts";
+import { hybridRoles, sharedRoles, singleExperts } from "./qwen3-next.ts";
 import { rolesUnder } from "./roles.ts";
 import { firstHalf, secondHalf, sliceOfStack } from "./transforms.ts";
 
@@ -60,6 +60,8 @@ export const qwen3_5Moe: Architecture = {
   ),
   layers: (c) => hybridLayers(c).map((kind) => ({ ...kind, mlp: "moe" })),
   roles: (kind) => hybridRoles(kind, "apart", stackedRoles).map(inLanguageModel),
+  // Multi-token prediction is published in both spellings.
+  carried: carriedBy((has) => (has("mlp.experts.0.") ? singleExperts : stackedRoles)),
   experts: (c) => ({
     routed: experts(c),
     perToken: integer(c, "num_experts_per_tok"),

@@ -1,3 +1,4 @@
+import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Architecture, Role } from "./architecture.ts";
 import type { Carried } from "./carried.ts";
@@ -6,8 +7,11 @@ import type { Defaults, Folded } from "./fold.ts";
 import { foldNested } from "./fold-nested.ts";
 import { foldTransformer } from "./fold-transformer.ts";
 import { foldInterval, hybridLayers } from "./hybrid-layers.ts";
+import { type HasLeaf, hybridMtp } from "./hybrid-mtp.ts";
 import { llama, mlpRoles } from "./llama.ts";
+import { towerDepth, towerTensors } from "./qwen3-5-tower.ts";
 import {
+  fullAttention,
   hybridDefaults,
   hybridForward,
   hybridOuter,
@@ -69,26 +73,23 @@ export function inLanguageModel(role: Role): Role {
   };
 }
 
-const countAt = (part: string, key: string) => (config: ModelConfig) => {
-  const count = (config[part] as ModelConfig | undefined)?.[key];
+/** Blocks of multi-token prediction. null: config.json does not say. */
+function mtpLayers(file: ModelConfig): number | null {
+  const { mtp_num_hidden_layers: count } = asObject(file.text_config) ?? file;
   return typeof count === "number" ? count : null;
-};
+}
 
-/** The vision tower and the heads for more tokens at once. */
-const carried: readonly Carried[] = [
+/** The vision tower, and multi-token prediction. `mlpOf`: rows of the MLP of its blocks. */
+export const carriedBy = (mlpOf: (has: HasLeaf) => readonly Role[]): readonly Carried[] => [
   {
     part: "vision",
     names: [["model.visual.", "vision_tower."]],
     moves: { "patch_embed.proj.weight": channelsLast },
     configKey: "vision_config",
-    needs: ["patch_embed.proj.weight", "merger.norm.weight"],
-    layers: { "model.visual.blocks.": countAt("vision_config", "depth") },
+    needs: towerTensors,
+    layers: { "blocks.": towerDepth },
   },
-  {
-    part: "mtp",
-    names: [["mtp."]],
-    layers: { "mtp.layers.": countAt("text_config", "mtp_num_hidden_layers") },
-  },
+  hybridMtp((has) => hybridRoles(fullAttention, "apart", mlpOf(has)), mtpLayers),
 ];
 
 /** Qwen3.5, dense (mlx-lm models/qwen3_5.py). */
@@ -104,6 +105,6 @@ export const qwen3_5: Architecture = {
   outer: hybridOuter.map(inLanguageModel),
   roles: (kind) => hybridRoles(kind, "apart", mlpRoles).map(inLanguageModel),
   alsoNamed: (name) => name.replace(/^model\.language_model\./, "model."),
-  carried,
+  carried: carriedBy(() => mlpRoles),
   forward: hybridForward("apart"),
 };

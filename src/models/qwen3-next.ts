@@ -9,6 +9,7 @@ import type { Defaults } from "./fold.ts";
 import { foldTransformer } from "./fold-transformer.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import { foldInterval, hybridLayers } from "./hybrid-layers.ts";
+import { hybridMtp } from "./hybrid-mtp.ts";
 import type { LayerKind } from "./layer-kind.ts";
 import { attend, llama, mlpRoles, swiglu, transformerForward } from "./llama.ts";
 import { moeRoles, softmaxMoe, sparseLayers } from "./qwen3-moe.ts";
@@ -59,6 +60,12 @@ export const sharedRoles = [
     stockWidth: { bits: 8, groupSize: 64 },
   }),
 ];
+
+/** A mixture of experts with a tensor for each expert. */
+export const singleExperts = [...moeRoles, ...sharedRoles];
+
+/** The kind of all blocks of multi-token prediction, whatever their MLP. */
+export const fullAttention: LayerKind = { mixer: "attention", mlp: null };
 
 /** Rows of a block with the given MLP, in the order of its parameters. */
 export function hybridRoles(
@@ -131,8 +138,7 @@ export const qwen3Next: Architecture = {
   fold: (raw) => foldInterval(fold(raw)),
   layers,
   outer: hybridOuter,
-  roles: (kind) =>
-    hybridRoles(kind, "by head", kind.mlp === "moe" ? [...moeRoles, ...sharedRoles] : mlpRoles),
+  roles: (kind) => hybridRoles(kind, "by head", kind.mlp === "moe" ? singleExperts : mlpRoles),
   experts: (c) =>
     layers(c).some(({ mlp }) => mlp === "moe")
       ? {
@@ -141,7 +147,13 @@ export const qwen3Next: Architecture = {
           shared: 1,
         }
       : null,
-  carried: [{ part: "mtp", names: [["mtp."]] }],
+  carried: [
+    hybridMtp(
+      (has) =>
+        hybridRoles(fullAttention, "by head", has("mlp.up_proj.") ? mlpRoles : singleExperts),
+      () => null,
+    ),
+  ],
   forward: hybridForward("by head"),
 };
 

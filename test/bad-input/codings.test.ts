@@ -145,6 +145,15 @@ const cases: Record<string, readonly [Way, Damage, code: string, says: RegExp]> 
     "BAD_CHECKPOINT",
     /"model\.layers\.0\.self_attn\.q_proj" is declared as not quantized/,
   ],
+  "codes of a module below a pattern of what is not converted": [
+    "blocks",
+    {
+      settings: (own) =>
+        Object.assign(own, { modules_to_not_convert: ["model.layers.*.self_attn"] }),
+    },
+    "BAD_CHECKPOINT",
+    /"model\.layers\.0\.self_attn\.\w_proj" is declared as not quantized/,
+  ],
   "codes that nothing declares": [
     "blocks",
     { settings: (_, config) => delete config.quantization_config },

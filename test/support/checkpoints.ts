@@ -18,15 +18,30 @@ export async function makeCheckpoint(
   shards: number,
   filling: Filling,
 ): Promise<number> {
-  await mkdir(folder, { recursive: true });
+  return writeCheckpoint(folder, config, { tensors: tensorsOf(config), shards, filling });
+}
+
+/** The tensors of a BF16 base with this config. */
+export function tensorsOf(config: ModelConfig): MadeTensor[] {
   const architecture = findArchitecture(config);
-  const tensors = expandTable(architecture, architecture.fold(config).config).flatMap((output) =>
+  const all = expandTable(architecture, architecture.fold(config).config).flatMap((output) =>
     output.sources.map(({ tensor, base }) => ({
       name: tensor,
       dtype: output.role.kind === "correction" ? "F32" : "BF16",
       shape: base,
     })),
   );
+  // Gate and up of some models are parts of one tensor.
+  return [...new Map(all.map((one) => [one.name, one])).values()];
+}
+
+/** Writes a checkpoint of these tensors. Gives the bytes of their values. */
+export async function writeCheckpoint(
+  folder: string,
+  config: ModelConfig,
+  { tensors, shards, filling }: Made,
+): Promise<number> {
+  await mkdir(folder, { recursive: true });
   const weightMap: Record<string, string> = {};
   const perShard = Math.ceil(tensors.length / shards);
   let total = 0;
@@ -45,11 +60,20 @@ export async function makeCheckpoint(
   return total;
 }
 
-interface MadeTensor {
+interface Made {
+  readonly tensors: readonly MadeTensor[];
+  readonly shards: number;
+  readonly filling: Filling;
+}
+
+export interface MadeTensor {
   readonly name: string;
   readonly dtype: string;
   readonly shape: readonly number[];
 }
+
+/** Bytes of a value. */
+const widths: Readonly<Record<string, number>> = { BF16: 2, F32: 4, U8: 1 };
 
 async function writeShard(
   path: string,
@@ -59,7 +83,7 @@ async function writeShard(
   const header: Record<string, unknown> = {};
   let end = 0;
   for (const { name, dtype, shape } of tensors) {
-    const bytes = shape.reduce((product, size) => product * size, dtype === "F32" ? 4 : 2);
+    const bytes = shape.reduce((product, size) => product * size, widths[dtype]!);
     header[name] = { dtype, shape, data_offsets: [end, end + bytes] };
     end += bytes;
   }

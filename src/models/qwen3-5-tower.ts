@@ -1,0 +1,58 @@
+import { asObject } from "../checkpoint/json.ts";
+import type { ModelConfig } from "../checkpoint/model-config.ts";
+import type { PartTensor } from "./part-tensors.ts";
+
+/** Values of absent keys (transformers' Qwen3_5VisionConfig, and its twin of the MoE). */
+const defaults: Readonly<Record<string, number>> = {
+  depth: 27,
+  hidden_size: 1152,
+  intermediate_size: 4304,
+  in_channels: 3,
+  patch_size: 16,
+  spatial_merge_size: 2,
+  temporal_patch_size: 2,
+  out_hidden_size: 3584,
+  num_position_embeddings: 2304,
+};
+
+/** A number of `vision_config`; null for what is no number, such as a size for each axis. */
+function sizeOf(file: ModelConfig, key: string): number | null {
+  const value = asObject(file.vision_config)?.[key] ?? defaults[key];
+  return typeof value === "number" ? value : null;
+}
+
+/** The tower's blocks. `file` is config.json as it is. */
+export const towerDepth = (file: ModelConfig) => sizeOf(file, "depth");
+
+/** The tensors of Qwen3.5's vision tower (transformers' Qwen3_5VisionModel). */
+export function* towerTensors({ file }: { readonly file: ModelConfig }): Iterable<PartTensor> {
+  const size = (key: string) => sizeOf(file, key);
+  const [hidden, inner] = [size("hidden_size"), size("intermediate_size")];
+  const [patch, merge] = [size("patch_size"), size("spatial_merge_size")];
+  const merged = hidden === null || merge === null ? null : hidden * merge ** 2;
+  const qkv = hidden === null ? null : 3 * hidden;
+  const time = size("temporal_patch_size");
+
+  yield { name: "pos_embed.weight", shape: [size("num_position_embeddings"), hidden] };
+  yield* both("patch_embed.proj", [hidden, size("in_channels"), time, patch, patch]);
+  yield* both("merger.norm", [hidden]);
+  yield* both("merger.linear_fc1", [merged, merged]);
+  yield* both("merger.linear_fc2", [size("out_hidden_size"), merged]);
+  for (let block = 0; block < (towerDepth(file) ?? 0); block++) {
+    const at = `blocks.${block}`;
+    yield* both(`${at}.norm1`, [hidden]);
+    yield* both(`${at}.attn.qkv`, [qkv, hidden]);
+    yield* both(`${at}.attn.proj`, [hidden, hidden]);
+    yield* both(`${at}.norm2`, [hidden]);
+    yield* both(`${at}.mlp.linear_fc1`, [inner, hidden]);
+    yield* both(`${at}.mlp.linear_fc2`, [hidden, inner]);
+  }
+}
+
+/** The weight of a module, and its bias of the weight's first size. */
+function both(module: string, shape: PartTensor["shape"]): PartTensor[] {
+  return [
+    { name: `${module}.weight`, shape },
+    { name: `${module}.bias`, shape: shape.slice(0, 1) },
+  ];
+}
