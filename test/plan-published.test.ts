@@ -99,7 +99,7 @@ test.each(layouts)("$id is planned from headers as docs/models.md says", async (
   // A tier holds towers and MTP as they are; the page counts the language model alone.
   const beside = [...qwenParts, ...superParts].filter((one) => tensors.includes(one));
   const carried = sum(beside, ({ shape }) => 2 * elements(shape));
-  const sized = sizeModel(config, expertBits);
+  const sized = sizeModel({ id: "", config, expertBits });
   expect(stored).toBe(sized.bytes + carried);
   const found = (JSON.parse(stdout).tiers as TierPlan[]).map(({ bytes }) => bytes);
   expect(found).toEqual(sized.plans.map(({ bytes }) => bytes + carried));

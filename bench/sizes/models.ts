@@ -22,7 +22,7 @@ export interface KnownModel {
   readonly id: string;
   readonly config: ModelConfig;
   /** Bits of a weight of the experts as published. Default: 16. */
-  readonly expertBits?: number;
+  readonly expertBits?: number | undefined;
 }
 
 /** What role tables read of the config.json of models on the Hub. */
