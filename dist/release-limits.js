@@ -15,7 +15,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { pathToFileURL } from "node:url";
 import { basename, dirname, join as join$1, relative, resolve as resolve$1, sep } from "node:path";
 import { Stats, createReadStream as createReadStream$1, existsSync as existsSync$1, readFileSync as readFileSync$1, statSync } from "node:fs";
-import { copyFile, link, lstat, mkdir, mkdtemp, open as open$2, readFile as readFile$1, readdir as readdir$1, readlink, realpath, rename as rename$1, rm, stat as stat$1, statfs, truncate, utimes, writeFile } from "node:fs/promises";
+import { copyFile, link, lstat, mkdir, mkdtemp, open as open$2, readFile as readFile$1, readdir as readdir$1, readlink, realpath, rename as rename$1, rm, rmdir, stat as stat$1, statfs, truncate, utimes, writeFile } from "node:fs/promises";
 import { setImmediate, setTimeout as setTimeout$1 } from "node:timers/promises";
 import { finished, pipeline } from "node:stream/promises";
 import { Agent as Agent$1, request as request$2 } from "node:https";
@@ -957,6 +957,29 @@ function writeNumber(value, asFloat) {
 	return text.includes("e") ? text : `${text}.0`;
 }
 
+// src/models/part-tensors.ts
+/** Endings of a name in a checkpoint that has codes in place of values. */
+const codedEnds = [
+	"",
+	"_packed",
+	"_blocks"
+];
+const floats$2 = /* @__PURE__ */ new Set([
+	"BF16",
+	"F16",
+	"F32"
+]);
+/**
+* Compares a tensor with those of the base. Shapes of codes are not compared. Gives the shape in
+* the base if it is another; "missing" if there is none; null if all is well.
+*/
+function compareTensor({ name, shape }, found) {
+	const own = found.get(name);
+	if (own === void 0) return codedEnds.some((end) => found.has(name + end)) ? null : "missing";
+	if (!floats$2.has(own.dtype)) return null;
+	return own.shape.length === shape.length && shape.every((size, axis) => size === null || size === own.shape[axis]) ? null : own.shape;
+}
+
 // src/coding/coding.ts
 /** Names of the base tensors that values are decoded from. */
 function tensorsOfCoding({ codes, scales, zeros }) {
@@ -1103,10 +1126,9 @@ function partOf$1(declared, name) {
 }
 /**
 * Separates the tensors of carried parts from the others. Those of parts that are not `kept` are
-* left out. `config` is as the file has it. Throws BAD_CHECKPOINT for a part that is not whole,
-* or that config.json promises in vain or does not know.
+* left out.
 */
-function splitCarried(declared, { config, tensors }, kept) {
+function splitCarried(declared, tensors, kept) {
 	const own = /* @__PURE__ */ new Map();
 	const carried = [];
 	const left = /* @__PURE__ */ new Set();
@@ -1116,12 +1138,18 @@ function splitCarried(declared, { config, tensors }, kept) {
 		else if (kept.has(found.carried.part)) carried.push(carry(found, name, tensor));
 		else left.add(found.carried.part);
 	}
-	for (const one of declared) if (kept.has(one.part)) checkPart(one, config, carried);
 	return {
 		own,
 		carried,
 		leftOut: carriedParts.filter((part) => left.has(part))
 	};
+}
+/**
+* Throws BAD_CHECKPOINT for a part that is not whole or has another shape than the config gives,
+* or that config.json promises in vain or does not know.
+*/
+function checkCarried(declared, configs, carried) {
+	for (const one of declared) checkPart(one, configs, carried);
 }
 function carry({ carried, prefix, mlx, isMlx }, name, { dtype, shape, coding }) {
 	if (coding !== void 0) throw new OqeError("UNSUPPORTED_MODEL", `tensor "${coding.codes}" of the ${partWords$1[carried.part]} holds codes; such a part is copied, not decoded`, `Leave it out: set carry without ${carried.part}.`);
@@ -1136,28 +1164,53 @@ function carry({ carried, prefix, mlx, isMlx }, name, { dtype, shape, coding }) 
 		source
 	};
 }
-function checkPart(declared, config, all) {
-	const { part, configKey, names, needs = [], layers = {} } = declared;
+function checkPart(declared, { config, folded }, all) {
+	const { part, configKey, names, layers = {} } = declared;
 	const own = all.filter((tensor) => tensor.part === part);
 	const what = partWords$1[part];
 	const leave = `Or leave it out: set carry without ${part}.`;
 	const prefixes = names.map(([base]) => `"${base}"`).join(", ");
 	if (configKey !== void 0 && isSet(config, configKey) !== own.length > 0) throw bad$8(isSet(config, configKey) ? `config.json has "${configKey}", but no tensor begins with ${prefixes}` : `tensor "${own[0].source.tensor}" is of a ${what}, but config.json has no "${configKey}"`, `The upload may be incomplete. ${leave}`);
 	if (own.length === 0) return;
-	const has = new Set(own.map(({ source }) => source.tensor));
-	const missing = (name) => bad$8(`the ${what} is incomplete: tensor "${name}" is missing`, `Download the whole model again. ${leave}`);
-	for (const need of needs) if (!names.some((pair) => pair.some((prefix) => has.has(`${prefix}${need}`)))) throw missing(`${names[0][0]}${need}`);
+	const byName = behindPrefix(declared, own);
+	const { prefix: front } = partOf$1([declared], own[0].source.tensor);
+	const missing = (name) => bad$8(`the ${what} is incomplete: tensor "${front}${name}" is missing`, `Download the whole model again. ${leave}`);
 	for (const [prefix, countOf] of Object.entries(layers)) {
 		const number = countOf(config);
-		const byLayer = gatherLayers(prefix, has);
+		const byLayer = gatherLayers(prefix, byName.keys());
 		const count = number ?? byLayer.size;
-		if (byLayer.size > count) throw bad$8(`the ${what} has ${byLayer.size} layers "${prefix}N", config.json says ${count}`, "The config may belong to another checkpoint.");
+		if (byLayer.size > count) throw bad$8(`the ${what} has ${byLayer.size} layers "${front}${prefix}N", config.json says ${count}`, "The config may belong to another checkpoint.");
 		const leaves = new Set([...byLayer.values()].flatMap((one) => [...one]));
 		for (let layer = 0; layer < count; layer++) {
 			const found = byLayer.get(String(layer));
 			for (const leaf of leaves.size === 0 ? ["\u2026"] : leaves) if (!found?.has(leaf)) throw missing(`${prefix}${layer}.${leaf}`);
 		}
 	}
+	const wanted = declared.needs?.({
+		file: config,
+		folded,
+		names: new Set(byName.keys())
+	}) ?? [];
+	for (const tensor of wanted) {
+		const shape = compareTensor(tensor, byName);
+		if (shape === "missing") throw missing(tensor.name);
+		if (shape !== null) throw bad$8(`the ${what} has tensor "${front}${tensor.name}" of shape [${shape.join(", ")}], but config.json gives [${tensor.shape.map((size) => size ?? "any").join(", ")}]`, `The config may belong to another checkpoint. ${leave}`);
+	}
+}
+/** Tensors of a part in the base's layout, by their names behind its prefix. */
+function behindPrefix(declared, own) {
+	return new Map(own.map(({ dtype, source: { tensor, base } }) => {
+		const { prefix, isMlx } = partOf$1([declared], tensor);
+		const name = tensor.slice(prefix.length);
+		return [name, {
+			dtype,
+			shape: isMlx && Object.keys(declared.moves ?? {}).some((end) => name.endsWith(end)) ? [
+				base[0],
+				...base.slice(-1),
+				...base.slice(1, -1)
+			] : base
+		}];
+	}));
 }
 /**
 * Throws BAD_CHECKPOINT for a carried tensor whose name in the MLX repository is that of another,
@@ -4687,7 +4740,7 @@ function areBoth({ routerAgreement, exactRoutes }) {
 * large one. Even an untrained model passes the other limits, although its most likely tokens are
 * nearly tied.
 */
-const defaults$2 = [
+const defaults$3 = [
 	[7.5, {
 		"max-kl": .02,
 		"min-same-top": .85,
@@ -4716,7 +4769,7 @@ const defaults$2 = [
 ];
 /** The limits of a tier: those of the inputs, else the defaults for its size. */
 function limitsOf(inputs, { tier, bpw }) {
-	const [, own] = defaults$2.find(([least]) => bpw >= least);
+	const [, own] = defaults$3.find(([least]) => bpw >= least);
 	const limit = (gate) => inputs[gate][tier] ?? inputs[gate].all ?? own[gate];
 	return Object.fromEntries(gateNames.map((gate) => [gate, limit(gate)]));
 }
@@ -4800,18 +4853,43 @@ const assets = {
 
 // src/ground/installed-from.ts
 /**
-* `owner/name` on GitHub that npm installed this program from, as `npx github:owner/name#v1` does.
-* npm writes it to the list beside the installed package. null: from elsewhere, or a checkout.
+* `owner/name` on GitHub that npm installed this program from, as `npx github:owner/name#v1` does,
+* and the commit that npm resolved; `ref` is null if that is none of 40 digits. npm writes them to
+* the list beside the installed package. null: from elsewhere, or a checkout.
 */
 function installedFrom(root = assets.root) {
 	try {
 		const list = JSON.parse(readFileSync$1(new URL("../.package-lock.json", root), "utf8"));
 		const name = root.pathname.split("/").at(-2);
 		const resolved = list.packages?.[`node_modules/${name}`]?.resolved;
-		return typeof resolved === "string" && /^git\+(?:ssh|https):\/\/(?:git@)?github\.com\/([\w-]+\/[\w.-]+?)(?:\.git)?#/.exec(resolved)?.[1] || null;
+		const [, repository, ref = ""] = /^git\+(?:ssh|https):\/\/(?:git@)?github\.com\/([\w-]+\/[\w.-]+?)(?:\.git)?#(.*)$/.exec(String(resolved)) ?? [];
+		return repository === void 0 ? null : {
+			repository,
+			ref: /^[0-9a-f]{40}$/.test(ref) ? ref : null
+		};
 	} catch {
 		return null;
 	}
+}
+
+// src/inputs/engine-source.ts
+/**
+* Where others find the engine that runs: the Action and its ref, as the workflow names them, or
+* the repository and commit that npm installed. null: unknown.
+*/
+function engineSource(environment, installed = installedFrom) {
+	const { GITHUB_ACTION_REPOSITORY: action = "", GITHUB_ACTION_REF: ref = "" } = environment;
+	if (!/^[\w-]+\/[\w.-]+$/.test(action)) {
+		const found = installed();
+		return {
+			engineRepository: found?.repository ?? null,
+			engineRef: found?.ref ?? null
+		};
+	}
+	return {
+		engineRepository: action,
+		engineRef: /^\w[\w./-]{0,99}$/.test(ref) ? ref : null
+	};
 }
 
 // src/inputs/inputs.ts
@@ -4850,7 +4928,7 @@ function parseInputs(read, environment) {
 		wikitext: values.wikitext,
 		wikitextChunks: values["wikitext-chunks"],
 		gates: parseGates(values, chosen),
-		engineRepository: /^[\w-]+\/[\w.-]+$/.exec(environment.GITHUB_ACTION_REPOSITORY ?? "")?.[0] ?? installedFrom(),
+		...engineSource(environment),
 		...parsePlaces((name) => values[name], environment),
 		private: values.private,
 		dryRun: values["dry-run"],
@@ -7882,7 +7960,7 @@ function gigabytes(bytes) {
 	return size(bytes / 1e9);
 }
 /** `33.56 GB`; of a test model `5.4 MB`, for three zeros say nothing. */
-function sizeOf$1(bytes) {
+function sizeOf$2(bytes) {
 	return bytes < 1e8 ? byteCount(bytes) : `${gigabytes(bytes)} GB`;
 }
 /** Bytes in units of 2^30, without the unit. */
@@ -8021,6 +8099,26 @@ function share$2(part) {
 /** A small share to two significant digits, `0.021 %`. */
 function smallShare(part) {
 	return `${part === 0 ? "0" : decimal(100 * part, 2)} %`;
+}
+
+// src/card/published.ts
+/** Whether this tier failed a quality gate, so that a run does not publish it. */
+function isHeldBack$2({ evaluation }) {
+	return evaluation?.gates.some(({ passed }) => !passed) === true;
+}
+/**
+* `owner/name` on the Hub of a tier that this receipt knows to be published: its own unless it
+* failed a gate, and others of the series whose figures passed theirs. Empty for the rest, and for
+* a series that is only in folders.
+*/
+function publishedAs(receipt, tier = receipt.plan.tier) {
+	const { repository, plan, otherTiers } = receipt;
+	if (!/^[\w.-]+\/[\w.-]+$/.test(repository)) return "";
+	if (tier === plan.tier) return isHeldBack$2(receipt) ? "" : repository;
+	const end = `-${plan.tier}`;
+	const known = otherTiers.find((other) => other.tier === tier);
+	if (known === void 0 || known.heldBack || !repository.endsWith(end)) return "";
+	return `${repository.slice(0, -end.length)}-${tier}`;
 }
 
 // src/receipt/series-figures.ts
@@ -8732,7 +8830,7 @@ function rolesUnder(prefix) {
 }
 /** Builders of the rows that are quantized. */
 function matricesUnder(prefix) {
-	const named = (name) => both(`${prefix}${name}.weight`);
+	const named = (name) => both$1(`${prefix}${name}.weight`);
 	return {
 		/** The table of token embeddings `[vocabulary, hidden]`. */
 		embeddings: (name, sizes) => matrixRow("embeddings", named(name), sizes, {
@@ -8776,7 +8874,7 @@ function matricesUnder(prefix) {
 }
 /** Builders of the rows that are never quantized. */
 function unquantizedUnder(prefix) {
-	const named = (name) => both(prefix + name);
+	const named = (name) => both$1(prefix + name);
 	return {
 		/** The matrix `[routed, in]` that scores the experts. */
 		router: (name, sizes, fields) => unquantizedRow("router", named(`${name}.weight`), sizes, {
@@ -8809,7 +8907,7 @@ function unquantizedUnder(prefix) {
 		unquantized: (role, name, sizes, fields) => unquantizedRow(role, named(name), sizes, fields)
 	};
 }
-const both = (name) => ({
+const both$1 = (name) => ({
 	base: name,
 	mlx: name
 });
@@ -9389,7 +9487,7 @@ const otherNames = [
 ];
 const heads$1 = (c) => integer(c, "num_attention_heads");
 /** transformers' NemotronHConfig. mlx-lm requires most of these even if no block uses them. */
-const defaults$1 = {
+const defaults$2 = {
 	num_attention_heads: 32,
 	num_key_value_heads: (c) => c.num_key_value_heads === null ? heads$1(c) : 8,
 	head_dim: (c) => c.head_dim === null ? integer(c, "hidden_size") / heads$1(c) : 128,
@@ -9431,7 +9529,7 @@ function foldNemotronH(raw) {
 	refuseMissingMixer(config);
 	if (!has(config, "head_dim") && has(config, "attention_head_dim")) config.head_dim = config.attention_head_dim;
 	foldMlpSizes(config);
-	fillDefaults(folding, defaults$1);
+	fillDefaults(folding, defaults$2);
 	config.tie_word_embeddings = false;
 	config.mamba_proj_bias = config.use_bias;
 	requireOneOf(config, "mlp_hidden_act", ["relu2"]);
@@ -9618,6 +9716,23 @@ const nemotronHForward = {
 	finish: (at, x) => norm(at, "final_norm", x, eps(at.config))
 };
 
+// src/models/role-tensors.ts
+/**
+* Tensors of block `layer` of a part, as a role table of the language model has them.
+* `experts`: how many a layer has.
+*/
+function* tensorsOfRoles(roles, layer, { folded, experts }) {
+	for (const { base, shape, when } of roles) {
+		if (when?.(folded) === false) continue;
+		const name = base.replace(/^.*layers\.\{i\}\./, `layers.${layer}.`);
+		const members = name.includes("{e}") ? experts : 1;
+		for (let expert = 0; expert < members; expert++) yield {
+			name: name.replace("{e}", String(expert)),
+			shape: shape(folded)
+		};
+	}
+}
+
 // src/models/nemotron-h.ts
 const hidden$4 = (c) => integer(c, "hidden_size");
 const vocabulary = (c) => integer(c, "vocab_size");
@@ -9752,6 +9867,53 @@ const kinds$3 = {
 		mlp: "dense"
 	}
 };
+const mtpKinds = {
+	mamba: "M",
+	attention: "*",
+	full_attention: "*",
+	moe: "E",
+	mlp: "-"
+};
+/**
+* Tensors of multi-token prediction: two norms and a projection, the blocks that the config names,
+* a norm. transformers' NemotronHConfig has attention and MoE where it names none.
+*/
+function* mtpTensors$1({ folded: c }) {
+	const given = c.mtp_hybrid_override_pattern ?? c.mtp_layers_block_type ?? "*E";
+	const pattern = (Array.isArray(given) ? given : [...String(given)]).map((name) => kinds$3[mtpKinds[name] ?? name]);
+	const size = hidden$4(c);
+	yield {
+		name: "layers.0.enorm.weight",
+		shape: [size]
+	};
+	yield {
+		name: "layers.0.hnorm.weight",
+		shape: [size]
+	};
+	yield {
+		name: "layers.0.eh_proj.weight",
+		shape: [size, 2 * size]
+	};
+	for (const [layer, kind] of pattern.entries()) {
+		if (kind === void 0) continue;
+		const routedExperts = kind.mlp === "moe" ? experts$3(c) : 0;
+		yield* tensorsOfRoles(rolesOf(kind), layer, {
+			folded: c,
+			experts: routedExperts
+		});
+	}
+	if (pattern.length > 0) yield {
+		name: `layers.${pattern.length - 1}.final_layernorm.weight`,
+		shape: [size]
+	};
+}
+const rolesOf = (kind) => [
+	block$1.norm("norm", "norm", hidden$4, { feeds: ["block.in"] }),
+	...kind.mixer === "mamba" ? mamba : [],
+	...kind.mixer === "attention" ? attention$2 : [],
+	...kind.mlp === "moe" ? moe : [],
+	...kind.mlp === "dense" ? mlp$3 : []
+];
 /**
 * Nemotron-H: Mamba-2, attention, MoE and MLP blocks by a pattern (mlx-lm models/nemotron_h.py).
 */
@@ -9771,13 +9933,7 @@ const nemotronH = {
 		outer$2.norm("final_norm", "backbone.norm_f", hidden$4, { feeds: ["head.in"] }),
 		outer$2.head("lm_head", [vocabulary, hidden$4])
 	],
-	roles: (kind) => [
-		block$1.norm("norm", "norm", hidden$4, { feeds: ["block.in"] }),
-		...kind.mixer === "mamba" ? mamba : [],
-		...kind.mixer === "attention" ? attention$2 : [],
-		...kind.mlp === "moe" ? moe : [],
-		...kind.mlp === "dense" ? mlp$3 : []
-	],
+	roles: rolesOf,
 	experts: (c) => nemotronH.layers(c).some(({ mlp }) => mlp === "moe") ? {
 		routed: experts$3(c),
 		perToken: integer(c, "num_experts_per_tok"),
@@ -9786,11 +9942,7 @@ const nemotronH = {
 	carried: [{
 		part: "mtp",
 		names: [["mtp."]],
-		needs: [
-			"enorm.weight",
-			"hnorm.weight",
-			"eh_proj.weight"
-		].map((name) => `layers.0.${name}`)
+		needs: mtpTensors$1
 	}],
 	dropped: () => false,
 	/**
@@ -10005,6 +10157,109 @@ function hybridLayers(c) {
 		mixer: kindAt(i, interval) === full$1 ? "attention" : "delta",
 		mlp: "dense"
 	}));
+}
+
+// src/models/hybrid-mtp.ts
+/**
+* Multi-token prediction of Qwen3-Next and Qwen3.5: `mtp.fc` joins a hidden state with the next
+* token's embedding; full attention blocks of the language model and a norm follow.
+* `rolesOf`: rows of such a block.
+*/
+function hybridMtp(rolesOf, countOf) {
+	return {
+		part: "mtp",
+		names: [["mtp."]],
+		needs: (context) => mtpTensors(rolesOf, context, countOf(context.file)),
+		layers: { "layers.": countOf }
+	};
+}
+function* mtpTensors(rolesOf, { folded, names }, count) {
+	const hidden = integer(folded, "hidden_size");
+	yield {
+		name: "fc.weight",
+		shape: [hidden, 2 * hidden]
+	};
+	for (const norm of [
+		"norm",
+		"pre_fc_norm_hidden",
+		"pre_fc_norm_embedding"
+	]) yield {
+		name: `${norm}.weight`,
+		shape: [hidden]
+	};
+	const experts = typeof folded.num_experts === "number" ? folded.num_experts : 0;
+	const all = [...names];
+	const hasLayer = (layer) => all.some((name) => name.startsWith(`layers.${layer}.`));
+	for (let layer = 0; count === null ? layer === 0 || hasLayer(layer) : layer < count; layer++) {
+		const has = (leaf) => all.some((name) => name.startsWith(`layers.${layer}.${leaf}`));
+		yield* tensorsOfRoles(rolesOf(has), layer, {
+			folded,
+			experts
+		});
+	}
+}
+
+// src/models/qwen3-5-tower.ts
+/** Values of absent keys (transformers' Qwen3_5VisionConfig, and its twin of the MoE). */
+const defaults$1 = {
+	depth: 27,
+	hidden_size: 1152,
+	intermediate_size: 4304,
+	in_channels: 3,
+	patch_size: 16,
+	spatial_merge_size: 2,
+	temporal_patch_size: 2,
+	out_hidden_size: 3584,
+	num_position_embeddings: 2304
+};
+/** A number of `vision_config`; null for what is no number, such as a size for each axis. */
+function sizeOf$1(file, key) {
+	const value = asObject(file.vision_config)?.[key] ?? defaults$1[key];
+	return typeof value === "number" ? value : null;
+}
+/** The tower's blocks. `file` is config.json as it is. */
+const towerDepth = (file) => sizeOf$1(file, "depth");
+/** The tensors of Qwen3.5's vision tower (transformers' Qwen3_5VisionModel). */
+function* towerTensors({ file }) {
+	const size = (key) => sizeOf$1(file, key);
+	const [hidden, inner] = [size("hidden_size"), size("intermediate_size")];
+	const [patch, merge] = [size("patch_size"), size("spatial_merge_size")];
+	const merged = hidden === null || merge === null ? null : hidden * merge ** 2;
+	const qkv = hidden === null ? null : 3 * hidden;
+	const time = size("temporal_patch_size");
+	yield {
+		name: "pos_embed.weight",
+		shape: [size("num_position_embeddings"), hidden]
+	};
+	yield* both("patch_embed.proj", [
+		hidden,
+		size("in_channels"),
+		time,
+		patch,
+		patch
+	]);
+	yield* both("merger.norm", [hidden]);
+	yield* both("merger.linear_fc1", [merged, merged]);
+	yield* both("merger.linear_fc2", [size("out_hidden_size"), merged]);
+	for (let block = 0; block < (towerDepth(file) ?? 0); block++) {
+		const at = `blocks.${block}`;
+		yield* both(`${at}.norm1`, [hidden]);
+		yield* both(`${at}.attn.qkv`, [qkv, hidden]);
+		yield* both(`${at}.attn.proj`, [hidden, hidden]);
+		yield* both(`${at}.norm2`, [hidden]);
+		yield* both(`${at}.mlp.linear_fc1`, [inner, hidden]);
+		yield* both(`${at}.mlp.linear_fc2`, [hidden, inner]);
+	}
+}
+/** The weight of a module, and its bias of the weight's first size. */
+function both(module, shape) {
+	return [{
+		name: `${module}.weight`,
+		shape
+	}, {
+		name: `${module}.bias`,
+		shape: shape.slice(0, 1)
+	}];
 }
 
 // src/models/delta-net.ts
@@ -10276,6 +10531,13 @@ const sharedRoles = [
 		}
 	})
 ];
+/** A mixture of experts with a tensor for each expert. */
+const singleExperts = [...moeRoles, ...sharedRoles];
+/** The kind of all blocks of multi-token prediction, whatever their MLP. */
+const fullAttention = {
+	mixer: "attention",
+	mlp: null
+};
 /** Rows of a block with the given MLP, in the order of its parameters. */
 function hybridRoles({ mixer }, inputs, mlp) {
 	return [
@@ -10343,16 +10605,13 @@ const qwen3Next = {
 	fold: (raw) => foldInterval(fold(raw)),
 	layers,
 	outer: hybridOuter,
-	roles: (kind) => hybridRoles(kind, "by head", kind.mlp === "moe" ? [...moeRoles, ...sharedRoles] : mlpRoles),
+	roles: (kind) => hybridRoles(kind, "by head", kind.mlp === "moe" ? singleExperts : mlpRoles),
 	experts: (c) => layers(c).some(({ mlp }) => mlp === "moe") ? {
 		routed: integer(c, "num_experts"),
 		perToken: integer(c, "num_experts_per_tok"),
 		shared: 1
 	} : null,
-	carried: [{
-		part: "mtp",
-		names: [["mtp."]]
-	}],
+	carried: [hybridMtp((has) => hybridRoles(fullAttention, "by head", has("mlp.up_proj.") ? mlpRoles : singleExperts), () => null)],
 	forward: hybridForward("by head")
 };
 /** The forward pass of Qwen3-Next and Qwen3.5. */
@@ -10454,23 +10713,20 @@ function inLanguageModel(role) {
 		mlx: `language_model.${role.mlx}`
 	};
 }
-const countAt = (part, key) => (config) => {
-	const count = config[part]?.[key];
+/** Blocks of multi-token prediction. null: config.json does not say. */
+function mtpLayers(file) {
+	const { mtp_num_hidden_layers: count } = asObject(file.text_config) ?? file;
 	return typeof count === "number" ? count : null;
-};
-/** The vision tower and the heads for more tokens at once. */
-const carried = [{
+}
+/** The vision tower, and multi-token prediction. `mlpOf`: rows of the MLP of its blocks. */
+const carriedBy = (mlpOf) => [{
 	part: "vision",
 	names: [["model.visual.", "vision_tower."]],
 	moves: { "patch_embed.proj.weight": channelsLast },
 	configKey: "vision_config",
-	needs: ["patch_embed.proj.weight", "merger.norm.weight"],
-	layers: { "model.visual.blocks.": countAt("vision_config", "depth") }
-}, {
-	part: "mtp",
-	names: [["mtp."]],
-	layers: { "mtp.layers.": countAt("text_config", "mtp_num_hidden_layers") }
-}];
+	needs: towerTensors,
+	layers: { "blocks.": towerDepth }
+}, hybridMtp((has) => hybridRoles(fullAttention, "apart", mlpOf(has)), mtpLayers)];
 /** Qwen3.5, dense (mlx-lm models/qwen3_5.py). */
 const qwen3_5 = {
 	...llama,
@@ -10486,7 +10742,7 @@ const qwen3_5 = {
 	outer: hybridOuter.map(inLanguageModel),
 	roles: (kind) => hybridRoles(kind, "apart", mlpRoles).map(inLanguageModel),
 	alsoNamed: (name) => name.replace(/^model\.language_model\./, "model."),
-	carried,
+	carried: carriedBy(() => mlpRoles),
 	forward: hybridForward("apart")
 };
 
@@ -10544,6 +10800,7 @@ const qwen3_5Moe = {
 		mlp: "moe"
 	})),
 	roles: (kind) => hybridRoles(kind, "apart", stackedRoles).map(inLanguageModel),
+	carried: carriedBy((has) => has("mlp.experts.0.") ? singleExperts : stackedRoles),
 	experts: (c) => ({
 		routed: experts$1(c),
 		perToken: integer(c, "num_experts_per_tok"),
@@ -10829,6 +11086,7 @@ function choiceFacts(receipt) {
 	return {
 		choice: table(columns$2, rows),
 		pick: pickWords(receipt),
+		hasOthers: publishedTiers(receipt).some((tier) => tier !== receipt.plan.tier),
 		hasContext: model.cache !== null,
 		cacheWords: cacheWords(model),
 		leastContext: thousands(Math.min(leastContext, model.contextLength ?? 8192)),
@@ -10849,26 +11107,27 @@ function choiceRows(receipt) {
 		return tierCells(receipt, row, figures.find(({ tier }) => tier === row.tier));
 	}), ...stockRows(receipt)];
 }
+/** Tiers of the series that this receipt knows to be published. */
+function publishedTiers(receipt) {
+	return receipt.series.flatMap(({ tier }) => publishedAs(receipt, tier) === "" ? [] : [tier]);
+}
 /**
 * Which tier to take on which Mac, for example "**oQ4e** on a Mac from 24 GB, **oQ8e** from 48 GB":
-* the largest that fits. Empty if no Mac holds one.
+* the largest that fits of those that are known to be published, and of this one unless it is held
+* back. Empty if there is none, or if no Mac holds one.
 */
 function pickWords(receipt) {
-	const figures = knownFigures([receipt]);
+	const known = [...publishedTiers(receipt), ...isHeldBack$2(receipt) ? [] : [receipt.plan.tier]];
 	const picks = [];
 	let least = Number.POSITIVE_INFINITY;
 	for (const row of [...receipt.series].sort((a, b) => b.bytes - a.bytes)) {
 		const { tier } = row;
 		const gibibytes = fitMac(loadedBytes(row), receipt.model)?.gibibytes ?? Number.POSITIVE_INFINITY;
-		if (gibibytes >= least || isHeld(receipt, tier, figures)) continue;
+		if (gibibytes >= least || !known.includes(tier)) continue;
 		least = gibibytes;
 		picks.unshift(`**${inline(tier)}** ${unbroken$1(`from ${gibibytes} GB`)}`);
 	}
 	return picks.join(", ").replace(/from/, "on a Mac from");
-}
-function isHeld(receipt, tier, figures) {
-	if (tier === receipt.plan.tier) return isHeldBack$2(receipt);
-	return figures.find((known) => known.tier === tier)?.heldBack === true;
 }
 function stockRows(receipt) {
 	const stock = receipt.evaluation?.stock ?? null;
@@ -10880,7 +11139,7 @@ function stockRows(receipt) {
 	}];
 }
 function sizeCells(label, row, { model }) {
-	const tier = below$1(label, unbroken$1(sizeOf$1(row.bytes)));
+	const tier = below$1(label, unbroken$1(sizeOf$2(row.bytes)));
 	const fit = fitMac(loadedBytes(row), model);
 	if (fit === null) return {
 		tier,
@@ -10902,10 +11161,10 @@ function below$1(line, ...figures) {
 }
 function tierCells(receipt, row, found) {
 	const own = row.tier === receipt.plan.tier;
-	const held = isHeld(receipt, row.tier, found === void 0 ? [] : [found]);
-	const address = own || found !== void 0 ? addressOf(receipt, row.tier) : null;
+	const held = found?.heldBack === true;
+	const published = publishedAs(receipt, row.tier);
 	const name = inline(row.tier);
-	const label = held || address === null ? name : link$1(name, address);
+	const label = published === "" ? name : link$1(name, `https://huggingface.co/${published}`);
 	const cells = sizeCells(own ? `**${label}**` : label, row, receipt);
 	if (found !== void 0) return {
 		...cells,
@@ -10919,15 +11178,6 @@ function tierCells(receipt, row, found) {
 	};
 }
 const heldBack = "held back";
-function isHeldBack$2({ evaluation }) {
-	return evaluation?.gates.some(({ passed }) => !passed) === true;
-}
-/** Where another tier of the series is published; null for a series that is only in folders. */
-function addressOf({ repository, plan }, tier) {
-	const end = `-${plan.tier}`;
-	if (!/^[\w.-]+\/[\w.-]+$/.test(repository) || !repository.endsWith(end)) return null;
-	return `https://huggingface.co/${repository.slice(0, -end.length)}-${encodeURIComponent(tier)}`;
-}
 function choiceIsPredicted(receipt) {
 	const known = knownFigures([receipt]).map(({ tier }) => tier);
 	return receipt.series.some(({ tier, predicted }) => predicted !== null && !known.includes(tier));
@@ -11052,12 +11302,13 @@ function reproduceFacts(receipt) {
 	};
 }
 /**
-* How a stranger starts this version of the engine. A checkout does not know where others find its
+* How a stranger starts this version of the engine: by the ref that it came from, or else by the
+* tag of its version. A checkout does not know where others find its
 * source.
 */
 function callOf({ engine }) {
-	const { repository, version } = engine;
-	return repository === null ? "oqe" : `npx --yes ${shellWord(`github:${repository}#v${version}`)}`;
+	const { repository, version, ref = `v${version}` } = engine;
+	return repository === null ? "oqe" : `npx --yes ${shellWord(`github:${repository}#${ref}`)}`;
 }
 /**
 * Options that repeat a measured plan. The sensitivity file itself is not in the repository; the
@@ -11137,8 +11388,8 @@ function scoredPositions(evaluation) {
 }
 /** The command that evaluates the repository again. */
 function verifyCommand(receipt) {
-	const { repository, base, evaluationRows, wikitextRows } = receipt;
-	const tier = repository.includes("/") ? repository : `./${repository}`;
+	const { name, base, evaluationRows, wikitextRows } = receipt;
+	const tier = publishedAs(receipt) || `./${name}`;
 	const model = base.id === null ? ` --base ${shellWord(`./${base.name}`)}` : "";
 	const source = evaluationRows?.source ?? "bundled";
 	const text = source !== "bundled" && !source.includes("/") ? ` --evaluation ${shellWord(`./${source}`)}` : "";
@@ -51004,16 +51255,19 @@ const samplingFlags = {
 /** Those that `mlx_lm.chat` has too. */
 const flagsOfChat = ["--temp", "--top-p"];
 /** How to run the tier. */
-function useFacts({ repository, usage }) {
+function useFacts(receipt) {
+	const { name, usage } = receipt;
+	const published = publishedAs(receipt);
 	const sampling = Object.entries(usage?.sampling ?? {}).filter(([key]) => Object.hasOwn(samplingFlags, key));
 	const flags = sampling.map(([key, value]) => [samplingFlags[key], String(value)]);
 	const spelled = (some) => some.map((flag) => ` ${flag.join(" ")}`).join("");
 	const prompt = (usage?.prompt ?? []).some((line) => line.includes("<!--")) ? [] : usage?.prompt ?? [];
 	return {
-		word: shellWord(repository),
-		address: link$1(code(repository), `https://huggingface.co/${repository}`),
-		web: `https://huggingface.co/${repository}`,
-		literal: /^[\w.-]+\/[\w.-]+$/.test(repository) ? repository : "",
+		word: shellWord(published || name),
+		address: link$1(code(published), `https://huggingface.co/${published}`),
+		web: `https://huggingface.co/${published}`,
+		literal: published,
+		isHeldBack: isHeldBack$2(receipt),
 		tested: testedMlxLm,
 		flags: spelled(flags),
 		chatFlags: spelled(flags.filter(([flag]) => flagsOfChat.includes(flag))),
@@ -51165,7 +51419,7 @@ function codedWords({ model: { publishedBytes }, series }) {
 function planFacts(receipt) {
 	const { plan, series } = receipt;
 	return {
-		size: sizeOf$1(plan.bytes),
+		size: sizeOf$2(plan.bytes),
 		tensorBytes: `${grouped(plan.bytes)} bytes (${gibibytes(plan.bytes)} GiB)`,
 		bpw: bitsPerWeight(plan.bpw),
 		fileBpw: bitsPerWeight(plan.fileBpw),
@@ -51265,10 +51519,11 @@ function pictureFacts$1(receipt, pictures, { pictures: folder }) {
 }
 /**
 * Where the files of a repository are, with "/" at the end. The Hub makes `src` of an image whole,
-* and not its `srcset`. Empty for a folder that is not published.
+* and not its `srcset`. Empty for a tier that is not published.
 */
-function filesOf({ repository }) {
-	return /^[\w.-]+\/[\w.-]+$/.test(repository) ? `https://huggingface.co/${repository}/resolve/main/` : "";
+function filesOf(receipt) {
+	const published = publishedAs(receipt);
+	return published && `https://huggingface.co/${published}/resolve/main/`;
 }
 function fileRows$1(receipt) {
 	return table([
@@ -67596,6 +67851,16 @@ async function makeFolder(path) {
 		await makeFolder(path);
 	}
 }
+/** Of a folder and those above it: the ones that do not exist, the lowest first. */
+async function absentFolders(path) {
+	const found = await lstat(path).catch((error) => error);
+	if (codeOf(found) !== "ENOENT") return [];
+	return [path, ...await absentFolders(dirname(path))];
+}
+/** Removes folders, the lowest first, up to one that holds something. */
+async function removeEmpty(folders) {
+	for (const folder of folders) if (!await rmdir(folder).then(() => true, (error) => codeOf(error) === "ENOENT")) return;
+}
 /** What is at a path where a folder should be made. `found`: its status, or why it has none. */
 async function inTheWay(path, found) {
 	if (found instanceof Stats) return unusable$2(path, "it is a file, not a folder");
@@ -67906,7 +68171,9 @@ const receiptSchema = object({
 		recipe: optional(count$1, 0),
 		kernelSha256: sha256$1,
 		/** `owner/name` on GitHub that the Action was run from, or npm installed; null: unknown. */
-		repository: optional(nullable(hubId), null)
+		repository: optional(nullable(hubId), null),
+		/** Commit, tag or branch that it was there; absent: unknown. */
+		ref: exactOptional(matching$1(/^\w[\w./-]{0,99}$/, "a commit, tag or branch"))
 	}),
 	base: object({
 		/** `org/name` on the Hub; null when the base was a folder. */
@@ -76462,15 +76729,21 @@ async function inUse(folder, path, like) {
 	return new OqeError("CONFLICT", `another run works in ${folder}: process ${processOf(path, like) ?? "unknown"}${where}`, `Wait until it ends, or set another work-dir. If there is no such run, delete ${path}.`);
 }
 /**
-* Locks folders for the time of `use`, which gets their paths. Throws CONFLICT if another run has
-* one of them.
+* Locks folders for the time of `use`, which gets their paths. Of the folders above them that this
+* makes, those that stay empty are removed. Throws CONFLICT if another run has one of them.
 */
 async function whileLocked(paths, use) {
-	const lock = await lockFolders(paths);
+	const absent = [];
+	for (const parent of new Set(paths.map(dirname))) absent.push(await absentFolders(parent));
 	try {
-		return await use(paths);
+		const lock = await lockFolders(paths);
+		try {
+			return await use(paths);
+		} finally {
+			await lock.release();
+		}
 	} finally {
-		await lock.release();
+		for (const folders of absent) await removeEmpty(folders);
 	}
 }
 
@@ -83831,13 +84104,29 @@ async function calibrate(base, inputs, connect, report) {
 			evaluation: await drawEvaluation(base, await rowDrawer(base), inputs, connect)
 		};
 	} catch (error) {
-		if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
-		report.warn(`the tiers will not be evaluated: ${error.message}`);
+		warnOfUnusable(error, report);
 		return {
 			tuning: null,
 			evaluation: null
 		};
 	}
+}
+/**
+* Says before a plan what calibrate says of the forward pass: throws UNSUPPORTED_MODEL or
+* BAD_CHECKPOINT for a model that cannot be run. With method rounded that is a warning.
+*/
+function requireForward({ architecture, config }, { method, verify }, report) {
+	if (method === "rounded" && !verify) return;
+	try {
+		architecture.forward.check(config);
+	} catch (error) {
+		if (method === "tuned") throw error;
+		warnOfUnusable(error, report);
+	}
+}
+function warnOfUnusable(error, report) {
+	if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
+	report.warn(`the tiers will not be evaluated: ${error.message}`);
 }
 /**
 * Errors of a model without a usable tokenizer or forward pass. Such a model can still be rounded.
@@ -86455,6 +86744,42 @@ function refuseQuantized(repository, found, hint = "Name the unquantized base (B
 	throw new OqeError("ALREADY_QUANTIZED", `${repository.id ?? repository.name} is already quantized: ${found}`, hint);
 }
 
+// src/coding/skipped.ts
+/**
+* Whether a module is named as not quantized. `under` and `patterns` as transformers'
+* `should_convert_module`: from the start of a name up to the end of a part (`mlp.gate` is not
+* `mlp.gate_proj`), or whole parts at its end. Of its regular expressions `*` alone is read.
+*/
+function isSkipped({ modules, under, patterns }, module) {
+	if (modules.has(module)) return true;
+	const parts = module.split(".");
+	if (parts.flatMap((_, at) => [parts.slice(0, at + 1), parts.slice(at)]).some((some) => under.has(some.join(".")))) return true;
+	return patterns.some((pattern) => isMatch(pattern.replaceAll(".*", "*").split("*"), module));
+}
+/** Whether a name has these texts in this order, the first at its start, the last before a dot. */
+function isMatch(texts, name) {
+	let end = 0;
+	for (const [i, text] of texts.entries()) {
+		let at = name.indexOf(text, end);
+		const isLast = i === texts.length - 1;
+		while (isLast && text !== "" && at >= 0 && !isBoundary(name, at + text.length)) at = name.indexOf(text, at + 1);
+		if (at < 0 || i === 0 && at > 0) return false;
+		end = at + text.length;
+	}
+	return true;
+}
+function isBoundary(name, at) {
+	return at === name.length || name[at] === "." || name[at - 1] === ".";
+}
+/** Joins what several places say. */
+function joinSkipped(all) {
+	return {
+		modules: new Set(all.flatMap(({ modules }) => [...modules])),
+		under: new Set(all.flatMap(({ under }) => [...under])),
+		patterns: [...new Set(all.flatMap(({ patterns }) => patterns))]
+	};
+}
+
 // src/coding/declared.ts
 /** NVIDIA's ModelOpt writes its settings here, and in newer versions into config.json too. */
 const modelOptFile = "hf_quant_config.json";
@@ -86467,13 +86792,10 @@ const settingsKeys = [
 	"quantization_config",
 	"compression_config"
 ];
-/** Keys that list modules which are not quantized. */
-const skipKeys = [
-	"modules_to_not_convert",
-	"ignored_layers",
-	"ignore",
-	"exclude_modules"
-];
+/** Keys that list modules which are not quantized, each with its whole name. */
+const moduleKeys = ["ignored_layers", "ignore"];
+/** Keys of transformers and ModelOpt, whose entries stand for the modules below them too. */
+const underKeys = ["modules_to_not_convert", "exclude_modules"];
 /** The settings of ModelOpt; null where the base has no such file. */
 async function readModelOptSettings(repository) {
 	if (!repository.files.has(modelOptFile)) return null;
@@ -86499,7 +86821,7 @@ function findDeclared(config, modelOpt, repository) {
 		const [one, other] = [first, contrary].map(({ file, key, method }) => `"${key}" of ${file} (${method})`);
 		throw new OqeError("BAD_CHECKPOINT", `${repository.name} declares two codings of its weights: ${one} and ${other} contradict each other`, "Readers would decode different weights. Ask the model's authors which one is meant.");
 	}
-	const skipped = new Set(found.flatMap((one) => [...one.skipped]));
+	const skipped = joinSkipped(found.map((one) => one.skipped));
 	return {
 		method: first.method,
 		schemes: first.schemes,
@@ -86549,10 +86871,16 @@ function declaredAt({ file, key, settings, usual }, repository) {
 		return refuseQuantized(repository, how === void 0 ? place : `${place} (${show$1(how)})`);
 	}
 	const refuse = (found, known) => refuseQuantized(repository, `${place} (${show$1(method)}) with ${found}; this program decodes ${known}`);
+	const schemes = method === "modelopt" && (fields.quant_algo ?? null) === null ? [] : schemesByMethod[method](fields, refuse);
+	const under = underKeys.flatMap((list) => namesIn(fields[list]));
 	return {
 		method,
-		schemes: method === "modelopt" && (fields.quant_algo ?? null) === null ? [] : schemesByMethod[method](fields, refuse),
-		skipped: new Set(skipKeys.flatMap((list) => namesIn(fields[list])))
+		schemes,
+		skipped: {
+			modules: new Set(moduleKeys.flatMap((list) => namesIn(fields[list]))),
+			under: new Set(under.filter((name) => !name.includes("*"))),
+			patterns: under.filter((name) => name.includes("*"))
+		}
 	};
 }
 function namesIn(list) {
@@ -86595,7 +86923,7 @@ function fitScheme(names, tensors, declared) {
 	const { format, codes, scales, zeros, shapeCopy } = names;
 	const schemes = declared.schemes.filter((scheme) => scheme.format === format);
 	const module = names.values.replace(/\.weight$/, "");
-	if (declared.skipped.has(module)) throw bad$1(`${quote$1(module)} is declared as not quantized, but ${quote$1(codes)} holds codes`);
+	if (isSkipped(declared.skipped, module)) throw bad$1(`${quote$1(module)} is declared as not quantized, but ${quote$1(codes)} holds codes`);
 	if (schemes.length === 0) throw bad$1(`tensor ${quote$1(codes)} holds codes of a kind that is not declared`);
 	const shape = shapeOfValues(names, tensors);
 	const [rows, columns] = shape.slice(-2);
@@ -86927,10 +87255,13 @@ const features = {
 	query_pre_attn_scalar: "its own scale of attention",
 	routed_scaling_factor: "scaled expert weights",
 	sliding_window: "a sliding window",
+	llm_config: "a text model inside another",
 	text_config: "a text model inside another",
 	audio_config: "an audio tower",
 	vision_config: "a vision tower"
 };
+/** Keys of the config of a text model inside another. */
+const innerKeys = ["text_config", "llm_config"];
 /** The nearest architecture by names of tensors; null if none has half of them. */
 function findNearest(config, tensors, among) {
 	const all = [...new Set([...tensors].map(patternOf))].sort();
@@ -86983,7 +87314,8 @@ function patternOf(name) {
 }
 function featuresOf(config) {
 	const isSet = (value) => value !== void 0 && value !== null && value !== false && value !== 0;
-	return Object.entries(features).flatMap(([key, what]) => isSet(config[key]) ? [`${key} (${what})`] : []);
+	const inner = innerKeys.map((key) => asObject(config[key]) ?? {});
+	return Object.entries(features).flatMap(([key, what]) => [config, ...inner].some((fields) => isSet(fields[key])) ? [`${key} (${what})`] : []);
 }
 
 // src/base/unknown-model.ts
@@ -87047,12 +87379,16 @@ async function readBase(repository, options) {
 		const { config } = folded;
 		const { carried = [] } = architecture;
 		if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
-		const split = splitCarried(carried, checkpoint, kept);
+		const split = splitCarried(carried, checkpoint.tensors, kept);
 		const own = new Map([...values].filter(([name]) => partOf$1(carried, name) === null));
 		const tensors = expand(architecture, config, own).map((tensor) => ({
 			...tensor,
 			dtype: valueDtype(tensor, values)
 		}));
+		checkCarried(carried.filter(({ part }) => kept.has(part)), {
+			config: checkpoint.config,
+			folded: config
+		}, split.carried);
 		refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
 		const coded = describeCoding(tensors, checkpoint.tensors);
 		const unsure = coded === null ? null : await checkPublisher(repository);
@@ -87087,7 +87423,8 @@ function refuseStrayMtp(repository, { tensors }) {
 	const known = new Set([...tensors.values()].map(({ file }) => file));
 	const stray = [...repository.files.keys()].find((file) => isModelFile(file) && /mtp|nextn/i.test(file) && !known.has(file));
 	if (stray === void 0) return;
-	throw new OqeError("BAD_CHECKPOINT", `${repository.name} has "${stray}", which its index does not name: mlx-lm would load it with the model`, "Name its tensors in model.safetensors.index.json, call it mtp.safetensors, or remove it.");
+	const [why, hint] = repository.files.has("model.safetensors.index.json") ? ["which its index does not name", `Name its tensors in ${INDEX_FILE}`] : [`and no ${INDEX_FILE} that names it`, `Name the tensors of all files in ${INDEX_FILE}`];
+	throw new OqeError("BAD_CHECKPOINT", `${repository.name} has "${stray}", ${why}: mlx-lm would load it with the model`, `${hint}, call it mtp.safetensors, or remove it.`);
 }
 /** The outer config, without the keys of the parts that are left out. */
 function wrapperOf({ wrapper }, declared, kept) {
@@ -87249,7 +87586,8 @@ async function sharedRecipe(base, inputs, { tuning, evaluation }, target) {
 		engine: {
 			...engine,
 			kernelSha256: target.kernelSha256,
-			repository: inputs.engineRepository
+			repository: inputs.engineRepository,
+			...inputs.engineRef !== null && { ref: inputs.engineRef }
 		},
 		base: {
 			id,
@@ -87637,12 +87975,7 @@ function isNear({ reached }, layer) {
 * says what measuring would cost.
 */
 async function planModel(inputs, dependencies, { measures }) {
-	const { baseModel, carry, tiers, policy, floors } = inputs;
-	const planning = {
-		tiers,
-		policy,
-		floors
-	};
+	const { baseModel, carry, policy } = inputs;
 	if (policy === "oq") {
 		const base = await openBase(baseModel, dependencies.connect, {
 			...headersOnly,
@@ -87650,17 +87983,19 @@ async function planModel(inputs, dependencies, { measures }) {
 		});
 		await base.checkpoint.close();
 		for (const warning of base.warnings) dependencies.report.warn(warning);
-		requireBudgets(base, planning, dependencies.report);
+		requireForward(base, inputs, dependencies.report);
+		requireBudgets(base, inputs, dependencies.report);
 		return {
-			plan: makePlan(base, planning, null),
+			plan: makePlan(base, inputs, null),
 			base,
 			sensitivity: null
 		};
 	}
 	return withBase(inputs, dependencies, headersOnly, async (opened) => {
 		const { base, report } = opened;
+		requireForward(base, inputs, report);
 		const sources = await openSources(base, inputs, opened);
-		requireBudgets(base, planning, report);
+		requireBudgets(base, inputs, report);
 		const draw = () => drawRows(inputs, opened);
 		const asked = {
 			...opened,
@@ -87676,7 +88011,7 @@ async function planModel(inputs, dependencies, { measures }) {
 		const by = sensitivity === null ? "oq" : policy;
 		return {
 			plan: makePlan(base, {
-				...planning,
+				...inputs,
 				policy: by
 			}, sensitivity),
 			base,
