@@ -5,6 +5,7 @@ import { gigabytes, sizeModel } from "../bench/sizes/needs.ts";
 import type { ModelConfig } from "../src/checkpoint/model-config.ts";
 import { sum } from "../src/ground/sum.ts";
 import { elements } from "../src/mlx/format.ts";
+import { findArchitecture } from "../src/models/registry.ts";
 import type { TierPlan } from "../src/plan/plan-types.ts";
 import { type MadeTensor, tensorsOf, writeCheckpoint } from "./support/checkpoints.ts";
 import { runCli } from "./support/cli-run.ts";
@@ -34,17 +35,19 @@ function asBlocks(tensor: MadeTensor): MadeTensor[] {
   ];
 }
 
-/** A vision tower of 27 layers, shortened to one matrix a layer, and a layer of MTP. */
-const qwenParts = [
-  bf16("model.visual.patch_embed.proj.weight", 1152, 3, 2, 16, 16),
-  bf16("model.visual.merger.norm.weight", 1152),
-  ...Array.from({ length: 27 }, (_, at) => bf16(`model.visual.blocks.${at}.w.weight`, 1152, 1152)),
-  bf16("mtp.layers.0.input_layernorm.weight", 2048),
-];
-const superParts = [
-  ...["enorm", "hnorm"].map((name) => bf16(`mtp.layers.0.${name}.weight`, 4096)),
-  bf16("mtp.layers.0.eh_proj.weight", 4096, 8192),
-];
+/** The carried parts of a model as BF16, whole, from what its architecture asks for. */
+function partsOf(id: string): MadeTensor[] {
+  const { config: file } = knownModels.find((model) => model.id === id)!;
+  const architecture = findArchitecture(file);
+  const { config: folded } = architecture.fold(file);
+  const parts = (architecture.carried ?? []).flatMap(({ names: [[prefix]], needs }) =>
+    [...needs!({ file, folded, names: new Set() })].map(({ name, shape }) =>
+      bf16(`${prefix}${name}`, ...shape.map((size) => size ?? 1)),
+    ),
+  );
+  // Two roles may share one tensor of the base.
+  return [...new Map(parts.map((tensor) => [tensor.name, tensor])).values()];
+}
 
 interface Layout {
   readonly id: string;
@@ -64,7 +67,7 @@ const layouts: readonly Layout[] = [
   },
   {
     id: "Qwen/Qwen3.6-35B-A3B",
-    tensors: (own) => [...own, ...qwenParts],
+    tensors: (own) => [...own, ...partsOf("Qwen/Qwen3.6-35B-A3B")],
     config: (config) => ({
       ...config,
       vision_config: { depth: 27 },
@@ -74,7 +77,7 @@ const layouts: readonly Layout[] = [
   },
   {
     id: "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16",
-    tensors: (own) => [...own, ...superParts],
+    tensors: (own) => [...own, ...partsOf("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16")],
     says: [],
   },
 ];
@@ -97,7 +100,7 @@ test.each(layouts)("$id is planned from headers as docs/models.md says", async (
   for (const words of says) expect(stderr).toMatch(words);
 
   // A tier holds towers and MTP as they are; the page counts the language model alone.
-  const beside = [...qwenParts, ...superParts].filter((one) => tensors.includes(one));
+  const beside = says.length === 0 ? partsOf(id) : [];
   const carried = sum(beside, ({ shape }) => 2 * elements(shape));
   const sized = sizeModel({ id: "", config, expertBits });
   expect(stored).toBe(sized.bytes + carried);

@@ -14,12 +14,12 @@ describe(".ci/toolchain", () => {
   test.each([[[]], [["kernel", "compiler"]]])("%j prints its usage and ends with 2", (parts) => {
     const script = spawnSync("bash", [`${root}.ci/toolchain`, ...parts], { encoding: "utf8" });
     expect(script).toMatchObject({ status: 2, stdout: "" });
-    for (const part of ["kernel", "actions", "python", "arm64", "browser"])
+    for (const part of ["kernel", "actions", "python", "arm64", "browser", "shells"])
       expect(script.stderr).toMatch(new RegExp(`^  ${part} +\\S`, "m"));
   });
 
   test("is called by .ci/run for all parts", async () => {
-    const parts = "kernel actions python arm64 browser";
+    const parts = "kernel actions python arm64 browser shells";
     expect(await readFile(`${root}.ci/run`, "utf8")).toContain(`\n.ci/toolchain ${parts}\n`);
   });
 });
