@@ -688,6 +688,7 @@ const evaluationInputs = [
 		commands: everyCommand,
 		ignoredBy: foreseeing,
 		default: "100",
+		example: "20",
 		only: "evaluated",
 		...count$2("<chunks>", 1, 1024),
 		doc: "Chunks of `wikitext` to measure on, the first ones, 1 to 1024"
