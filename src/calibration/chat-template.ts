@@ -22,8 +22,11 @@ export interface ChatTemplates {
   readonly tokens: Readonly<Record<string, string>>;
 }
 
-/** An object of a JSON file; empty where there is none that can be read. */
-async function objectOf(repository: Repository, path: string): Promise<Record<string, unknown>> {
+/** An object of a JSON file; empty where there is none that can be read. Never throws. */
+export async function objectOf(
+  repository: Repository,
+  path: string,
+): Promise<Record<string, unknown>> {
   if (!repository.files.has(path)) return {};
   try {
     return asObject(parseJson(await readText(repository, path), path)) ?? {};

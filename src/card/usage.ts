@@ -1,6 +1,5 @@
-import { readChatTemplates, renderTemplate } from "../calibration/chat-template.ts";
-import { asObject, parseJson } from "../checkpoint/json.ts";
-import { type Repository, readText } from "../checkpoint/repository.ts";
+import { objectOf, readChatTemplates, renderTemplate } from "../calibration/chat-template.ts";
+import type { Repository } from "../checkpoint/repository.ts";
 import type { Usage } from "../receipt/receipt.ts";
 
 /** Keys of generation_config.json that mlx-lm has an option for. */
@@ -21,15 +20,6 @@ export async function readUsage(repository: Repository): Promise<Usage> {
     }),
   );
   return { sampling, prompt: await promptOf(repository) };
-}
-
-async function objectOf(repository: Repository, path: string): Promise<Record<string, unknown>> {
-  if (!repository.files.has(path)) return {};
-  try {
-    return asObject(parseJson(await readText(repository, path), path)) ?? {};
-  } catch {
-    return {};
-  }
 }
 
 /** The chat template on one user turn; null if it needs more than that, or gives no short text. */
