@@ -78625,8 +78625,8 @@ const longest$1 = 262144;
 * enough for every chat on a busy machine, because a row must not depend on the clock.
 */
 const longestTime = 6e4;
-/** An object of a JSON file; empty where there is none that can be read. */
-async function objectOf$1(repository, path) {
+/** An object of a JSON file; empty where there is none that can be read. Never throws. */
+async function objectOf(repository, path) {
 	if (!repository.files.has(path)) return {};
 	try {
 		return asObject(parseJson$1(await readText(repository, path), path)) ?? {};
@@ -78640,7 +78640,7 @@ async function objectOf$1(repository, path) {
 * Never throws; null: there is none that can be read, or it has more than 256 KiB.
 */
 async function readChatTemplates(repository) {
-	const config = await objectOf$1(repository, "tokenizer_config.json");
+	const config = await objectOf(repository, "tokenizer_config.json");
 	const tokens = Object.fromEntries([
 		"bos_token",
 		"eos_token",
@@ -78662,7 +78662,7 @@ async function templatesOf(repository, config) {
 		const text = repository.files.get(own) <= longest$1 ? await readText(repository, own).catch(() => null) : null;
 		return new Map(text === null ? [] : [["default", text]]);
 	}
-	const { chat_template: beside } = await objectOf$1(repository, "chat_template.json");
+	const { chat_template: beside } = await objectOf(repository, "chat_template.json");
 	const field = beside ?? config.chat_template;
 	return new Map((Array.isArray(field) ? field : [{
 		name: "default",
@@ -87514,14 +87514,6 @@ async function readUsage(repository) {
 		})),
 		prompt: await promptOf(repository)
 	};
-}
-async function objectOf(repository, path) {
-	if (!repository.files.has(path)) return {};
-	try {
-		return asObject(parseJson$1(await readText(repository, path), path)) ?? {};
-	} catch {
-		return {};
-	}
 }
 /** The chat template on one user turn; null if it needs more than that, or gives no short text. */
 async function promptOf(repository) {
