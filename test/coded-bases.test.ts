@@ -1,9 +1,7 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readBase } from "../src/base/base.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { openKernel } from "../src/kernel/pool.ts";
 import type { Architecture } from "../src/models/architecture.ts";
 import { qwen3Moe } from "../src/models/qwen3-moe.ts";
 import {
@@ -24,7 +22,8 @@ import {
 import { declare, publications, publish } from "./support/coded-bases.ts";
 import { asMxfp4, type CodedMatrix } from "./support/coded-layouts.ts";
 import { openBase, run, someIds } from "./support/forward-run.ts";
-import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
+import { kernelScene } from "./support/kernel-scene.ts";
+import { byArchitecture } from "./support/models.ts";
 import { methods, tierFiles } from "./support/tier-files.ts";
 
 /**
@@ -32,25 +31,15 @@ import { methods, tierFiles } from "./support/tier-files.ts";
  * whatever its architecture, which knows nothing of codes.
  */
 
-let kernel: Kernel;
-let scratch: string;
-beforeAll(async () => {
-  kernel = await openKernel({ workers: 2 });
-  scratch = await scratchFolder();
-});
-afterAll(async () => {
-  await kernel.close();
-  await removeFolder(scratch);
-});
+const scene = kernelScene();
 
 const plain = byArchitecture.qwen3_moe!;
 
 describe.each(Object.entries(publications))("%s", (name, publication) => {
   test("gives the tier of its values", async () => {
-    const { values, codes } = await publish(plain, join(scratch, name), publication);
-    const context = { kernel, scratch };
-    const files = await tierFiles(codes, qwen3Moe, null, context);
-    expect(files).toEqual(await tierFiles(values, qwen3Moe, null, context));
+    const { values, codes } = await publish(plain, join(scene.scratch, name), publication);
+    const files = await tierFiles(codes, qwen3Moe, null, scene);
+    expect(files).toEqual(await tierFiles(values, qwen3Moe, null, scene));
   });
 });
 
@@ -62,12 +51,12 @@ test("the logits of a coded base are those of its values, bit for bit", async ()
   ] as const) {
     const { values, codes } = await publish(
       from,
-      join(scratch, `logits ${name}`),
+      join(scene.scratch, `logits ${name}`),
       publications[name]!,
     );
     const [one, other] = await Promise.all(
       [values, codes].map(async (folder) => {
-        const model = await openBase(folder, kernel);
+        const model = await openBase(folder, scene.kernel);
         const ids = someIds(64, model.config.vocab_size as number);
         const { logits } = await run(model, ids, 32);
         await model.close();
@@ -119,18 +108,19 @@ describe("mxfp4 with gate and up in even and odd rows", () => {
   });
   test.each(Object.entries(methods))("%s", async (way, method) => {
     const [values, codes] = [false, true].map((coded) =>
-      rewriteBase(plain, join(scratch, `fused ${way} ${coded}`), (tensors) => fuse(tensors, coded)),
+      rewriteBase(plain, join(scene.scratch, `fused ${way} ${coded}`), (tensors) =>
+        fuse(tensors, coded),
+      ),
     ) as [string, string];
     await declare(codes, { quant_method: "mxfp4" });
-    const context = { kernel, scratch };
-    const files = await tierFiles(codes, architecture, method, context);
-    expect(files).toEqual(await tierFiles(values, qwen3Moe, method, context));
+    const files = await tierFiles(codes, architecture, method, scene);
+    expect(files).toEqual(await tierFiles(values, qwen3Moe, method, scene));
   });
 });
 
 test("the bytes that a base is published in are counted, scales included", async () => {
   const name = "int4 with zero points of compressed-tensors";
-  const { codes } = await publish(plain, join(scratch, "counted"), publications[name]!);
+  const { codes } = await publish(plain, join(scene.scratch, "counted"), publications[name]!);
   const base = await readBase(await openFolder(codes), { allowHeaderOnly: false });
   const notWeights = /weight_shape$/;
   const stored = [...base.checkpoint.tensors.values()]

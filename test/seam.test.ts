@@ -1,10 +1,8 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { readBase } from "../src/base/base.ts";
 import { finiteWeights } from "../src/base/base-weights.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
-import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { openKernel } from "../src/kernel/pool.ts";
 import type { Architecture } from "../src/models/architecture.ts";
 import { qwen3Moe } from "../src/models/qwen3-moe.ts";
 import {
@@ -30,7 +28,8 @@ import {
   transposed,
   withRoles,
 } from "./support/base-layouts.ts";
-import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
+import { kernelScene } from "./support/kernel-scene.ts";
+import { byArchitecture } from "./support/models.ts";
 import type { StoredBytes } from "./support/safetensors.ts";
 import { methods, tierFiles } from "./support/tier-files.ts";
 
@@ -132,29 +131,19 @@ function fused(shape: readonly number[], from: readonly (typeof transpose)[]) {
   return { base: fusedName, shape: () => shape, from: () => from };
 }
 
-let kernel: Kernel;
-let scratch: string;
-
-beforeAll(async () => {
-  kernel = await openKernel({ workers: 2 });
-  scratch = await scratchFolder();
-});
-afterAll(async () => {
-  await kernel.close();
-  await removeFolder(scratch);
-});
+const scene = kernelScene();
 
 /** What sensitivity, evaluation and repairs read: the weights of each role. */
 describe("weights by role", () => {
   const open = async (folder: string, architecture: Architecture) => {
     const options = { allowHeaderOnly: false, architectures: [architecture] };
     const base = await readBase(await openFolder(folder), options);
-    return { base, weights: finiteWeights(base, kernel) };
+    return { base, weights: finiteWeights(base, scene.kernel) };
   };
 
   test.each(Object.entries(layouts))("%s", async (name, { store, roles }) => {
     const expected = await open(plain, qwen3Moe);
-    const folder = rewriteBase(plain, join(scratch, `${name}, read`), store);
+    const folder = rewriteBase(plain, join(scene.scratch, `${name}, read`), store);
     const { base, weights } = await open(folder, withRoles(qwen3Moe, roles));
     expect(base.tensors.map((tensor) => [tensor.name, tensor.shape])).toEqual(
       expected.base.tensors.map((tensor) => [tensor.name, tensor.shape]),
@@ -175,13 +164,13 @@ describe("weights by role", () => {
 describe.each(Object.entries(methods))("%s", (_, method) => {
   let expected: TierFiles;
   beforeAll(async () => {
-    expected = await tierFiles(plain, qwen3Moe, method, { kernel, scratch });
+    expected = await tierFiles(plain, qwen3Moe, method, scene);
   });
 
   test.each(Object.entries(layouts))("%s", async (name, { store, roles }) => {
-    const base = rewriteBase(plain, join(scratch, name), store);
+    const base = rewriteBase(plain, join(scene.scratch, name), store);
     const architecture = withRoles(qwen3Moe, roles);
-    const files = await tierFiles(base, architecture, method, { kernel, scratch });
+    const files = await tierFiles(base, architecture, method, scene);
     expect(files).toEqual(expected);
   });
 });

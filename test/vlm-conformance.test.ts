@@ -1,11 +1,9 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { openKernel } from "../src/kernel/pool.ts";
+import { expect, test } from "vitest";
 import { qwen3_5 } from "../src/models/qwen3-5.ts";
 import { findPython, runMlx } from "./python/python.ts";
-import { removeFolder, scratchFolder } from "./support/models.ts";
+import { kernelScene } from "./support/kernel-scene.ts";
 import { methods, writeTier } from "./support/tier-files.ts";
 import { towers, visionBase } from "./support/towers.ts";
 
@@ -15,21 +13,11 @@ const script = fileURLToPath(new URL("./python/vlm_conformance.py", import.meta.
 const python = findPython("mlx_lm", "mlx_vlm");
 const absent = "path" in python ? null : python.reason;
 
-let kernel: Kernel;
-let scratch: string;
-
-beforeAll(async () => {
-  kernel = await openKernel({ workers: 2 });
-  scratch = await scratchFolder();
-});
-afterAll(async () => {
-  await kernel.close();
-  await removeFolder(scratch);
-});
+const scene = kernelScene();
 
 test.skipIf(absent !== null)("a tier with a tower", async () => {
-  const base = visionBase(join(scratch, "base"));
-  const { folder } = await writeTier(base, qwen3_5, methods.rounded ?? null, { kernel, scratch });
+  const base = visionBase(join(scene.scratch, "base"));
+  const { folder } = await writeTier(base, qwen3_5, methods.rounded ?? null, scene);
   const printed = await runMlx((python as { path: string }).path, [
     script,
     base,

@@ -66,7 +66,8 @@ export function renderModelsPage(): string {
   // A type with bases of other types has the tensors of one that is listed.
   const listed = architectures.filter((one) => baseTypesOf(one).includes(one.modelType));
   const types = listed.map((one) => describeType(one, models));
-  return `${[start, ...types, sizesStart, sizes(models), carriedSizes(models), runsStart, runs(models)].join("\n")}\n`;
+  const sized = [sizesStart, sizes(models), carriedSizes(models)];
+  return `${[start, ...types, ...sized, runsStart, runs(models)].join("\n")}\n`;
 }
 
 function describeType({ modelType, label }: Architecture, models: readonly NamedModel[]): string {
