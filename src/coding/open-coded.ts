@@ -5,10 +5,15 @@ import type { BaseTensors } from "./coding.ts";
 import { type Declared, findDeclared, readModelOptSettings } from "./declared.ts";
 import { valueTensors } from "./value-tensors.ts";
 
+export interface CodedOptions extends Omit<OpenOptions, "checkConfig"> {
+  /** Whether a tensor is of no use: its codes and scales are not looked at. Default: none is. */
+  readonly leavesOut?: (name: string, config: ModelConfig) => boolean;
+}
+
 /** A checkpoint of floats or codes. */
 export interface CodedCheckpoint {
   readonly checkpoint: Checkpoint;
-  /** Its tensors as the role tables see them (value-tensors.ts). */
+  /** Its tensors as the role tables see them (value-tensors.ts), without those of no use. */
   readonly values: BaseTensors;
 }
 
@@ -18,7 +23,7 @@ export interface CodedCheckpoint {
  */
 export async function openCoded(
   repository: Repository,
-  options: Omit<OpenOptions, "checkConfig">,
+  { leavesOut, ...options }: CodedOptions,
 ): Promise<CodedCheckpoint> {
   const modelOpt = await readModelOptSettings(repository);
   let declared: Declared | null = null;
@@ -27,7 +32,9 @@ export async function openCoded(
   };
   const checkpoint = await openCheckpoint(repository, { ...options, checkConfig });
   try {
-    return { checkpoint, values: valueTensors(checkpoint.tensors, declared, repository) };
+    const { tensors, config } = checkpoint;
+    const used = new Map([...tensors].filter(([name]) => leavesOut?.(name, config) !== true));
+    return { checkpoint, values: valueTensors(used, declared, repository) };
   } catch (error) {
     await checkpoint.close();
     throw error;
