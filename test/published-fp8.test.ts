@@ -29,7 +29,8 @@ const layouts: readonly Fp8Layout[] = [
 const nameOf = ({ type, stacked }: Fp8Layout) => (stacked ? `${type}, experts stacked` : type);
 
 describe.each(layouts.map((layout) => [nameOf(layout), layout] as const))("%s", (name, layout) => {
-  const make = () => publishFp8(layout, join(scene.scratch, name));
+  let made: ReturnType<typeof publishFp8> | undefined;
+  const make = () => (made ??= publishFp8(layout, join(scene.scratch, name)));
   const architecture = architectures[layout.type];
 
   test.each(["rounded", "tuned"])("%s: every file is that of the values", async (way) => {
