@@ -1,5 +1,5 @@
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openKernel } from "../src/kernel/pool.ts";
@@ -28,6 +28,11 @@ interface Case {
   readonly tiers: number;
 }
 const at = (folder: string) => async () => folder;
+
+const once = <T>(make: () => Promise<T>) => {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+};
 
 /** A run of this file. */
 const own = (base: Case["base"], flags: readonly string[], tiers = allTiers): Case => ({
@@ -64,30 +69,23 @@ const converted: Record<string, Case> = {
   "qwen3_moe in float16, mlx": own(() => half(), mlx),
 };
 
-/** A coded base, of which one tier is made. */
-const coded = (from: string, way: string, flags: readonly string[]): Case => {
-  const made = () => publish(from, join(out, way, basename(from)), publications[way]!);
-  return {
-    ...own(async () => (await made()).codes, [...flags, "--tiers", "oQ4e"], 1),
-    values: async () => join(out, way, basename(from), "values"),
-  };
-};
-const codedWays: readonly (readonly [string, string])[] = [
-  ["llama", "fp8 in blocks, values that BF16 does not hold"],
-  ["llama", "fp8, a scale a tensor, of ModelOpt"],
-  ["llama", "fp8, a scale a row, of compressed-tensors"],
-  ["llama", "int4 with zero points of compressed-tensors"],
+/** Every kind of coded base, as a dense model and as one of experts. One tier is made of each. */
+const codedBases: readonly (readonly [string, string])[] = [
+  ...Object.keys(publications).flatMap((way) => [
+    ["llama", way] as const,
+    ["nemotron_h", way] as const,
+  ]),
   ["qwen3_moe", "fp8 in blocks, one of each shape"],
 ];
-for (const [name, way] of codedWays) {
-  loaded[`${name}, ${way}`] = coded(smallest[name]!, way, rounded);
-  converted[`${name}, ${way}, mlx`] = coded(smallest[name]!, way, mlx);
+for (const [type, way] of codedBases) {
+  const name = `${type}, ${way}`;
+  const made = once(() => publish(smallest[type]!, join(out, way, type), publications[way]!));
+  const codes = own(async () => (await made()).codes, [...mlx, "--tiers", "oQ4e"], 1);
+  const values = async () => (await made()).values;
+  const tier = once(async () => codes.make(name, await codes.base()));
+  loaded[name] = converted[name] = { ...codes, values, make: tier };
 }
 
-const once = (make: () => Promise<string>) => {
-  let made: Promise<string> | undefined;
-  return () => (made ??= make());
-};
 const half = once(() => castModel(smallest.qwen3_moe!, "F16", "half"));
 const single = once(() => castModel(smallest.llama!, "F32", "single"));
 
