@@ -8,6 +8,7 @@ import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
 import { publications, publish } from "./support/coded-bases.ts";
 import { readableByMlx } from "./support/converted.ts";
 import { castModel, embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { fp8Layouts, publishFp8 } from "./support/published-fp8.ts";
 import { tunedRun, tunedRuns } from "./support/tuned-run.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
@@ -84,6 +85,19 @@ for (const [type, way] of codedBases) {
   const values = async () => (await made()).values;
   const tier = once(async () => codes.make(name, await codes.base()));
   loaded[name] = converted[name] = { ...codes, values, make: tier };
+}
+
+/** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
+const published = (name: string, flags: readonly string[], tiers: number): Case => {
+  const from = () => publishFp8(fp8Layouts[name]!, join(out, "published", name));
+  return {
+    ...own(async () => (await from()).codes, [...flags, "--carry", "mtp"], tiers),
+    values: async () => join(out, "published", name, "values"),
+  };
+};
+for (const name of Object.keys(fp8Layouts)) {
+  loaded[`${name}, FP8 as published`] = published(name, rounded, allTiers);
+  converted[`${name}, FP8 as published, mlx`] = published(name, [...mlx, "--tiers", "oQ4e"], 1);
 }
 
 const half = once(() => castModel(smallest.qwen3_moe!, "F16", "half"));
