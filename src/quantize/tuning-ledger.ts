@@ -1,8 +1,7 @@
 import type { Base } from "../base/base.ts";
 import { OqeError } from "../ground/errors.ts";
 import { sum, total } from "../ground/sum.ts";
-import type { Matrix } from "../kernel/matrix.ts";
-import type { Width } from "../kernel/width.ts";
+import { isMxfp4, mxfp4Width, type Width } from "../kernel/width.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
@@ -74,6 +73,11 @@ export class TuningLedger {
       this.#put(width, { module, expert, sums: sums[i]!, fallback });
   }
 
+  /** Records a matrix whose codes are the base's. */
+  keep(tensor: PlannedTensor, expert: number, sums: TunedSums): void {
+    this.#put(mxfp4Width, { module: modulePath(tensor), expert, sums, fallback: null });
+  }
+
   #put(width: Width, { module, expert, sums, fallback }: MatrixRecord): void {
     const key = keyOf(module, width);
     this.#sums.set(key, (this.#sums.get(key) ?? new Map()).set(expert, sums));
@@ -114,10 +118,10 @@ export class TuningLedger {
   }
 
   /** Records how many tokens were routed to an expert. */
-  route(layer: number, expert: number, x: Matrix): void {
-    const tokens = this.#tokens.get(layer) ?? [];
-    tokens[expert] = x.rows;
-    this.#tokens.set(layer, tokens);
+  route(layer: number, expert: number, tokens: number): void {
+    const ofLayer = this.#tokens.get(layer) ?? [];
+    ofLayer[expert] = tokens;
+    this.#tokens.set(layer, ofLayer);
   }
 
   /**
@@ -153,7 +157,7 @@ export class TuningLedger {
         squaredError += sums.squaredError;
         weightEnergy += sums.weightEnergy;
       }
-      modules[path] = this.#recordOf(path, entries);
+      if (!isMxfp4(width)) modules[path] = this.#recordOf(path, entries);
     }
     const tuning: TuningRecord = {
       experts: this.#expertRecord(plan),
@@ -202,7 +206,8 @@ export class TuningLedger {
     let [matrices, below] = [0, 0];
     for (const tensor of this.#base.tensors) {
       const { role, layer, sources, shape } = tensor;
-      if (role.routed !== true || widthOf(plan, tensor) === undefined) continue;
+      const width = widthOf(plan, tensor);
+      if (role.routed !== true || width === undefined || isMxfp4(width)) continue;
       matrices += sources.length;
       below += sources.filter(
         (_, expert) => this.#tokens.get(layer!)![expert]! < shape.at(-1)!,
@@ -231,8 +236,8 @@ export class TuningLedger {
   }
 }
 
-function keyOf(path: string, { bits, groupSize }: Width): string {
-  return `${path} ${bits} ${groupSize}`;
+function keyOf(path: string, { bits, groupSize, mode }: Width): string {
+  return `${path} ${bits} ${groupSize} ${mode ?? ""}`;
 }
 
 function describeFallback(hessian: Hessian | null): string | null {

@@ -134,7 +134,7 @@ export const tuningRecordSchema = object({
   droppedRows: count,
   repair: repairRecord,
   kinds: entries(oneOf(tensorKinds), kindRecord),
-  /** MLX module path -> its record, for every quantized module. */
+  /** MLX module path -> its record, for every quantized module that has no codes of the base. */
   modules: entries(line, moduleRecord),
 });
 export type TuningRecord = v.InferOutput<typeof tuningRecordSchema>;
