@@ -84,6 +84,10 @@ for (const [name, way] of codedWays) {
   converted[`${name}, ${way}, mlx`] = coded(smallest[name]!, way, mlx);
 }
 
+const microscaled = "mxfp4 of compressed-tensors";
+loaded[`qwen3_moe, ${microscaled}`] = coded(smallest.qwen3_moe!, microscaled, rounded);
+loaded[`llama, ${microscaled}, tuned`] = coded(smallest.llama!, microscaled, tuned);
+
 const once = (make: () => Promise<string>) => {
   let made: Promise<string> | undefined;
   return () => (made ??= make());
@@ -153,7 +157,9 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       for (const [task, one] of Object.entries(cases)) {
         const outcome = await outcomeOf(task, one);
         outcomes.set(task, outcome);
-        const base = await readableByMlx(outcome.base, kernel);
+        // It cannot read float experts of gpt_oss; mxfp4 ones it passes through, as we do.
+        const isKept = command === "convert" && outcome.base === smallest.gpt_oss;
+        const base = isKept ? outcome.base : await readableByMlx(outcome.base, kernel);
         tasks.push({ task, command, base, tiers: outcome.folders });
       }
     }

@@ -1,4 +1,4 @@
-import { mxfp4Width } from "../kernel/width.ts";
+import { isMxfp4, mxfp4Width } from "../kernel/width.ts";
 import type { Part } from "../models/architecture.ts";
 import { roleOfModule } from "../models/module-role.ts";
 import type { Receipt } from "../receipt/receipt.ts";
@@ -42,6 +42,11 @@ export function widthRows(receipt: Receipt) {
 /** Bits of a label, to sort by. Codes of the base take 4. */
 function bitsOf(label: string): number {
   return label === mxfp4Width.mode ? mxfp4Width.bits : Number.parseInt(label, 10);
+}
+
+/** How many modules have the codes of the base. */
+export function keptModules({ plan }: Pick<Receipt, "plan">): number {
+  return Object.values(plan.modules).filter(isMxfp4).length;
 }
 
 /** Tensors that no tier quantizes, by reason. */

@@ -58,7 +58,7 @@ export class TuningLedger {
    * Modules whose errors were reduced in the directions that later routers read; null without that
    * repair.
    */
-  routerAware: number | null = null;
+  routerAware: ReadonlySet<string> | null = null;
   /** Layer -> matrices that were tuned towards another target; null without that repair. */
   moved: Map<number, number> | null = null;
 
@@ -165,13 +165,19 @@ export class TuningLedger {
       kinds: kindRecords(this.#base.tensors, modules),
       repair: {
         routers: null,
-        routerAware: this.routerAware,
+        routerAware: this.#countAware(modules),
         moved: this.moved && total([...this.moved.values()]),
       },
       modules,
     };
     const relativeError = weightEnergy === 0 ? 0 : squaredError / weightEnergy;
     return { relativeError, tuning, warnings: this.#warnings() };
+  }
+
+  /** Of the modules that one tier has tuned. Another may have the base's codes for some. */
+  #countAware(tuned: Readonly<Record<string, ModuleRecord>>): number | null {
+    if (this.routerAware === null) return null;
+    return [...this.routerAware].filter((path) => Object.hasOwn(tuned, path)).length;
   }
 
   /** Expert and sums of each matrix, in the order of the experts. */
@@ -213,13 +219,15 @@ export class TuningLedger {
         (_, expert) => this.#tokens.get(layer!)![expert]! < shape.at(-1)!,
       ).length;
     }
+    // Nothing was tuned on the experts' tokens: their codes are the base's.
+    if (matrices === 0) return null;
     const middle = [tokens[(tokens.length - 1) >> 1]!, tokens[tokens.length >> 1]!];
     return {
       experts: tokens.length,
       min: tokens[0]!,
       median: mean(middle),
       unseen: tokens.filter((n) => n === 0).length,
-      belowColumns: matrices === 0 ? 0 : below / matrices,
+      belowColumns: below / matrices,
       tokens: [...this.#tokens]
         .map(([layer, own]) => ({ layer, tokens: own }))
         .toSorted((a, b) => a.layer - b.layer),

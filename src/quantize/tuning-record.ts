@@ -128,7 +128,7 @@ const repairRecord = object({
 
 /** The receipt's record of tuning one tier. */
 export const tuningRecordSchema = object({
-  /** null for a model without routed experts. */
+  /** null where no routed experts are tuned: there are none, or their codes are the base's. */
   experts: v.nullable(expertRecord),
   /** Rows of all inputs that were left out of a Hessian because they were not finite. */
   droppedRows: count,
