@@ -1,6 +1,7 @@
 import type { CheckpointTensor } from "../checkpoint/checkpoint.ts";
 import { type Coding, scaleWords } from "../coding/coding.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import { type CarriedTensor, carriedParts, partWords } from "../models/carried.ts";
 import { keepsCodes, tensorsOf } from "../models/source.ts";
 
 /** A base whose authors publish it as codes. */
@@ -41,6 +42,17 @@ function keptWords(tensors: readonly PlannedTensor[]): string {
     ? ""
     : `; MXFP4 codes of ${modules} are stored as they are, without an error, wherever a tier has ` +
         "4 bits or more for them";
+}
+
+/** Says of carried parts how the base codes them; null where it has their values as floats. */
+export function describeCarried(carried: readonly CarriedTensor[]): string | null {
+  const words = carriedParts.flatMap((part) => {
+    const coded = carried.filter((one) => one.part === part && one.source.coding !== null);
+    const kinds = [...new Set(coded.map(({ source }) => wordsOf(source.coding!)))];
+    const decoded = `the ${partWords[part]} is published as ${kinds.join(" and ")}; the tiers hold`;
+    return coded.length === 0 ? [] : [`${decoded} its decoded values in ${coded[0]!.dtype}`];
+  });
+  return words.length === 0 ? null : words.join("; ");
 }
 
 function wordsOf({ format, block, zeros }: Coding): string {
