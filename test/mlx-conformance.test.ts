@@ -87,6 +87,10 @@ for (const [type, way] of codedBases) {
   loaded[name] = converted[name] = { ...codes, values, make: tier };
 }
 
+const microscaled = "mxfp4 of compressed-tensors";
+loaded[`qwen3_moe, ${microscaled}`] = coded(smallest.qwen3_moe!, microscaled, rounded);
+loaded[`llama, ${microscaled}, tuned`] = coded(smallest.llama!, microscaled, tuned);
+
 /** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
 const published = (name: string, flags: readonly string[], tiers: number): Case => {
   const from = () => publishFp8(fp8Layouts[name]!, join(out, "published", name));
@@ -165,7 +169,9 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       for (const [task, one] of Object.entries(cases)) {
         const outcome = await outcomeOf(task, one);
         outcomes.set(task, outcome);
-        const base = await readableByMlx(outcome.base, kernel);
+        // It cannot read float experts of gpt_oss; mxfp4 ones it passes through, as we do.
+        const isKept = command === "convert" && outcome.base === smallest.gpt_oss;
+        const base = isKept ? outcome.base : await readableByMlx(outcome.base, kernel);
         tasks.push({ task, command, base, tiers: outcome.folders });
       }
     }
