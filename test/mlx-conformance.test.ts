@@ -70,26 +70,30 @@ const converted: Record<string, Case> = {
   "qwen3_moe in float16, mlx": own(() => half(), mlx),
 };
 
-/** Every kind of coded base, as a dense model and as one of experts. One tier is made of each. */
+/** A coded base, of which one tier is made. */
+const coded = (type: string, way: string, flags: readonly string[]): Case => {
+  const made = once(() => publish(smallest[type]!, join(out, way, type), publications[way]!));
+  const codes = own(async () => (await made()).codes, [...flags, "--tiers", "oQ4e"], 1);
+  return { ...codes, values: async () => (await made()).values };
+};
+const microscaled = "mxfp4 of compressed-tensors";
+/** Every kind of coded base, as a dense model and as one of experts. */
 const codedBases: readonly (readonly [string, string])[] = [
   ...Object.keys(publications).flatMap((way) => [
     ["llama", way] as const,
     ["nemotron_h", way] as const,
   ]),
   ["qwen3_moe", "fp8 in blocks, one of each shape"],
+  ["qwen3_moe", microscaled],
 ];
 for (const [type, way] of codedBases) {
-  const name = `${type}, ${way}`;
-  const made = once(() => publish(smallest[type]!, join(out, way, type), publications[way]!));
-  const codes = own(async () => (await made()).codes, [...mlx, "--tiers", "oQ4e"], 1);
-  const values = async () => (await made()).values;
-  const tier = once(async () => codes.make(name, await codes.base()));
-  loaded[name] = converted[name] = { ...codes, values, make: tier };
+  const one = coded(type, way, mlx);
+  // One tier for both checks.
+  const tier = once(async () => one.make(`${type}, ${way}`, await one.base()));
+  loaded[`${type}, ${way}`] = { ...one, make: tier };
+  converted[`${type}, ${way}, mlx`] = { ...one, make: tier };
 }
-
-const microscaled = "mxfp4 of compressed-tensors";
-loaded[`qwen3_moe, ${microscaled}`] = coded(smallest.qwen3_moe!, microscaled, rounded);
-loaded[`llama, ${microscaled}, tuned`] = coded(smallest.llama!, microscaled, tuned);
+loaded[`llama, ${microscaled}, tuned`] = coded("llama", microscaled, tuned);
 
 /** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
 const published = (name: string, flags: readonly string[], tiers: number): Case => {

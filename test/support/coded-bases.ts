@@ -141,7 +141,7 @@ export const publications: Readonly<Record<string, Publication>> = {
       ignore: ["lm_head", "backbone.layers.*.mixer.conv1d", "mtp*"],
       quantized_layers: Object.fromEntries(
         ["model", "backbone"].flatMap((stem) =>
-          [0, 1, 2, 3].map((layer) => [
+          [0, 1, 2, 3, 4, 5, 6, 7].map((layer) => [
             `${stem}.layers.${layer}`,
             { quant_algo: layer === 0 ? "FP8" : "MXFP8" },
           ]),
