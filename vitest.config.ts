@@ -41,9 +41,9 @@ export default defineConfig({
     // hangs. While a test waits for a command, another worker uses the core.
     testTimeout: 120_000,
     hookTimeout: 180_000,
-    maxWorkers: 3,
+    maxWorkers: 4,
     globalSetup: "test/support/bundle.ts",
-    setupFiles: "test/support/open-files.ts",
+    setupFiles: ["test/support/cpu-time.ts", "test/support/open-files.ts"],
     sequence: { sequencer: LongestFirst },
     projects: [
       // Unit tests change nothing outside themselves, so their files share a worker's modules.
