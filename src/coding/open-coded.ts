@@ -3,6 +3,8 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import type { BaseTensors } from "./coding.ts";
 import { type Declared, findDeclared, readModelOptSettings } from "./declared.ts";
+import { nameOriginal } from "./publisher.ts";
+import { checkShapeCopies } from "./shape-copies.ts";
 import { valueTensors } from "./value-tensors.ts";
 
 /** A checkpoint of floats or codes. */
@@ -25,11 +27,16 @@ export async function openCoded(
   const checkConfig = (config: ModelConfig) => {
     declared = findDeclared(config, modelOpt, repository);
   };
-  const checkpoint = await openCheckpoint(repository, { ...options, checkConfig });
+  const checkpoint = await openCheckpoint(repository, { ...options, checkConfig }).catch(
+    async (error) => {
+      throw await nameOriginal(error, repository);
+    },
+  );
   try {
-    return { checkpoint, values: valueTensors(checkpoint.tensors, declared, repository) };
+    const values = valueTensors(checkpoint.tensors, declared, repository);
+    return { checkpoint, values: await checkShapeCopies(checkpoint, values) };
   } catch (error) {
     await checkpoint.close();
-    throw error;
+    throw await nameOriginal(error, repository);
   }
 }
