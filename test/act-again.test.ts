@@ -12,7 +12,6 @@ const small = `models:
     tiers: [oQ8e]
     method: rounded
     evaluation-samples: 2
-    evaluation-length: 64
     max-kl: 100
 `;
 /** Measured and tuned, by jobs of its own. */
@@ -24,7 +23,6 @@ const measured = `${small}  - base-model: base/nemotron-nano-tiny
     calibration-samples: 4
     calibration-length: 32
     evaluation-samples: 2
-    evaluation-length: 64
     max-kl: 100
 `;
 

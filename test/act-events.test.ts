@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type LocalHub, startLocalHub } from "../src/local-hub/local-hub.ts";
-import { evaluatedRows, runCli, tunedRows } from "./support/cli-run.ts";
+import { runCli, tunedRows } from "./support/cli-run.ts";
 import { addFile, commit, createRepo } from "./support/local-hub.ts";
 import { smallest } from "./support/models.ts";
 import { act, events, type Told, workflowScene } from "./support/workflow-scene.ts";
@@ -15,7 +15,6 @@ const small = `  - base-model: base/small
     tiers: [oQ8e]
     method: rounded
     evaluation-samples: 2
-    evaluation-length: 64
     max-kl: 100
 `;
 const hybrid = `  - base-model: base/hybrid
@@ -26,7 +25,6 @@ const hybrid = `  - base-model: base/hybrid
     calibration-samples: 4
     calibration-length: 32
     evaluation-samples: 2
-    evaluation-length: 64
     max-kl: 100
 `;
 const seriesFile = (...models: readonly string[]) =>
@@ -235,7 +233,7 @@ describe.skipIf(act === null && process.env.CI !== "true")("the shipped workflow
       try {
         await whole.seed("base/hybrid", smallest.nemotron_h!);
         const tiers = ["--tiers", "oQ6e", "--target-bpw", "5.0", "--policy", "oq"];
-        const rows = [...tunedRows, ...evaluatedRows.slice(6), "--max-kl", "100"];
+        const rows = [...tunedRows, "--evaluation-samples", "2", "--max-kl", "100"];
         const undisturbed = await runCli(
           ["publish", "base/hybrid", "--namespace", "direct", ...tiers, ...rows],
           { HF_ENDPOINT: whole.url, HF_TOKEN: "hf_tokenOfThisTestOnly" },

@@ -10,7 +10,7 @@ import { type EventFile, schedule, upkeepScene } from "./support/upkeep-scene.ts
 
 const scene = upkeepScene();
 
-const options = "method: rounded, policy: oq, evaluation-samples: 4, evaluation-length: 64";
+const options = "method: rounded, policy: oq, evaluation-samples: 4";
 const tiny = `
 defaults: { namespace: acme, ${options} }
 models:

@@ -55,7 +55,7 @@ test("a tied base is read twice too: the probes of its table go with all others"
 });
 
 test("rounding and its evaluation read the base once each", async () => {
-  const rows = ["--evaluation-samples", "2", "--evaluation-length", "64"];
+  const rows = ["--evaluation-samples", "2"];
   const reads = await readsToPublish(base, "--tiers", "oQ5e,oQ4e", "--method", "rounded", ...rows);
   console.log(`rounding and evaluation: ${reads.toFixed(3)} reads of the base`);
   expect(reads).toBeGreaterThan(1.9);

@@ -2,7 +2,7 @@ import { open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { freeBytes } from "../src/ground/disk.ts";
-import { evaluatedRows, fewRows, runCli, tunedRows } from "./support/cli-run.ts";
+import { fewRows, runCli, tunedRows } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { killedWhen, partsIn } from "./support/killed-run.ts";
 import { embedded, removeFolder, scratchFolder, smallest, tiedMoe } from "./support/models.ts";
@@ -21,7 +21,7 @@ async function run(model: string, out: string, flags: readonly string[]) {
   return { hashes: await folderHashes(out), stdout: stdout + stderr };
 }
 
-const ofRules = ["--policy", "oq", ...evaluatedRows];
+const ofRules = [...tunedRows, "--policy", "oq", "--evaluation-samples", "2"];
 const two = ["--tiers", "oQ6e,oQ4e"];
 const runs: Readonly<Record<string, [model: string, flags: readonly string[]]>> = {
   "a hybrid": [embedded, [...ofRules, ...two]],

@@ -27,10 +27,7 @@ export const fewRows = [...tunedRows, "--policy", "oq", "--verify", "false"];
  * Flags for tests that measure, tune and evaluate. The smallest models consist mostly of attention
  * and embeddings, so the default floors leave no plan at 4 bits.
  */
-export const evaluatedRows = [
-  ...[...tunedRows, "--floors", "none"],
-  ...["--evaluation-length", "64", "--evaluation-samples", "2"],
-];
+export const evaluatedRows = [...tunedRows, "--floors", "none", "--evaluation-samples", "2"];
 
 /** The bundled CLI: see `bundle.ts`. */
 export const cli = `${inject("bundle")}/cli.js`;

@@ -31,7 +31,7 @@ export const tunedRuns: Readonly<Record<string, Run>> = {
       run(base, evaluatedRows, name === "nemotron_h" ? "oQ8e,oQ6e,oQ5e,oQ4e" : "oQ8e,oQ4e"),
     ]),
   ),
-  trained: run(embedded, [...tunedRows, "--policy", "oq", ...evaluatedRows.slice(6)], "oQ4e"),
+  trained: run(embedded, [...tunedRows, "--policy", "oq", "--evaluation-samples", "2"], "oQ4e"),
 };
 
 /**

@@ -11,10 +11,10 @@ import { parseReceipt } from "../../src/receipt/receipt-file.ts";
  */
 export async function expectTuned(
   folder: string,
-  rows: { samples: number; length: number; evaluation: number; evaluationLength?: number },
+  rows: { samples: number; length: number; evaluation: number },
 ): Promise<Receipt> {
   const receipt = parseReceipt(await readFile(`${folder}/oqe-receipt.json`, "utf8"), folder);
-  const { samples, length, evaluation: measured, evaluationLength = 64 } = rows;
+  const { samples, length, evaluation: measured } = rows;
   const { options, calibration, evaluationRows, tuning, evaluation, plan } = receipt;
   expect(options).toMatchObject({ method: "tuned", propagation: "reference", rounding: "stored" });
   const hash = expect.stringMatching(/^[0-9a-f]{64}$/);
@@ -29,10 +29,10 @@ export async function expectTuned(
     source: "bundled",
     sha256: hash,
     samples: measured,
-    length: evaluationLength,
+    length: 256,
   });
   expect(evaluation).toMatchObject({
-    positions: evaluationLength * measured,
+    positions: 256 * measured,
     rows: { sha256: evaluationRows!.sha256 },
   });
   expect(evaluation!.meanKl).toBeGreaterThan(0);
