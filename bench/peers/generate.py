@@ -1,12 +1,14 @@
 """Greedy text of MLX repositories of one base, by mlx-lm as `mlx_lm.generate` does it:
     generate.py <PROMPTS.json> <tokens> <repository> ...
 PROMPTS.json: a list of texts. Each is the only message of a chat, by the repository's chat template
-where it has one. Prints one JSON line per repository: name, and for each prompt the token ids and
-the text, without the token that ends it."""
+where it has one. All compute in float32: bf16 activations would change close choices too, and MLX
+has no experts in bf16 on a CPU. Prints one JSON line per repository: name, and for each prompt the
+token ids and the text, without the token that ends it."""
 import json
 import sys
 from pathlib import Path
 
+import mlx.core as mx
 from mlx_lm import load, stream_generate
 
 
@@ -28,6 +30,7 @@ def main():
     texts = json.loads(Path(prompts).read_text())
     for repository in repositories:
         model, tokenizer = load(repository)
+        model.set_dtype(mx.float32)  # scales, biases, norms; the codes are integers
         answers = [continue_prompt(model, tokenizer, text, int(most)) for text in texts]
         print(json.dumps({"name": Path(repository).name, "answers": answers}), flush=True)
 

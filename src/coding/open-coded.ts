@@ -7,10 +7,15 @@ import { nameOriginal } from "./publisher.ts";
 import { checkShapeCopies } from "./shape-copies.ts";
 import { valueTensors } from "./value-tensors.ts";
 
+export interface CodedOptions extends Omit<OpenOptions, "checkConfig"> {
+  /** Whether a tensor is of no use: its codes and scales are not looked at. Default: none is. */
+  readonly leavesOut?: (name: string, config: ModelConfig) => boolean;
+}
+
 /** A checkpoint of floats or codes. */
 export interface CodedCheckpoint {
   readonly checkpoint: Checkpoint;
-  /** Its tensors as the role tables see them (value-tensors.ts). */
+  /** Its tensors as the role tables see them (value-tensors.ts), without those of no use. */
   readonly values: BaseTensors;
 }
 
@@ -20,7 +25,7 @@ export interface CodedCheckpoint {
  */
 export async function openCoded(
   repository: Repository,
-  options: Omit<OpenOptions, "checkConfig">,
+  { leavesOut, ...options }: CodedOptions,
 ): Promise<CodedCheckpoint> {
   const modelOpt = await readModelOptSettings(repository);
   let declared: Declared | null = null;
@@ -33,7 +38,9 @@ export async function openCoded(
     },
   );
   try {
-    const values = valueTensors(checkpoint.tensors, declared, repository);
+    const { tensors, config } = checkpoint;
+    const used = new Map([...tensors].filter(([name]) => leavesOut?.(name, config) !== true));
+    const values = valueTensors(used, declared, repository);
     return { checkpoint, values: await checkShapeCopies(checkpoint, values) };
   } catch (error) {
     await checkpoint.close();
