@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findTool } from "./action/run.ts";
-import { runCliOn, runScript } from "./support/cli-run.ts";
+import { runCli, runCliOn, runScript } from "./support/cli-run.ts";
 import { folderHashes } from "./support/folder-hashes.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
 
@@ -21,8 +21,8 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
   });
   afterAll(() => removeFolder(folder));
 
-  const quantize = async (node: string, model: string, how: readonly string[]) => {
-    const out = `${folder}/${model}-${node === emulated ? "arm64" : "here"}`;
+  const quantize = async (isEmulated: boolean, model: string, how: readonly string[]) => {
+    const out = `${folder}/${model}-${isEmulated ? "arm64" : "here"}`;
     const base = fileURLToPath(new URL(`./models/random-tiny/${model}`, import.meta.url));
     const args = [
       "quantize",
@@ -37,8 +37,9 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
       ...how,
     ];
     // One process for all runs: to start takes four seconds in the emulator.
-    const { code, stderr } = await runCliOn(node, args);
-    if (code !== 0) throw new Error(stderr);
+    const run = isEmulated ? await runCliOn(emulated!, args) : await runCli(args);
+    if (run.code !== 0) throw new Error(run.stderr);
+    if ("arch" in run) expect(run.arch).toBe("arm64");
     return folderHashes(out);
   };
 
@@ -62,8 +63,8 @@ describe.skipIf(absent)("Node on arm64 (absent? .ci/toolchain arm64)", () => {
     ["llama", "tuned", [...tuned, "--tiers", "oQ5e", "--verify", "false"]],
     ["nemotron_h", "tuned", [...tuned, "--tiers", "oQ4e", "--evaluation-length", "32"]],
   ])("gives the bytes of this machine: %s, %s", { timeout: 900_000 }, async (model, _, how) => {
-    const here = await quantize(process.execPath, model, how);
+    const here = await quantize(false, model, how);
     expect(Object.keys(here).some((path) => path.endsWith("/model.safetensors"))).toBe(true);
-    expect(await quantize(emulated!, model, how)).toEqual(here);
+    expect(await quantize(true, model, how)).toEqual(here);
   });
 });

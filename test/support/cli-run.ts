@@ -44,23 +44,30 @@ export async function runCli(
   isBusy = true;
   try {
     const socket = join(inject("shared"), `${process.env.VITEST_POOL_ID}.sock`);
-    return await runStanding(process.execPath, socket, { args, environment });
+    const ended = await runStanding(process.execPath, socket, { args, environment });
+    const { seconds, arch: _, ...result } = ended;
+    countElsewhere(seconds);
+    return result;
   } finally {
     isBusy = false;
   }
 }
 
-/** Runs the CLI on another Node. Runs of a file on it share one process, and must not overlap. */
+/**
+ * Runs the CLI on another Node than this one. Runs of a file on it share one process, and must not
+ * overlap.
+ */
 export function runCliOn(
   node: string,
   args: readonly string[],
   environment: Record<string, string> = {},
-): Promise<CliResult> {
+): Promise<Ended> {
+  if (node === process.execPath) throw new Error("this is not another Node: use runCli");
   return runStanding(node, ownSocket, { args, environment });
 }
 
 /** Gives an order to the process at a socket, which is started if there is none. */
-async function runStanding(node: string, socket: string, order: Order): Promise<CliResult> {
+async function runStanding(node: string, socket: string, order: Order): Promise<Ended> {
   const { args, environment } = order;
   if (!existsSync(socket)) await startStanding(node, socket);
   const connection = connect(socket).setEncoding("utf8");
@@ -70,9 +77,7 @@ async function runStanding(node: string, socket: string, order: Order): Promise<
   for await (const text of connection) answer += text;
   if (answer === "") await removeFolder(socket); // the next order starts another process
   if (answer === "") throw new Error(`oqe ${args.join(" ")} ended its process`);
-  const { seconds, ...ended } = JSON.parse(answer) as Ended;
-  if (socket !== ownSocket) countElsewhere(seconds);
-  return ended;
+  return JSON.parse(answer);
 }
 
 async function startStanding(node: string, socket: string): Promise<void> {

@@ -21,6 +21,8 @@ export interface Ended {
   readonly stderr: string;
   /** CPU time of the process meanwhile. */
   readonly seconds: number;
+  /** Its processor, as Node calls it. */
+  readonly arch: string;
 }
 
 const [node, , entry, socket, parent] = process.argv as [string, string, string, string, string];
@@ -60,7 +62,7 @@ async function follow({ args, environment }: Order): Promise<Ended> {
   await import(`${entry}?run=${runs++}`); // another address: Node executes the entry again
   const { user, system } = process.cpuUsage(before);
   const seconds = (user + system) / 1e6;
-  const ended: Ended = { code: Number(process.exitCode), ...printed, seconds };
+  const ended: Ended = { code: Number(process.exitCode), ...printed, seconds, arch: process.arch };
   process.exitCode = 0;
   process.stdout.removeAllListeners("error");
   return ended;
