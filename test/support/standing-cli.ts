@@ -36,8 +36,8 @@ for (const name of ["stdout", "stderr"] as const)
 process.on("warning", ({ name, message }) => (printed.stderr += `${name}: ${message}\n`));
 
 /**
- * Seconds since the start of the process, for the CLI. Every run begins at the same, so that it does
- * not matter how many there were before: a `--time-limit` of one second is up at once.
+ * Seconds since the start of the process, for the CLI. Every run begins at the same, so that it
+ * does not matter how many there were before: a `--time-limit` of one second is up at once.
  */
 const atStart = 5;
 const now = performance.now.bind(performance);
