@@ -1,8 +1,9 @@
 import { afterAll, expect, test } from "vitest";
 import { factorize } from "../factorize.ts";
 import { cross } from "../grams.ts";
-import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "../matrix.ts";
+import { type Matrix, newMatrix, sharedIntegers } from "../matrix.ts";
 import { openKernel } from "../pool.ts";
+import { newTriangle, rowOf } from "../triangle.ts";
 
 const kernels = await Promise.all([1, 3].map((workers) => openKernel({ workers })));
 const kernel = kernels[1]!;
@@ -39,9 +40,9 @@ test("solutions are in natural order for any order of the factor", async () => {
         for (let j = 0; j < d; j++) h[i * d + j]! += x.data[t * d + i]! * x.data[t * d + j]!;
     }
     for (let i = 0; i < d; i++) h[i * d + i]! += 1;
-    const factor = sharedFloats(d * d);
+    const factor = newTriangle(d);
     for (let p = 0; p < d; p++)
-      for (let q = p; q < d; q++) factor[p * d + q] = h[order[p]! * d + order[q]!]!;
+      for (let q = p; q < d; q++) factor[rowOf(d, p) + q] = h[order[p]! * d + order[q]!]!;
     expect(await factorize(kernel, factor, d)).toEqual({ pivot: null });
     const b = activations(rows, d, 2);
     const solved = newMatrix(rows, d);
@@ -102,9 +103,9 @@ test("a difference replaces x, and its squares are summed up", async () => {
 
 test("operands of another shape are refused", async () => {
   const b = newMatrix(2, 3);
-  const job = { factor: sharedFloats(9), order: numbered([2, 0, 1]), b };
+  const job = { factor: newTriangle(3), order: numbered([2, 0, 1]), b };
   for (const change of [
-    { factor: sharedFloats(8) },
+    { factor: newTriangle(4) },
     { order: numbered([0, 1, 1]) },
     { order: numbered([0, 1]) },
   ]) {

@@ -4,6 +4,7 @@ import { bytesPerElement, type FloatDtype } from "../dtype.ts";
 import { packedBytes } from "../packed.ts";
 import type { Fail } from "../routine.ts";
 import { struct } from "../struct.ts";
+import { checkTriangle } from "../triangle.ts";
 import { checkShape, checkWidth, type Width } from "../width.ts";
 
 /** Rows of a weight, as exports/tuning.rs takes them. */
@@ -19,7 +20,7 @@ export interface TuneFrame {
   /** Dtype of scales and biases. */
   readonly store: FloatDtype;
   /**
-   * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`.
+   * R `[columns, columns]`, its upper triangle (triangle.ts): H = RᵀR, rows and columns in `order`.
    * Null: columns cannot compensate each other's errors. Then scales are searched, codes are the
    * nearest, and losses are Σ diagonal · e².
    */
@@ -159,7 +160,7 @@ export function checkFrame(frame: TuneFrame, tasks: readonly TuneTask[], fail: F
   if ((factor === null) !== (order === null))
     fail("expected both a factor and its order, or neither");
   if (!factor || !order) return;
-  if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+  checkTriangle("the factor", factor, columns, fail);
   const isPermutation = new Set(order).size === columns && order.every((at) => at < columns);
   if (order.length !== columns || !isPermutation)
     fail("the order is not a permutation of the columns");
