@@ -31,7 +31,7 @@ const config: ModelConfig = {
   hidden_size: hidden,
   intermediate_size: Number(options.mlp),
   max_position_embeddings: 32768,
-  num_attention_heads: hidden / 128,
+  num_attention_heads: Math.max(4, hidden / 128),
   num_hidden_layers: 1,
   num_key_value_heads: 4,
   rms_norm_eps: 1e-6,

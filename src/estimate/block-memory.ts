@@ -1,6 +1,7 @@
 import { total } from "../ground/sum.ts";
+import { triangleSize } from "../kernel/triangle.ts";
 import { batchesAtOnce, batchTokens } from "../models/batches.ts";
-import { mostMade } from "../models/lazy-rows.ts";
+import { mostMade, visitedRows } from "../models/lazy-rows.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
 
@@ -29,13 +30,22 @@ export function passingMemory(
   const { hidden } = shape;
   const states = hidden * (1 + block.parts) + block.narrow;
   const mixing = tuned * (states + block.mixed);
-  const made = Math.min(mostMade / 4, tuned * block.inner);
+  const made = madeElements(tuned, block.inner);
   const batch = batchTokens({ workers }) * (states + batchesAtOnce({ workers }) * widestOf(block));
   const inExperts = expertRows(shape, block, { tuned, others }) * (workers + 1);
   const passing = isStack(block)
     ? (tuned + total(others)) * states + Math.max(made, inExperts)
     : Math.max(tuned * states + made, Math.max(0, ...others) * hidden);
   return 4 * (Math.max(mixing, passing) + batch) + blockMemory(block.matrices, workers);
+}
+
+/**
+ * Elements of the middle of an MLP that are there while its Hessian is made: all, or the rows of a
+ * visit, with those of the other factor.
+ */
+function madeElements(tokens: number, inner: number): number {
+  const all = tokens * inner;
+  return 4 * all <= mostMade ? all : 2 * Math.min(tokens, visitedRows(inner)) * inner;
 }
 
 /**
@@ -56,15 +66,21 @@ export function blockMemory(matrices: readonly MatrixShape[], workers: number): 
     const shared = routed ? 2 * (workers + 1) : 1;
     return 4 * rows * columns * shared;
   });
-  const widths = matrices.filter(({ tensor }) => isQuantizable(tensor));
-  // Buffers are shared by all inputs, so each is as large as the largest that took it.
-  const hessians = (routed: boolean, buffers: number) => {
-    const some = widths.filter(({ tensor }) => (tensor.role.routed === true) === routed);
-    return some.length === 0
-      ? 0
-      : buffers * 4 * Math.max(...some.map(({ columns }) => columns ** 2));
+  return total(inWork) + hessiansOf(matrices);
+}
+
+/**
+ * Buffers of the Hessians of a block's inputs, which stay until it is done. Experts in progress
+ * share theirs, so each is as large as the largest. Other inputs come one after the other: each
+ * size has a Gram matrix and a factor.
+ */
+export function hessiansOf(matrices: readonly MatrixShape[]): number {
+  const sizesOf = (routed: boolean) => {
+    const own = matrices.filter(({ tensor }) => (tensor.role.routed === true) === routed);
+    return new Set(own.filter(({ tensor }) => isQuantizable(tensor)).map(({ columns }) => columns));
   };
-  return total(inWork) + hessians(true, spare) + hessians(false, 2);
+  const routed = spare * triangleSize(Math.max(0, ...sizesOf(true)));
+  return 4 * (routed + 2 * total([...sizesOf(false)].map(triangleSize)));
 }
 
 /** Elements of all riders' rows of one expert: input, what it makes of them, and output. */

@@ -115,29 +115,6 @@ interface TaskPlaces {
 /** At 8 bits the stored scale is too coarse for a fit to improve it. */
 const mostRefitted = 6;
 
-/**
- * Memory of a worker for the rows of a job, in bytes. It never shrinks. The factor's block and the
- * second derivatives (`columns`² float32) come on top.
- */
-const memoryForRows = 120e6;
-/** Rows, or twice the columns: with so many at once, what is done once for them hardly counts. */
-const enoughRows = 512;
-
-/** How many rows of these tasks a worker can hold at once: a multiple of 16. */
-export function rowsAtOnce(
-  columns: number,
-  tasks: readonly TuneTask[],
-  { sources, window = columns }: { readonly sources: number; readonly window?: number | undefined },
-): number {
-  const ofSource = 4 + bytesPerElement.F32;
-  const ofDescent = (12 * Math.min(window, columns)) / columns;
-  // Errors, codes and the packed result; gradients and their two bounds.
-  const ofTask = ({ bits, sweeps }: TuneTask) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
-  const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
-  const most = Math.min(memoryForRows / (each * columns), Math.max(enoughRows, 2 * columns));
-  return Math.max(16, Math.floor(most / 16) * 16);
-}
-
 /** Calls `fail` where an operand contradicts the others. */
 export function checkFrame(frame: TuneFrame, tasks: readonly TuneTask[], fail: Fail): void {
   const { rows, columns, factor, order, diagonal, sources } = frame;
