@@ -19,6 +19,9 @@ export function instantiate(module: WebAssembly.Module): void {
   memory = wasm.initSync({ module }).memory;
 }
 
+/** What one allocation of Rust may take where addresses have 32 bits. */
+const mostOfArena = 2 ** 31 - 64;
+
 /** Offsets of a job's operands within the arena, each at its own cache line. */
 export class Layout {
   size = 0;
@@ -31,8 +34,8 @@ export class Layout {
 
   /** Address of an arena of this size. Earlier views of the memory become invalid. */
   claim(): number {
-    if (this.size > 0xffff_0000)
-      throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
+    if (this.size > mostOfArena)
+      throw new RangeError(`${this.size} bytes for one row exceed the arena's 2 GiB`);
     return wasm.arena(this.size) >>> 0;
   }
 }

@@ -64,6 +64,40 @@ test("solutions are in natural order for any order of the factor", async () => {
   }
 });
 
+test("a factor of several panels is solved by parts of it", async () => {
+  // Upper, with elements near the diagonal and far from it, so that H·x takes few operations.
+  const [d, rows] = [4500, 3];
+  const order = numbered(Array.from({ length: d }, (_, i) => (i * 7 + 3) % d));
+  const factor = newTriangle(d);
+  const far = [1, 40, 2100, 4200];
+  for (let p = 0; p < d; p++) {
+    factor[rowOf(d, p) + p] = 1 + (p % 5) / 4;
+    for (const step of far.filter((step) => p + step < d))
+      factor[rowOf(d, p) + p + step] = 0.2 * Math.sin(p + step);
+  }
+  const at = (p: number, q: number) => factor[rowOf(d, p) + q]!;
+  const x = activations(rows, d, 1);
+  const b = newMatrix(rows, d);
+  for (let row = 0; row < rows; row++) {
+    const position = (p: number) => row * d + order[p]!;
+    const y = Array.from({ length: d }, (_, p) =>
+      [0, ...far].reduce(
+        (sum, step) => sum + (p + step < d ? at(p, p + step) * x.data[position(p + step)]! : 0),
+        0,
+      ),
+    );
+    for (let p = 0; p < d; p++) {
+      b.data[position(p)] = [0, ...far].reduce(
+        (sum, step) => sum + (p >= step ? at(p - step, p) * y[p - step]! : 0),
+        0,
+      );
+    }
+  }
+  await kernel.run("solve", { factor, order, b });
+  const worst = b.data.reduce((most, value, i) => Math.max(most, Math.abs(value - x.data[i]!)), 0);
+  expect(worst).toBeLessThan(2e-5);
+});
+
 test("moments of two inputs are XᵀY over the given rows, for any number of workers", async () => {
   const [x, y] = [activations(1100, 30, 1), activations(1100, 700, 2)];
   const rows = numbered([...Array(1100).keys()].filter((i) => i % 5 !== 0));
