@@ -124,7 +124,7 @@ describe("a run on a machine", () => {
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(
-      "memory: about 3.0 GB at most (tuning, blocks), limit 3.0 GB; " +
+      "memory: about 2.9 GB at most (tuning, blocks), limit 2.9 GB; " +
         "924.8 MB of hidden states between blocks, 924.8 MB of them in files",
     );
     const verified = estimateRun({ ...alone, tuning: null, makes: false });

@@ -118,8 +118,8 @@ function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mi
 }
 
 /**
- * Writes H off the diagonal. Element (i, j) of G, i < j, is that of their positions p and q. It lies
- * in row p of H if p < q, else in row q.
+ * Writes H off the diagonal. Element (i, j) of G, i < j, is that of their positions p and q. It
+ * lies in row p of H if p < q, else in row q.
  */
 function permute(job: ConditionJob, mixture: Mixture, isLive: Uint8Array): void {
   const d = job.order.length;
