@@ -138,7 +138,9 @@ function carriedSizes(models: readonly NamedModel[]): string {
     const tensors = needs?.({ file: {}, folded: config, names: new Set() });
     return tensors === undefined ? [] : [[id, gigabytes(bytesOf(tensors))]];
   });
-  const tower = gigabytes(bytesOf(towerTensors({ file: {} })));
+  // The width that a tower without a config leads to.
+  const folded = { hidden_size: 3584 };
+  const tower = gigabytes(bytesOf(towerTensors({ file: {}, folded, names: new Set() })));
   return `${carriedStart.replace("TOWER", tower)}\n${table(["model", "MTP"], rows)}`;
 }
 
