@@ -1,6 +1,6 @@
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
-import { readBase } from "../../src/base/base.ts";
+import { type BaseOptions, readBase } from "../../src/base/base.ts";
 import { openFolder } from "../../src/checkpoint/folder.ts";
 import { silentReport } from "../../src/ground/report.ts";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
@@ -33,6 +33,12 @@ export async function tierFiles(...request: Parameters<typeof writeTier>): Promi
   return (await writeTier(...request)).files;
 }
 
+/** Where a tier is written, and what of the base it holds for which loader. */
+interface TierScene extends Pick<BaseOptions, "loader" | "carry"> {
+  readonly kernel: Kernel;
+  readonly scratch: string;
+}
+
 /**
  * Writes the oQ4e tier of a base, of an architecture that need not be registered, into a new folder
  * within `scratch`. Tunes on a few made-up rows. Gives the folder, and size and hash of
@@ -42,9 +48,9 @@ export async function writeTier(
   base: string,
   architecture: Architecture,
   method: Method | null,
-  { kernel, scratch }: { readonly kernel: Kernel; readonly scratch: string },
+  { kernel, scratch, ...chosen }: TierScene,
 ): Promise<{ readonly folder: string; readonly files: TierFiles }> {
-  const options = { allowHeaderOnly: false, architectures: [architecture] };
+  const options = { allowHeaderOnly: false, architectures: [architecture], ...chosen };
   const opened = await readBase(await openFolder(base), options);
   const { config } = opened;
   const tier = tiers.find(({ name }) => name === "oQ4e")!;
