@@ -104,6 +104,8 @@ function checkLayers(declared: Carried, config: ModelConfig, own: readonly Carri
         `the ${what} has ${byLayer.size} layers "${spelled("N")}", config.json says ${count}`,
         otherCheckpoint,
       );
+    // Then `needs` tells what is missing.
+    if (declared.isWhole) continue;
     const leaves = new Set([...byLayer.values()].flatMap((one) => [...one]));
     for (let layer = 0; layer < count; layer++) {
       const found = byLayer.get(String(layer));
