@@ -162,6 +162,17 @@ describe("a base is refused", () => {
     });
   });
 
+  test("if mlx-vlm has no such type of an Omni", async () => {
+    const folder = make((config) => Object.assign(config, { model_type: "NemotronH_Nano_VL_V2" }));
+    await expect(open(folder)).rejects.toMatchObject({
+      code: "UNSUPPORTED_MODEL",
+      message: 'loader is mlx-vlm, which has no type "NemotronH_Nano_VL_V2"',
+    });
+    await expect(open(folder, { loader: "mlx-lm" })).resolves.toMatchObject({
+      leftOut: expect.any(Array),
+    });
+  });
+
   test("if mlx-vlm has no such type", async () => {
     const { inMlxVlm: _, ...alone } = llama;
     const opening = open(smallest.llama!, { architectures: [alone] });

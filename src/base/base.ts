@@ -78,7 +78,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
   const keptOf = (own: Architecture) => keptParts(own.carried, options.carry);
   const find = (config: ModelConfig) => {
     const own = architectureFor(config.model_type, architectures);
-    return own && forLoader(own, loader);
+    return own && forLoader(own, loader, config.model_type);
   };
   const ignores = (name: string, config: ModelConfig) => {
     const own = find(config);
@@ -97,7 +97,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
   });
   try {
     const named = architectureOf({ ...checkpoint, tensors: values }, architectures);
-    const architecture = forLoader(named, loader);
+    const architecture = forLoader(named, loader, checkpoint.config.model_type);
     const kept = keptOf(architecture);
     const folded = await untieOwnHead(
       architecture,

@@ -53,7 +53,6 @@ const shared: Architecture = {
     "nemotron_h_omni",
     "NemotronH_Omni_Reasoning_V3",
     "NemotronH_Nano_Omni_Reasoning_V3",
-    "NemotronH_Nano_VL_V2",
     vlmType,
   ],
   label: "Nemotron-H Omni",
@@ -81,6 +80,8 @@ const omniInMlxVlm: Architecture = {
 /** The language model alone, a plain `nemotron_h` for mlx-lm. */
 export const nemotronHOmni: Architecture = {
   ...shared,
+  // The earlier vision-language model, which mlx-vlm 0.7.10 lacks.
+  baseTypes: [...shared.baseTypes!, "NemotronH_Nano_VL_V2"],
   inMlxVlm: omniInMlxVlm,
   fold(raw) {
     const { wrapper: _, ...folded } = foldOmni(raw);

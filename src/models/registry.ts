@@ -42,18 +42,19 @@ export function architectureFor(
   return among.find((one) => baseTypesOf(one).some((own) => own === type));
 }
 
-/** The architecture of tiers for a loader. Throws UNSUPPORTED_MODEL if it has no such type. */
-export function forLoader(architecture: Architecture, loader: Loader): Architecture {
-  const { inMlxVlm, modelType } = architecture;
-  if (loader === "mlx-lm") return architecture;
-  if (inMlxVlm === undefined) {
-    throw new OqeError(
-      "UNSUPPORTED_MODEL",
-      `loader is mlx-vlm, which has no type ${show(modelType)}`,
-      "Set loader to mlx-lm, or leave it out: mlx-lm loads the tiers of every supported type.",
-    );
-  }
-  return inMlxVlm === "same" ? architecture : inMlxVlm;
+/**
+ * The architecture of the tiers of a base for a loader. `type`: of the base. Throws
+ * UNSUPPORTED_MODEL if the loader has no such type.
+ */
+export function forLoader(architecture: Architecture, loader: Loader, type: unknown): Architecture {
+  const { inMlxVlm } = architecture;
+  if (loader === "mlx-lm" || inMlxVlm === "same") return architecture;
+  if (inMlxVlm !== undefined && baseTypesOf(inMlxVlm).some((own) => own === type)) return inMlxVlm;
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `loader is mlx-vlm, which has no type ${show(type)}`,
+    "Set loader to mlx-lm, or leave it out: mlx-lm loads the tiers of every supported type.",
+  );
 }
 
 /**
