@@ -28,7 +28,7 @@ import {
   type TierRun,
 } from "./series/recipes.ts";
 import { rehearse } from "./series/rehearse.ts";
-import { type Calibration, calibrate, requireForward } from "./series/rows.ts";
+import { type Calibration, calibrate } from "./series/rows.ts";
 import { estimateMeasuring, estimateSeries, foreseeAhead } from "./series/run-needs.ts";
 import {
   measureNow,
@@ -101,13 +101,13 @@ export async function planModel(
     const base = await openBase(baseModel, dependencies.connect, opening);
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
-    requireForward(base, inputs, dependencies.report);
+    base.architecture.forward.check(base.config);
     requireBudgets(base, inputs, dependencies.report);
     return { plan: makePlan(base, inputs, null), base, sensitivity: null };
   }
   return withBase(inputs, dependencies, headersOnly, async (opened) => {
     const { base, report } = opened;
-    requireForward(base, inputs, report);
+    base.architecture.forward.check(base.config);
     const sources = await openSources(base, inputs, opened);
     requireBudgets(base, inputs, report);
     const draw = () => drawRows(inputs, opened);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { rewriteBase, type Tensors } from "./support/base-layouts.ts";
 import { openBaseFolder } from "./support/converted.ts";
 import { byArchitecture, removeFolder, scratchFolder } from "./support/models.ts";
+import { addMtp, unstackExperts, zeros } from "./support/mtp.ts";
 
 /** Multi-token prediction of mixtures of experts: the whole of it is taken, a part is refused. */
 
@@ -22,40 +23,6 @@ async function mtpOf(type: string, change: (tensors: Tensors) => void): Promise<
   return carried.map(({ name }) => name);
 }
 
-const floats = (...shape: number[]) => {
-  const bytes = new Uint8Array(2 * shape.reduce((all, size) => all * size, 1));
-  return { dtype: "BF16", shape, bytes };
-};
-
-/** Adds one MTP block that has the tensors of the base's full attention block. */
-function addMtp(tensors: Tensors): void {
-  const block = /^model\.(?:language_model\.)?layers\.2\./;
-  for (const [name, tensor] of [...tensors])
-    if (block.test(name)) tensors.set(name.replace(block, "mtp.layers.0."), tensor);
-  tensors.set("mtp.fc.weight", floats(64, 128));
-  for (const norm of ["norm", "pre_fc_norm_hidden", "pre_fc_norm_embedding"])
-    tensors.set(`mtp.${norm}.weight`, floats(64));
-}
-
-/** The stacked experts of the MTP block as one tensor a matrix and expert. */
-function unstack(tensors: Tensors): void {
-  const prefix = "mtp.layers.0.mlp.experts";
-  for (const [stack, names] of [
-    ["gate_up_proj", ["gate_proj", "up_proj"]],
-    ["down_proj", ["down_proj"]],
-  ] as const) {
-    const [experts, rows, columns] = tensors.get(`${prefix}.${stack}`)!.shape as [
-      number,
-      number,
-      number,
-    ];
-    tensors.delete(`${prefix}.${stack}`);
-    for (let expert = 0; expert < experts; expert++)
-      for (const name of names)
-        tensors.set(`${prefix}.${expert}.${name}.weight`, floats(rows / names.length, columns));
-  }
-}
-
 const types: readonly [type: string, add: (tensors: Tensors) => void, unstacked: boolean][] = [
   ["qwen3_next", addMtp, true],
   ["qwen3_5_moe", addMtp, false],
@@ -63,7 +30,7 @@ const types: readonly [type: string, add: (tensors: Tensors) => void, unstacked:
     "qwen3_5_moe",
     (tensors) => {
       addMtp(tensors);
-      unstack(tensors);
+      unstackExperts(tensors, "mtp.");
     },
     true,
   ],
@@ -94,7 +61,7 @@ describe.each(types)("the MTP of %s", (type, add, unstacked) => {
 
 test("MTP of another width is refused", async () => {
   const opening = mtpOf("nemotron_h.latent", (tensors) => {
-    tensors.set("mtp.layers.0.eh_proj.weight", floats(128, 128));
+    tensors.set("mtp.layers.0.eh_proj.weight", zeros(128, 128));
   });
   await expect(opening).rejects.toMatchObject({
     message:
@@ -105,7 +72,7 @@ test("MTP of another width is refused", async () => {
 
 test("an MTP that is one tensor is refused", async () => {
   const opening = mtpOf("qwen3_next", (tensors) => {
-    tensors.set("mtp.fc.weight", floats(64, 128));
+    tensors.set("mtp.fc.weight", zeros(64, 128));
   });
   await expect(opening).rejects.toMatchObject({
     message: expect.stringContaining('tensor "mtp.norm.weight" is missing'),

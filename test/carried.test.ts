@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { qwen3_5 } from "../src/models/qwen3-5.ts";
-import { editConfig, removeFolder, scratchFolder } from "./support/models.ts";
+import { removeFolder, scratchFolder } from "./support/models.ts";
 import { readTensors, type StoredBytes } from "./support/safetensors.ts";
 import { methods, writeTier } from "./support/tier-files.ts";
 import { visionBase } from "./support/towers.ts";
@@ -71,18 +71,3 @@ function channelsAtEnd({ dtype, shape, bytes }: StoredBytes): StoredBytes {
           from[(out * channels + channel) * places + place]!;
   return { dtype, shape: [outs, ...rest, channels], bytes: new Uint8Array(to.buffer) };
 }
-
-test("coded tensors that are carried stay coded", async () => {
-  const codes = Uint8Array.from({ length: 128 * 128 }, (_, i) => i % 120);
-  const scales = new Uint8Array(Float32Array.of(0.5).buffer);
-  const folder = visionBase(join(scratch, "coded"), (tensors) => {
-    tensors.set("mtp.x.weight", { dtype: "F8_E4M3", shape: [128, 128], bytes: codes });
-    tensors.set("mtp.x.weight_scale_inv", { dtype: "F32", shape: [1, 1], bytes: scales });
-  });
-  const quantization_config = { quant_method: "fp8", weight_block_size: [128, 128] };
-  await editConfig(folder, (config) => Object.assign(config, { quantization_config }));
-  const tier = await writeTier(folder, qwen3_5, null, { kernel, scratch });
-  const mtp = readTensors(join(tier.folder, "mtp.safetensors"));
-  expect(mtp.get("mtp.x.weight")).toEqual({ dtype: "F8_E4M3", shape: [128, 128], bytes: codes });
-  expect(mtp.get("mtp.x.weight_scale_inv")?.bytes).toEqual(scales);
-});

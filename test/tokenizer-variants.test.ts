@@ -27,6 +27,7 @@ const texts = [
   "\u0085x\u0085 \ufeffy\ufeff \u00a0z \u3000w",
   "def f(x):\n    return x + 1\n\n漢字 ab ▁▁ ▁a",
   "İI ß ﬁ e\u0301 é 한국어 हिन्दी 👩‍👩‍👧 \u200b\u0000 $& $1",
+  "e \u0004 ee s\u0004een \u0004\u0006s]^-\\[ weee'e e's theeere 1\u00042e3",
 ];
 
 const endOfText = "<|endoftext|>";

@@ -18,8 +18,10 @@ import {
   type Carried,
   type CarriedPart,
   type CarriedTensor,
+  carryTensors,
   keptParts,
   partOf,
+  partsAmong,
   refuseCollisions,
   sidecarsOf,
   splitCarried,
@@ -29,7 +31,7 @@ import type { Folded, Wrapper } from "../models/fold.ts";
 import { architectureFor, forLoader, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
 import { checkCarried } from "../models/whole-parts.ts";
-import { type CodedBase, describeCoding } from "./coded-base.ts";
+import { type CodedBase, describeCarried, describeCoding } from "./coded-base.ts";
 import { untieOwnHead } from "./tied-head.ts";
 import { architectureOf } from "./unknown-model.ts";
 
@@ -45,7 +47,7 @@ export interface Base {
   readonly warnings: readonly string[];
   /** Tensors of the MLX repo in order, with their dtype in the base. */
   readonly tensors: readonly PlannedTensor[];
-  /** Tensors of the MLX repo that are copies of the base's. */
+  /** Tensors of the MLX repo that have the values of the base. */
   readonly carried: readonly CarriedTensor[];
   /** Parts of the base that the MLX repo lacks. */
   readonly leftOut: readonly CarriedPart[];
@@ -80,16 +82,20 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     const own = architectureFor(config.model_type, architectures);
     return own && forLoader(own, loader, config.model_type);
   };
+  const leavesOut = (name: string, config: ModelConfig) => {
+    const own = find(config);
+    const part = partOf(own?.carried ?? [], name)?.carried.part;
+    return own !== undefined && part !== undefined && !keptOf(own).has(part);
+  };
   const ignores = (name: string, config: ModelConfig) => {
     const own = find(config);
-    if (own === undefined) return true;
-    const part = partOf(own.carried ?? [], name)?.carried.part;
-    if (part !== undefined && !keptOf(own).has(part)) return true;
+    if (own === undefined || leavesOut(name, config)) return true;
     return own.dropped(name, own.fold(config).config);
   };
   const { checkpoint, values } = await openCoded(repository, {
     allowHeaderOnly,
     ignores,
+    leavesOut,
     sidecars: (config) => {
       const own = find(config);
       return own === undefined ? [] : sidecarsOf(own.carried, keptOf(own));
@@ -97,32 +103,35 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
   });
   try {
     const named = architectureOf({ ...checkpoint, tensors: values }, architectures);
-    const architecture = forLoader(named, loader, checkpoint.config.model_type);
-    const kept = keptOf(architecture);
+    const known = forLoader(named, loader, checkpoint.config.model_type);
+    const { carried: declared = [] } = known;
+    const kept = keptOf(known);
+    const { own, beside } = splitCarried(declared, values);
+    const architecture = known.inLayoutOf?.(own.keys()) ?? known;
     const folded = await untieOwnHead(
       architecture,
       architecture.fold(withoutSettings(checkpoint.config)),
       { checkpoint, values },
     );
     const { config } = folded;
-    const { carried = [] } = architecture;
-    if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
-    // Carried tensors stay coded as they are.
-    const split = splitCarried(carried, checkpoint.tensors, kept);
-    const own = new Map([...values].filter(([name]) => partOf(carried, name) === null));
+    if (declared.length > 0) refuseStrayMtp(repository, checkpoint);
+    const storage = storageDtype(config, floatsOf(own));
+    const carried = carryTensors(declared, beside, storage);
     const tensors = expand(architecture, config, own).map((tensor) => ({
       ...tensor,
       dtype: valueDtype(tensor, values),
     }));
     // After the language model: where the config is of another checkpoint, that says it best.
     checkCarried(
-      carried.filter(({ part }) => kept.has(part)),
+      declared.filter(({ part }) => kept.has(part)),
       { config: checkpoint.config, folded: config },
-      split.carried,
+      carried,
     );
-    refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
+    refuseCollisions(carried, new Set(tensors.flatMap(storedNames)));
     const coded = describeCoding(tensors, checkpoint.tensors);
-    const unsure = coded === null ? null : await checkPublisher(repository);
+    const carriedCodes = describeCarried(carried);
+    const isCoded = coded !== null || carriedCodes !== null;
+    const unsure = isCoded ? await checkPublisher(repository) : null;
     const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
     return {
       checkpoint,
@@ -130,14 +139,13 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
       ...folded,
       warnings: [
         ...folded.warnings,
-        ...(coded === null ? [] : [coded.words]),
-        ...(unsure === null ? [] : [unsure]),
+        ...[coded?.words, carriedCodes, unsure].filter((words) => typeof words === "string"),
       ],
       tensors,
-      carried: split.carried,
-      leftOut: split.leftOut,
-      wrapper: wrapperOf(folded, carried, kept),
-      storage: storageDtype(config, floatsOf(own)),
+      carried,
+      leftOut: partsAmong(declared, checkpoint.tensors.keys()).filter((part) => !kept.has(part)),
+      wrapper: wrapperOf(folded, declared, kept),
+      storage,
       parameters,
       coded,
     };

@@ -1,6 +1,7 @@
 import type { CheckpointTensor } from "../checkpoint/checkpoint.ts";
 import { type Coding, scaleWords } from "../coding/coding.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import { type CarriedTensor, carriedParts, partWords } from "../models/carried.ts";
 import { tensorsOf } from "../models/source.ts";
 
 /** A base whose authors publish it as codes. */
@@ -31,6 +32,17 @@ export function describeCoding(
     `the base is published as ${kinds.join(" and ")}; the tiers are made from its decoded values, ` +
     "and figures such as KL compare with those";
   return { words, publishedBytes };
+}
+
+/** Says of carried parts how the base codes them; null where it has their values as floats. */
+export function describeCarried(carried: readonly CarriedTensor[]): string | null {
+  const words = carriedParts.flatMap((part) => {
+    const coded = carried.filter((one) => one.part === part && one.source.coding !== null);
+    const kinds = [...new Set(coded.map(({ source }) => wordsOf(source.coding!)))];
+    const decoded = `the ${partWords[part]} is published as ${kinds.join(" and ")}; the tiers hold`;
+    return coded.length === 0 ? [] : [`${decoded} its decoded values in ${coded[0]!.dtype}`];
+  });
+  return words.length === 0 ? null : words.join("; ");
 }
 
 function wordsOf({ format, block, zeros }: Coding): string {

@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { blocksOf, type Coding } from "../coding/coding.ts";
+import { compareShapeCopy } from "../coding/shape-copies.ts";
 import { OqeError } from "../ground/errors.ts";
 import { decodeRows } from "../kernel/decode-rows.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
@@ -88,24 +89,13 @@ function layoutOf({ tensors }: Files, { coding, base }: CodedSource) {
   };
 }
 
-/** compressed-tensors repeats the shape of the values in a tensor of whole numbers. */
+/** The shape that the base repeats, where it was not compared when the base was opened. */
 async function checkShapeCopy(files: Files, { coding, base, tensor }: CodedSource): Promise<void> {
   const { shapeCopy } = coding;
   if (shapeCopy === null) return;
   const { dtype } = files.tensors.get(shapeCopy)!;
-  const size = bytesPerElement[dtype]!;
-  const bytes = await files.read(shapeCopy, 0, base.length * size);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const shape = base.map((_, axis) => {
-    return size === 8 ? view.getBigInt64(8 * axis, true) : BigInt(view.getInt32(4 * axis, true));
-  });
-  if (shape.every((one, axis) => one === BigInt(base[axis]!))) return;
-  throw new OqeError(
-    "BAD_CHECKPOINT",
-    `tensor "${shapeCopy}" says that "${tensor}" has shape [${shape.join(", ")}], but its codes ` +
-      `and scales give [${base.join(", ")}]`,
-    "Download the model again. If the error stays, report it to the model's authors.",
-  );
+  const bytes = await files.read(shapeCopy, 0, base.length * bytesPerElement[dtype]!);
+  compareShapeCopy({ name: shapeCopy, dtype, bytes }, tensor, base);
 }
 
 function unusable(name: string, place: string, bytes: Uint8Array): OqeError {

@@ -19,14 +19,13 @@ export function supportedDefinition(definition: Definition): Definition {
   const reads = asObject(definition.pre_tokenizer)?.prepend_scheme === "first";
   if (reads && normalizer !== null && added.some(({ normalized }) => normalized !== false))
     throw unsupported("prepend_scheme", "first beside added tokens that are normalized");
-  refuseDroppedLetters(model, preTokenizer);
   const fuses = model.fuse_unk === true && typeof model.unk_token === "string";
   if (fuses && preTokenizer !== null && !hasAllBytes(model))
     throw unsupported("fuse_unk", "true beside a pre_tokenizer");
   return {
     added_tokens: added,
     normalizer,
-    pre_tokenizer: preTokenizer,
+    pre_tokenizer: withoutUnknownLetters(model, preTokenizer),
     model,
     post_processor: null,
     decoder: null,
@@ -59,17 +58,29 @@ function hasAllBytes({ byte_fallback: fallback, vocab }: Definition): boolean {
 }
 
 /**
- * Checks that every letter has an id. Rust drops a letter without one before it merges; the library
- * drops it afterwards.
+ * Rust drops a letter without an id before it merges; the library drops it afterwards. So a last
+ * step takes such letters out of the words: those that ByteLevel writes for bytes that the
+ * vocabulary lacks.
  */
-function refuseDroppedLetters(model: Definition, preTokenizer: Definition | null): void {
-  if (model.type !== "BPE" || typeof model.unk_token === "string" || hasAllBytes(model)) return;
+function withoutUnknownLetters(model: Definition, preTokenizer: Definition | null) {
+  if (model.type !== "BPE" || typeof model.unk_token === "string" || hasAllBytes(model))
+    return preTokenizer;
+  if (lastStep(preTokenizer)?.type !== "ByteLevel")
+    throw unsupported("unk_token", model.unk_token ?? null);
+  const missing = utf8.filter((byte) => !Object.hasOwn(model.vocab!, byteLetter(byte)));
+  if (missing.length === 0) return preTokenizer;
+  // Both look at the word first, as it was before.
+  for (const key of ["byte_fallback", "ignore_merges"])
+    if (model[key]) throw unsupported(key, `true in a vocabulary without the byte ${missing[0]}`);
+  const letters = missing.map((byte) => `\\u{${byteLetter(byte).codePointAt(0)!.toString(16)}}`);
+  const pattern = { Regex: `[${letters.join("")}]` };
+  return sequence([preTokenizer!, { type: "Replace", pattern, content: "" }]);
+}
+
+/** A step that became several is a sequence within the sequence. */
+function lastStep(preTokenizer: unknown): Definition | undefined {
   const steps = asObject(preTokenizer)?.pretokenizers;
-  const last = asObject(Array.isArray(steps) ? steps.at(-1) : preTokenizer);
-  const missing = utf8.find((byte) => !Object.hasOwn(model.vocab!, byteLetter(byte)));
-  if (last?.type !== "ByteLevel") throw unsupported("unk_token", model.unk_token ?? null);
-  if (missing !== undefined)
-    throw new Error(`its vocabulary lacks the byte ${missing} and it has no unknown token`);
+  return Array.isArray(steps) ? lastStep(steps.at(-1)) : asObject(preTokenizer);
 }
 
 /**

@@ -5,6 +5,7 @@ import { readConfig } from "./config.ts";
 import type { Outside } from "./held-runs.ts";
 import { quote } from "./json.ts";
 import type { ModelConfig } from "./model-config.ts";
+import { type Neighbours, readNeighbours } from "./neighbours.ts";
 import type { ByteSource, Repository } from "./repository.ts";
 import { readHeader, type TensorEntry } from "./safetensors.ts";
 import { findShards, INDEX_FILE, refuseGguf } from "./shard-set.ts";
@@ -64,6 +65,8 @@ export interface Checkpoint extends Provable, ReadNotes {
     byteLength: number,
     into?: Uint8Array,
   ): Promise<Uint8Array>;
+  /** Reads whole tensors by their runs. */
+  readNeighbours(runs: readonly Neighbours[]): Promise<ReadonlyMap<string, Uint8Array>>;
   /** Says that no byte will be read twice, and no digest taken: the proof then costs less. */
   expectOneReading(): void;
   close(): Promise<void>;
@@ -122,6 +125,7 @@ async function readCheckpoint(repository: Repository, options: OpenOptions): Pro
     tensors,
     headerOnly: shards.some((shard) => shard.headerOnly),
     read: readerOf(repository, tensors, verified),
+    readNeighbours: (runs) => readNeighbours(runs, (...place) => verified.read(...place)),
     prove: () => verified.prove(),
     useOutside: (outside) => verified.useOutside(outside),
     takeDigests: (caller) => verified.takeDigests(caller),

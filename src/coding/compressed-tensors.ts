@@ -1,4 +1,5 @@
 import { asObject, show } from "../checkpoint/json.ts";
+import { everyModule, type Group } from "./groups.ts";
 import {
   blockOf,
   type Fields,
@@ -14,25 +15,33 @@ import {
 const mostGroups = 32;
 
 /**
- * The ways in which a checkpoint of compressed-tensors may code a matrix, from its `config_groups`
- * (QuantizationConfig and QuantizationArgs of compressed-tensors 0.20). A group names modules by
- * class or pattern; which group a matrix belongs to follows from the shape of its scales.
+ * The groups of modules that a checkpoint of compressed-tensors codes alike, from its
+ * `config_groups` (QuantizationConfig and QuantizationArgs of compressed-tensors 0.20).
  */
-export function compressedSchemes(settings: Fields, refuse: Refuse): readonly Scheme[] {
+export function compressedGroups(settings: Fields, refuse: Refuse): readonly Group[] {
   const sparsity = asObject(settings.sparsity_config)?.format ?? "dense";
   if (sparsity !== "dense") refuse(`sparsity ${show(sparsity)}`, "dense weights");
-  const groups = Object.values(asObject(settings.config_groups) ?? {});
-  if (groups.length > mostGroups) refuse(`${groups.length} config_groups`, `${mostGroups} at most`);
-  const schemes = groups.flatMap((group) => {
+  const all = Object.values(asObject(settings.config_groups) ?? {});
+  if (all.length > mostGroups) refuse(`${all.length} config_groups`, `${mostGroups} at most`);
+  const groups = all.map((group): Group => {
     const fields = asObject(group);
     if (fields === undefined) return refuse(`the config group ${show(group)}`, "objects");
     const weights = asObject(fields.weights);
-    return weights === undefined
-      ? []
-      : [schemeOf(fields.format ?? settings.format, weights, refuse)];
+    const schemes = weights && [schemeOf(fields.format ?? settings.format, weights, refuse)];
+    return { schemes: schemes ?? [], targets: targetsOf(fields, refuse), isDeep: false };
   });
-  if (schemes.length === 0) refuse("no config group for weights", "groups with weights");
-  return schemes;
+  const coded = groups.filter(({ schemes }) => schemes.length > 0);
+  if (coded.length === 0) refuse("no config group for weights", "groups with weights");
+  // One group of all linear modules is what settings without groups say.
+  const [only] = groups;
+  const isWhole = groups.length === 1 && (only!.targets ?? []).every((one) => one === "Linear");
+  return isWhole ? everyModule(only!.schemes) : groups;
+}
+
+function targetsOf({ targets = null }: Fields, refuse: Refuse): readonly string[] | null {
+  if (targets === null) return null;
+  const isList = Array.isArray(targets) && targets.every((one) => typeof one === "string");
+  return isList ? targets : refuse(`the targets ${show(targets)}`, "lists of names");
 }
 
 /** Type and bits of the codes of each format, and its scheme. */

@@ -29,7 +29,7 @@ test.each([{ bits: 4 }, { quant_method: "gptq" }, [], "fp8", true])(
 
 test("a ModelOpt checkpoint of which only the cache is quantized has floats", () => {
   const found = find({}, { quant_algo: null, kv_cache_quant_algo: "FP8" });
-  expect(found?.schemes).toEqual([]);
+  expect(found?.groups).toEqual([]);
 });
 
 test("the same settings in two places are one declaration", () => {

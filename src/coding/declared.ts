@@ -3,17 +3,20 @@ import { asObject, parseJson, quote, show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
-import { schemesByMethod } from "./methods.ts";
+import { type Group, type SchemesOf, schemesByModule } from "./groups.ts";
+import { groupsByMethod } from "./methods.ts";
 import { refuseQuantized } from "./refusal.ts";
-import type { Fields, Scheme } from "./scheme.ts";
+import type { Fields, Refuse } from "./scheme.ts";
 import { joinSkipped, type Skipped } from "./skipped.ts";
+import { skippedBy } from "./skipped-by.ts";
 
 /** What a base's files say about the coding of its weights. */
 export interface Declared {
   /** `quant_method` of its config. */
   readonly method: string;
-  /** The ways in which a matrix may be coded. Empty: all weights are floats. */
-  readonly schemes: readonly Scheme[];
+  /** Which modules are coded in which ways. Empty: all weights are floats. */
+  readonly groups: readonly Group[];
+  readonly schemesOf: SchemesOf;
   /** Modules that are named as not quantized. */
   readonly skipped: Skipped;
 }
@@ -25,11 +28,6 @@ const modelOptFile = "hf_quant_config.json";
  * compressed-tensors have the settings.
  */
 export const settingsKeys = ["quantization", "quantization_config", "compression_config"] as const;
-/** Keys that list modules which are not quantized, each with its whole name. */
-const moduleKeys = ["ignored_layers", "ignore"];
-/** Keys of transformers and ModelOpt, whose entries stand for the modules below them too. */
-const underKeys = ["modules_to_not_convert", "exclude_modules"];
-
 interface Place {
   readonly file: string;
   readonly key: string;
@@ -62,7 +60,7 @@ export function findDeclared(
     .map((place) => ({ ...place, ...declaredAt(place, repository) }));
   const [first, ...others] = found;
   if (first === undefined) return null;
-  const contrary = others.find((other) => !isDeepStrictEqual(first.schemes, other.schemes));
+  const contrary = others.find((other) => !isDeepStrictEqual(first.groups, other.groups));
   if (contrary !== undefined) {
     const [one, other] = [first, contrary].map(
       ({ file, key, method }) => `"${key}" of ${file} (${method})`,
@@ -75,7 +73,7 @@ export function findDeclared(
     );
   }
   const skipped = joinSkipped(found.map((one) => one.skipped));
-  return { method: first.method, schemes: first.schemes, skipped };
+  return { ...first, skipped };
 }
 
 function placesOf(config: ModelConfig, modelOpt: unknown): Place[] {
@@ -101,32 +99,23 @@ function isEmpty(value: unknown): boolean {
 
 function declaredAt({ file, key, settings, usual }: Place, repository: Repository): Declared {
   const fields: Fields = asObject(settings) ?? {};
-  const method = fields.quant_method ?? usual ?? undefined;
+  const named = fields.quant_method ?? usual ?? undefined;
+  // `modelopt_fp4`, `modelopt_mixed` and the like are names of the same settings.
+  const isModelOpt = typeof named === "string" && named.startsWith("modelopt");
+  const method = isModelOpt ? "modelopt" : named;
   const place = `${file} has ${quote(key)}`;
-  if (typeof method !== "string" || !Object.hasOwn(schemesByMethod, method)) {
+  if (typeof method !== "string" || !Object.hasOwn(groupsByMethod, method)) {
     const how = method ?? fields.mode;
     return refuseQuantized(repository, how === undefined ? place : `${place} (${show(how)})`);
   }
-  const refuse = (found: string, known: string): never =>
+  const refuse: Refuse = (found, known) =>
     refuseQuantized(
       repository,
       `${place} (${show(method)}) with ${found}; this program decodes ${known}`,
     );
-  // Of some checkpoints of ModelOpt, only the key-value cache is quantized.
-  const isFloat = method === "modelopt" && (fields.quant_algo ?? null) === null;
-  const schemes = isFloat ? [] : schemesByMethod[method]!(fields, refuse);
-  const under = underKeys.flatMap((list) => namesIn(fields[list]));
-  const skipped = {
-    modules: new Set(moduleKeys.flatMap((list) => namesIn(fields[list]))),
-    under: new Set(under.filter((name) => !name.includes("*"))),
-    patterns: under.filter((name) => name.includes("*")),
-  };
-  return { method, schemes, skipped };
-}
-
-function namesIn(list: unknown): string[] {
-  const names = Array.isArray(list) ? list : [];
-  return names.filter((name): name is string => typeof name === "string");
+  const groups = groupsByMethod[method]!(fields, refuse);
+  const schemesOf = schemesByModule(groups, refuse);
+  return { method, groups, schemesOf, skipped: skippedBy(method, fields, refuse) };
 }
 
 /** A copy of a config without any settings of a coding, at its top level and in its objects. */

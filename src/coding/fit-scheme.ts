@@ -21,12 +21,11 @@ export function fitScheme(
   declared: Declared,
 ): { readonly shape: readonly number[]; readonly coding: Coding } {
   const { format, codes, scales, zeros, shapeCopy } = names;
-  const schemes = declared.schemes.filter((scheme) => scheme.format === format);
   const module = names.values.replace(/\.weight$/, "");
   if (isSkipped(declared.skipped, module))
     throw bad(`${quote(module)} is declared as not quantized, but ${quote(codes)} holds codes`);
-  if (schemes.length === 0)
-    throw bad(`tensor ${quote(codes)} holds codes of a kind that is not declared`);
+  const schemes = declared.schemesOf(module).filter((scheme) => scheme.format === format);
+  if (schemes.length === 0) throw undeclared(names, module, declared);
   const shape = shapeOfValues(names, tensors);
   const [rows, columns] = shape.slice(-2) as [number, number];
   const found = partOf(scales, tensors, scaleDtypes);
@@ -77,6 +76,8 @@ function isGrid(scales: readonly number[], values: readonly number[], { block }:
     [...leading, down, across],
     ...(across === 1 ? [[...leading, down]] : []),
     ...(across === 1 && down === 1 ? [leading, [...leading, 1]] : []),
+    // ModelOpt keeps the axes that it reduced.
+    [...leading, down, 1, across, 1],
   ];
   return shapes.some((shape) => shape.join() === scales.join());
 }
@@ -103,6 +104,14 @@ function checkShape(name: string, shape: readonly number[], expected: readonly n
     throw bad(
       `tensor ${quote(name)} has shape [${shape.join(", ")}]; expected [${expected.join(", ")}]`,
     );
+}
+
+function undeclared({ format, codes }: CodedNames, module: string, { groups }: Declared): OqeError {
+  const isKnown = groups.some(({ schemes }) => schemes.some((one) => one.format === format));
+  const why = isKnown
+    ? `, but no settings for such codes name ${quote(module)}`
+    : " of a kind that is not declared";
+  return bad(`tensor ${quote(codes)} holds codes${why}`);
 }
 
 function misfit(

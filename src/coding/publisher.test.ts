@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { memoryRepository } from "../../test/hostile/memory.ts";
 import { utf8 } from "../../test/hostile/target.ts";
-import { checkPublisher } from "./publisher.ts";
+import { OqeError } from "../ground/errors.ts";
+import { checkPublisher, nameOriginal } from "./publisher.ts";
 
 /** A repository with this card. */
 function repository(id: string, fields: string | null) {
@@ -16,7 +17,6 @@ test.each([
   ["mistralai/Ministral-3-8B", "base_model: mistralai/Ministral-3-8B-Base"],
   ["acme/Tuned-FP8", "base_model: qwen/Qwen3-8B\nbase_model_relation: finetune"],
   ["acme/Merged-FP8", "base_model: [a/One, b/Two]\nbase_model_relation: merge"],
-  ["acme/Model-FP8", "license: mit"],
   ["acme/Fp8ish-W4", "base_model: acme/Fp8ish"],
 ])("%s with the card %j is its authors' own", async (id, fields) => {
   expect(await checkPublisher(repository(id, fields))).toBeNull();
@@ -28,6 +28,10 @@ test.each([
   ["acme/Llama-FP8-dynamic", "base_model: meta/Llama", "meta/Llama"],
   ["acme/Llama-quantized.w4a16", "base_model: meta/Llama", "meta/Llama"],
   ["acme/Any", "base_model: meta/Llama\nbase_model_relation: Quantized", "meta/Llama"],
+  ["nvidia/Llama-FP4", "base_model:\n- meta/Llama", "meta/Llama"],
+  ["nvidia/Nano-NVFP4", "base_model:\n- nvidia/Nano-BF16", "nvidia/Nano-BF16"],
+  ["qwen/Qwen3-8B-AWQ", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
+  ["qwen/Qwen3-8B-GPTQ-Int4", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
 ])("%s with the card %j is a quantization", async (id, fields, original) => {
   await expect(checkPublisher(repository(id, fields))).rejects.toMatchObject({
     code: "ALREADY_QUANTIZED",
@@ -47,9 +51,39 @@ test("a quantization whose card names no original is refused too", async () => {
 test.each(["base_model: [[[", "base_model: {a: 1}", "base_model: 7\nbase_model_relation: [x]"])(
   "a card with %j says nothing",
   async (fields) => {
-    expect(await checkPublisher(repository("acme/Any-FP8", fields))).toBeNull();
+    expect(await checkPublisher(repository("acme/Any", fields))).toBeNull();
   },
 );
+
+test("a name with a precision and a card without an original give a warning", async () => {
+  expect(await checkPublisher(repository("acme/Model-FP8", "license: mit"))).toBe(
+    "the card of acme/Model-FP8 names no original, so nothing says whether its authors quantized " +
+      "it or somebody else did, with loss. Where there is an unquantized original " +
+      '("acme/Model" or "acme/Model-BF16"), use that',
+  );
+});
+
+test.each([
+  ["qwen/Qwen3-8B-AWQ", "base_model: qwen/Qwen3-8B", 'Name "qwen/Qwen3-8B" as the base'],
+  ["acme/Any", "base_model: a/B\nbase_model_relation: quantized", 'Name "a/B" as the base'],
+  ["nvidia/Nano-NVFP4", "license: mit", 'may be "nvidia/Nano" or "nvidia/Nano-BF16", as the base'],
+  ["acme/x.w4a16", null, 'may be "acme/x" or "acme/x-BF16", as the base'],
+  // The model that it was tuned from is not the unquantized one.
+  ["acme/Tuned", "base_model: meta/Llama", "usual"],
+  ["acme/Any", null, "usual"],
+])("a refusal of %s with the card %j names the original", async (id, fields, hint) => {
+  const error = new OqeError("ALREADY_QUANTIZED", "it is", "usual");
+  expect(await nameOriginal(error, repository(id, fields))).toMatchObject({
+    code: "ALREADY_QUANTIZED",
+    message: "it is",
+    hint: expect.stringContaining(hint),
+  });
+});
+
+test("other errors stay as they are", async () => {
+  const error = new OqeError("BAD_CHECKPOINT", "it is", "usual");
+  expect(await nameOriginal(error, repository("acme/A-FP8", "base_model: a/A"))).toBe(error);
+});
 
 test("without a card there is a warning", async () => {
   expect(await checkPublisher(repository("acme/Any", null))).toMatch(/^acme\/Any has no card/);

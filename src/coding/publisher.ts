@@ -1,10 +1,41 @@
 import { readFrontMatter } from "../checkpoint/card-head.ts";
 import { quote } from "../checkpoint/json.ts";
 import type { Repository } from "../checkpoint/repository.ts";
+import { OqeError } from "../ground/errors.ts";
 import { refuseQuantized } from "./refusal.ts";
 
 /** Words of a name that say how the weights of a quantized copy are stored. */
-const precision = /[-_.]((mx|nv)?fp[48]|int[48]|w\d+a\d+|\d-?bits?|quantized|ptq)(?=$|[-_.])/i;
+const precision =
+  /[-_.]((mx|nv)?fp[48]|int[48]|w\d+a\d+|\d-?bits?|quantized|ptq|gptq|awq|bnb|nf4|hqq)(?=$|[-_.])/i;
+
+/** What the name and the card of a repository say about where its weights come from. */
+interface Origin {
+  /** The card says that it is a quantization of another repository. */
+  readonly isQuantization: boolean;
+  /** The repository that it was quantized from, by its card. */
+  readonly original: string | null;
+  /** The name without words of a precision; null: it has none. */
+  readonly stem: string | null;
+  /** The card says of which model it was made, and how. */
+  readonly isTold: boolean;
+}
+
+async function originOf(repository: Repository): Promise<Origin> {
+  const card = await readFrontMatter(repository);
+  const name = repository.id ?? repository.name;
+  const relation = typeof card.base_model_relation === "string" ? card.base_model_relation : null;
+  const [named] = [card.base_model].flat().filter((one) => typeof one === "string");
+  const first = name.lastIndexOf("/") + 1;
+  const word = precision.exec(name.slice(first));
+  const isCopy = named !== undefined && relation === null && word !== null;
+  const isQuantization = relation?.trim().toLowerCase() === "quantized" || isCopy;
+  return {
+    isQuantization,
+    original: isQuantization ? (named ?? null) : null,
+    isTold: named !== undefined || relation !== null,
+    stem: word === null || word.index === 0 ? null : name.slice(0, first + word.index),
+  };
+}
 
 /**
  * Whether the model's authors publish it in this coding, or somebody quantized another repository,
@@ -13,28 +44,42 @@ const precision = /[-_.]((mx|nv)?fp[48]|int[48]|w\d+a\d+|\d-?bits?|quantized|ptq
  * anything.
  */
 export async function checkPublisher(repository: Repository): Promise<string | null> {
-  const card = await readFrontMatter(repository);
-  const name = repository.id ?? repository.name;
-  const relation = typeof card.base_model_relation === "string" ? card.base_model_relation : null;
-  const [original] = [card.base_model].flat().filter((one) => typeof one === "string");
-  const isNamed = original !== undefined && relation === null && precision.test(lastPart(name));
-  if (relation?.trim().toLowerCase() === "quantized" || isNamed) {
-    const what = original === undefined ? "another model" : quote(original);
+  const origin = await originOf(repository);
+  const { isQuantization, original, stem, isTold } = origin;
+  if (isQuantization) {
+    const what = original === null ? "another model" : quote(original);
     const found = `its card says that it is a quantization of ${what}`;
-    return refuseQuantized(
-      repository,
-      found,
-      `Name ${original === undefined ? "the original" : quote(original)} as the base; quantizing ` +
-        "twice adds both errors.",
-    );
+    return refuseQuantized(repository, found, adviceOf(origin));
   }
-  if (repository.files.has("README.md")) return null;
-  return (
-    `${name} has no card, so nothing says whether its authors quantized it or somebody else did, ` +
-    "with loss. Where there is an unquantized original, use that"
-  );
+  const name = repository.id ?? repository.name;
+  const unsure = "so nothing says whether its authors quantized it or somebody else did, with loss";
+  const use =
+    stem === null
+      ? "Where there is an unquantized original, use that"
+      : `Where there is an unquantized original (${likely(stem)}), use that`;
+  if (!repository.files.has("README.md")) return `${name} has no card, ${unsure}. ${use}`;
+  return stem === null || isTold
+    ? null
+    : `the card of ${name} names no original, ${unsure}. ${use}`;
 }
 
-function lastPart(id: string): string {
-  return id.slice(id.lastIndexOf("/") + 1);
+/**
+ * The error with the repository to use instead, where name or card tell of one. Others are
+ * returned as they are.
+ */
+export async function nameOriginal(error: unknown, repository: Repository): Promise<unknown> {
+  if (!(error instanceof OqeError) || error.code !== "ALREADY_QUANTIZED") return error;
+  const origin = await originOf(repository);
+  if (origin.original === null && origin.stem === null) return error;
+  return new OqeError(error.code, error.message, adviceOf(origin));
+}
+
+function adviceOf({ original, stem }: Origin): string {
+  const guess = stem === null ? "" : `, which may be ${likely(stem)},`;
+  const name = original === null ? `the original${guess}` : quote(original);
+  return `Name ${name} as the base; quantizing twice adds both errors.`;
+}
+
+function likely(stem: string): string {
+  return `${quote(stem)} or ${quote(`${stem}-BF16`)}`;
 }

@@ -5,7 +5,7 @@ import { isSkipped, joinSkipped } from "./skipped.ts";
 const isListed = (entry: string, module: string) => {
   const has = entry.includes("*");
   const [under, patterns] = has ? [new Set<string>(), [entry]] : [new Set([entry]), []];
-  return isSkipped({ modules: new Set(), under, patterns }, module);
+  return isSkipped({ modules: new Set(), under, patterns, expressions: [] }, module);
 };
 const q = "model.layers.11.self_attn.q_proj";
 
@@ -34,7 +34,7 @@ test.each([
 });
 
 test("a module that is listed by its whole name stands for itself alone", () => {
-  const none = { under: new Set<string>(), patterns: [] };
+  const none = { under: new Set<string>(), patterns: [], expressions: [] };
   const one = { ...none, modules: new Set([q]) };
   const both = joinSkipped([one, { ...none, modules: new Set(["model.layers.11"]) }]);
   expect([q, `${q}.x`, "model.layers.11"].map((name) => isSkipped(both, name))).toEqual([

@@ -1,3 +1,6 @@
+import type { Expression } from "./expression.ts";
+import { spellingsOf } from "./names.ts";
+
 /** Modules that a base names as not quantized. */
 export interface Skipped {
   readonly modules: ReadonlySet<string>;
@@ -5,6 +8,7 @@ export interface Skipped {
   readonly under: ReadonlySet<string>;
   /** The same with `*` for any characters. */
   readonly patterns: readonly string[];
+  readonly expressions: readonly Expression[];
 }
 
 /**
@@ -12,11 +16,16 @@ export interface Skipped {
  * `should_convert_module`: from the start of a name up to the end of a part (`mlp.gate` is not
  * `mlp.gate_proj`), or whole parts at its end. Of its regular expressions `*` alone is read.
  */
-export function isSkipped({ modules, under, patterns }: Skipped, module: string): boolean {
+export function isSkipped(skipped: Skipped, module: string): boolean {
+  return spellingsOf(module).some((name) => isNamed(skipped, name));
+}
+
+function isNamed({ modules, under, patterns, expressions }: Skipped, module: string): boolean {
   if (modules.has(module)) return true;
   const parts = module.split(".");
   const cuts = parts.flatMap((_, at) => [parts.slice(0, at + 1), parts.slice(at)]);
   if (cuts.some((some) => under.has(some.join(".")))) return true;
+  if (expressions.some((expression) => expression.matches(module))) return true;
   return patterns.some((pattern) => isMatch(pattern.replaceAll(".*", "*").split("*"), module));
 }
 
@@ -44,5 +53,6 @@ export function joinSkipped(all: readonly Skipped[]): Skipped {
     modules: new Set(all.flatMap(({ modules }) => [...modules])),
     under: new Set(all.flatMap(({ under }) => [...under])),
     patterns: [...new Set(all.flatMap(({ patterns }) => patterns))],
+    expressions: all.flatMap(({ expressions }) => expressions),
   };
 }

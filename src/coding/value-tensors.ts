@@ -42,6 +42,7 @@ export function valueTensors(
   }
   for (const [name, tensor] of tensors) {
     if (used.has(name) || activations.test(name)) continue;
+    if (name.endsWith(".weight_g_idx")) throw orderedColumns(name);
     if (parts.test(name)) throw bad(`tensor ${quote(name)} belongs to no codes`);
     values.set(name, tensor);
   }
@@ -74,6 +75,13 @@ function codedNames(name: string, tensors: BaseTensors, { method }: Declared): C
     throw bad(`tensor ${quote(name)} has two tensors of scales: ${candidates.map(quote).join()}`);
   const scales = candidates[0] ?? `${name}_scale${method === "fp8" ? "_inv" : ""}`;
   return { ...none, format: "fp8", values: name, codes: name, scales };
+}
+
+function orderedColumns(name: string): OqeError {
+  return new OqeError(
+    "ALREADY_QUANTIZED",
+    `tensor ${quote(name)} gives the columns of codes an order of their own, which is not decoded`,
+  );
 }
 
 function floatsOf(values: BaseTensors): BaseTensors {

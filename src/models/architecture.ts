@@ -183,6 +183,12 @@ export interface Architecture {
   dropped(name: string, config: ModelConfig): boolean;
   /** Parts that the MLX repository can hold as the base has them. Default: none. */
   readonly carried?: readonly Carried[];
+  /**
+   * The architecture with the rows of the layout that a base has, where some bases have one tensor
+   * for what others have in several. `names`: those of its language model. Default: there is one
+   * layout. Throws BAD_CHECKPOINT for a base that mixes them.
+   */
+  inLayoutOf?(names: Iterable<string>): Architecture;
   /** The name of a base's tensor in bases that spell it in another way. */
   alsoNamed?(name: string): string;
   /**

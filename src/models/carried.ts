@@ -1,11 +1,12 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { BaseTensor } from "../coding/coding.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
 import type { PartTable } from "./part-tensors.ts";
-import { type Source, wholeTensor } from "./source.ts";
+import { asCoded, type Source, wholeTensor } from "./source.ts";
 import type { Transform } from "./transforms.ts";
 
-/** Parts of a model that a tier holds as the base has them: never run, never quantized. */
+/** Parts of a model that a tier holds with the base's values: never run, never quantized. */
 export const carriedParts = ["vision", "audio", "mtp"] as const;
 export type CarriedPart = (typeof carriedParts)[number];
 
@@ -61,14 +62,14 @@ export interface Carried {
   readonly layers?: Readonly<Record<string, (config: ModelConfig) => number | null>>;
 }
 
-/** A tensor of a tier that is a copy of the base's. */
+/** A tensor of a tier that has the base's values. */
 export interface CarriedTensor {
   readonly part: CarriedPart;
   readonly name: string;
-  /** As in the base. */
+  /** As in the base; of a tensor of codes, the storage dtype. */
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Where its values lie in the base. */
+  /** Where its values lie in the base, and how they are coded there. */
   readonly source: Source;
 }
 
@@ -76,9 +77,8 @@ export interface CarriedTensor {
 export interface SplitTensors<T extends BaseTensor> {
   /** Those that the role table must name. */
   readonly own: ReadonlyMap<string, T>;
-  readonly carried: readonly CarriedTensor[];
-  /** Parts that are there and not kept. */
-  readonly leftOut: readonly CarriedPart[];
+  /** Those of carried parts. */
+  readonly beside: ReadonlyMap<string, T>;
 }
 
 /** The parts of `wanted` that the tiers can hold. */
@@ -112,29 +112,44 @@ export function partOf(declared: readonly Carried[], name: string) {
   return null;
 }
 
-/**
- * Separates the tensors of carried parts from the others. Those of parts that are not `kept` are
- * left out, and those that mlx-vlm drops.
- */
+/** Separates the tensors of carried parts from the others. */
 export function splitCarried<T extends BaseTensor>(
   declared: readonly Carried[],
   tensors: ReadonlyMap<string, T>,
-  kept: ReadonlySet<CarriedPart>,
 ): SplitTensors<T> {
-  const own = new Map<string, T>();
-  const carried: CarriedTensor[] = [];
-  const left = new Set<CarriedPart>();
-  const moved = new Set(declared.filter(({ isMoved }) => isMoved?.(tensors)));
-  for (const [name, tensor] of tensors) {
-    const found = partOf(declared, name);
-    if (found === null) own.set(name, tensor);
-    else if (!kept.has(found.carried.part)) left.add(found.carried.part);
-    else if (!found.carried.drops?.(name)) {
-      const isMlx = found.isMlx || moved.has(found.carried);
-      carried.push(carry({ ...found, isMlx }, name, tensor));
-    }
+  const [own, beside] = [new Map<string, T>(), new Map<string, T>()];
+  for (const [name, tensor] of tensors)
+    (partOf(declared, name) === null ? own : beside).set(name, tensor);
+  return { own, beside };
+}
+
+/** The parts that some of these tensors are of. */
+export function partsAmong(declared: readonly Carried[], names: Iterable<string>): CarriedPart[] {
+  const found = new Set<CarriedPart>();
+  for (const name of names) {
+    const part = partOf(declared, name)?.carried.part;
+    if (part !== undefined) found.add(part);
   }
-  return { own, carried, leftOut: carriedParts.filter((part) => left.has(part)) };
+  return carriedParts.filter((part) => found.has(part));
+}
+
+/**
+ * The tensors that a tier holds of carried parts, without those that mlx-vlm drops. Codes are decoded to the dtype `storage`.
+ * Throws UNSUPPORTED_MODEL for codes whose values would have to be moved too.
+ */
+export function carryTensors(
+  declared: readonly Carried[],
+  beside: ReadonlyMap<string, BaseTensor>,
+  storage: FloatDtype,
+): CarriedTensor[] {
+  const moved = new Set(declared.filter(({ isMoved }) => isMoved?.(beside)));
+  return [...beside].flatMap(([name, tensor]) => {
+    const found = partOf(declared, name)!;
+    if (found.carried.drops?.(name)) return [];
+    const isMlx = found.isMlx || moved.has(found.carried);
+    const carried = carry({ ...found, isMlx }, name, tensor);
+    return [carried.source.coding === null ? carried : { ...carried, dtype: storage }];
+  });
 }
 
 function carry(
@@ -142,16 +157,16 @@ function carry(
   name: string,
   { dtype, shape, coding }: BaseTensor,
 ): CarriedTensor {
-  if (coding !== undefined) {
+  const whole = asCoded(wholeTensor(name, shape), coding);
+  const move = isMlx || shape.length < 2 ? null : carried.move?.(name, shape.length);
+  if (coding !== undefined && (move || coding.isTransposed)) {
     throw new OqeError(
       "UNSUPPORTED_MODEL",
-      `tensor "${coding.codes}" of the ${partWords[carried.part]} holds codes; such a part is ` +
-        "copied, not decoded",
+      `tensor "${coding.codes}" of the ${partWords[carried.part]} holds codes in another order ` +
+        "than its values have in a tier",
       `Leave it out: set carry without ${carried.part}.`,
     );
   }
-  const whole = wholeTensor(name, shape);
-  const move = isMlx || shape.length < 2 ? null : carried.move?.(name, shape.length);
   const source = move ? move(whole, 0) : whole;
   return {
     part: carried.part,

@@ -175,6 +175,7 @@ function refuseUnused(
     const values = source && used.get(source.tensor);
     const all = source && count(source.base);
     if (source !== undefined && values === all) continue;
+    refuseExtraLayer(name, architecture, config);
     const what =
       source === undefined
         ? "is named by no role"
@@ -187,6 +188,25 @@ function refuseUnused(
         "or add the role (docs/adding-a-model.md).",
     );
   }
+}
+
+/**
+ * Throws UNSUPPORTED_MODEL for a tensor of a layer behind the last. Some types have multi-token
+ * prediction there (`num_nextn_predict_layers`), none of those that are supported.
+ */
+function refuseExtraLayer(name: string, architecture: Architecture, config: ModelConfig): void {
+  const layer = Number(/(?:^|\.)layers\.(\d+)\./.exec(name)?.[1] ?? -1);
+  const count = architecture.layers(config).length;
+  if (layer < count) return;
+  const { num_nextn_predict_layers: more } = config;
+  const promised = typeof more === "number" ? ` and ${more} of multi-token prediction` : "";
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `tensor "${name}" is of layer ${layer}, but config.json gives ${count} layers${promised}: ` +
+      `readers of ${architecture.modelType} know no layer behind the last`,
+    "Multi-token prediction is carried where its names begin with mtp. only. Remove these layers " +
+      "from the base's files and index, or take the config that belongs to them.",
+  );
 }
 
 function count(shape: readonly number[]): number {

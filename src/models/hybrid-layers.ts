@@ -11,8 +11,8 @@ const [full, linear] = ["full_attention", "linear_attention"] as const;
 
 /**
  * Folds `layer_types`, which transformers reads, and `full_attention_interval`, which mlx-lm reads.
- * Throws UNSUPPORTED_MODEL for a list that no interval gives, BAD_CHECKPOINT for one that is no
- * list of as many kinds as there are layers.
+ * Throws UNSUPPORTED_MODEL for a list that no interval gives and for sizes with which mlx-lm does
+ * not generate, BAD_CHECKPOINT for one that is no list of as many kinds as there are layers.
  */
 export function foldInterval({ config, assumed, warnings }: Folded): Folded {
   const count = layerCount(config, "num_hidden_layers");
@@ -24,9 +24,27 @@ export function foldInterval({ config, assumed, warnings }: Folded): Folded {
   if (isAssumed) folded.full_attention_interval = usualInterval;
   const interval = integer(folded, "full_attention_interval");
   if (interval > count) throw otherKinds(`no layer of ${count} has full attention`, folded);
+  refuseUngenerated(folded);
   folded.layer_types = Array.from({ length: count }, (_, i) => kindAt(i, interval));
   const more = isAssumed ? ["full_attention_interval"] : [];
   return { config: folded, assumed: [...assumed, ...more], warnings };
+}
+
+/**
+ * Without a gated DeltaNet, mlx-lm asks the cache of an attention layer for the mask of a
+ * recurrence, which ends with a TypeError. A convolution of one token keeps no earlier ones, and
+ * mlx-lm then keeps them all. Texts pass in one piece, but no token is generated.
+ */
+function refuseUngenerated(config: ModelConfig): void {
+  const found = ["full_attention_interval", "linear_conv_kernel_dim"].find(
+    (key) => integer(config, key) === 1,
+  );
+  if (found === undefined) return;
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `config.json: "${found}" is 1; mlx-lm's ${show(config.model_type)} cannot generate with that`,
+    "mlx-lm could load the tiers, but not run them. Publish it once mlx-lm supports it.",
+  );
 }
 
 const kindAt = (layer: number, interval: number) => ((layer + 1) % interval === 0 ? full : linear);

@@ -11,6 +11,7 @@ import {
   keySize,
   layerCount,
   number,
+  positive,
   querySize,
 } from "./config-fields.ts";
 import { evenHeadSize, foldTransformer } from "./fold-transformer.ts";
@@ -115,6 +116,7 @@ export function transformerForward({
   return {
     check(c) {
       divides(c, "num_key_value_heads", "num_attention_heads");
+      positive(c, "rms_norm_eps");
       for (let layer = 0; layer < layerCount(c, "num_hidden_layers"); layer++) window(c, layer);
     },
     embed: (at, ids) => embed(at, ids, vocabulary(at.config), hidden(at.config)),

@@ -5,7 +5,7 @@ import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { openFolder } from "../checkpoint/folder.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { openCoded } from "../coding/open-coded.ts";
-import { carriedParts, splitCarried } from "./carried.ts";
+import { splitCarried } from "./carried.ts";
 import { expand, expandTable } from "./expand.ts";
 import { roleOfModule } from "./module-role.ts";
 import { architectures, findArchitecture } from "./registry.ts";
@@ -22,7 +22,7 @@ describe.each(Object.entries(byArchitecture))("architecture %s", (_, folder) => 
     const { checkpoint, values } = await openCoded(await openFolder(folder), options);
     const { fold, carried = [] } = findArchitecture(checkpoint.config);
     const { config } = fold(checkpoint.config);
-    const { own: tensors } = splitCarried(carried, values, new Set(carriedParts));
+    const { own: tensors } = splitCarried(carried, values);
     return { ...checkpoint, config, tensors };
   };
 

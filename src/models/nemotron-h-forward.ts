@@ -15,7 +15,7 @@ import {
   squaredMlp,
   tensor,
 } from "./blocks.ts";
-import { divides, flag, has, headSize, integer, number } from "./config-fields.ts";
+import { divides, flag, has, headSize, integer, number, positive } from "./config-fields.ts";
 import type { BlockContext, Forward } from "./forward.ts";
 import type { LazyRows } from "./lazy-rows.ts";
 import { ranksOf } from "./routing.ts";
@@ -132,6 +132,7 @@ export const nemotronHForward: Forward = {
   check(c) {
     divides(c, "n_groups", "mamba_num_heads");
     divides(c, "num_key_value_heads", "num_attention_heads");
+    positive(c, "layer_norm_epsilon");
     if (has(c, "n_routed_experts")) divides(c, "n_group", "n_routed_experts");
     stepLimits(c);
   },

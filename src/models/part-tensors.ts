@@ -23,26 +23,24 @@ export interface PartContext {
 /** The tensors of a whole part. Given one by one: a config may promise billions. */
 export type PartTable = (context: PartContext) => Iterable<PartTensor>;
 
-/** Endings of a name in a checkpoint that has codes in place of values. */
-const codedEnds = ["", "_packed", "_blocks"];
 const floats = new Set(["BF16", "F16", "F32"]);
 
-/** What a part has under a name: the tensor, or its codes. */
+/** What a part has under a name: a tensor of values, also where the base has codes. */
 interface Found {
   readonly dtype: string;
   readonly shape: readonly number[];
 }
 
 /**
- * Compares a tensor with those of the base. Shapes of codes are not compared. Gives the shape in
- * the base if it is another; "missing" if there is none; null if all is well.
+ * Compares a tensor with those of the base. Gives the shape in the base if it is another; "missing"
+ * if there is none; null if all is well. Shapes of masks and counters are not compared.
  */
 export function compareTensor(
   { name, shape }: PartTensor,
   found: ReadonlyMap<string, Found>,
 ): readonly number[] | "missing" | null {
   const own = found.get(name);
-  if (own === undefined) return codedEnds.some((end) => found.has(name + end)) ? null : "missing";
+  if (own === undefined) return "missing";
   if (!floats.has(own.dtype)) return null;
   const isSame =
     own.shape.length === shape.length &&

@@ -1,7 +1,9 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { Architecture } from "./architecture.ts";
 import { integer } from "./config-fields.ts";
 import { hybridLayers } from "./hybrid-layers.ts";
+import type { HasLeaf } from "./hybrid-mtp.ts";
 import { carriedBy, foldQwen35, inLanguageModel, qwen3_5 } from "./qwen3-5.ts";
 import { moeRoles } from "./qwen3-moe.ts";
 import { hybridRoles, sharedRoles, singleExperts } from "./qwen3-next.ts";
@@ -37,6 +39,41 @@ const stackedRoles = [
   ...sharedRoles,
 ];
 
+const isSingle = (name: string) => /\.mlp\.experts\.\d+\./.test(name);
+const isStacked = (name: string) => /\.mlp\.experts\.(gate_up|down)_proj$/.test(name);
+
+/** Throws BAD_CHECKPOINT for experts of which some are stacked and others are not. */
+function refuseMixed(single: string | undefined, stacked: string | undefined): void {
+  if (single === undefined || stacked === undefined) return;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `the experts are in two layouts: "${single}" is of one expert, "${stacked}" of all`,
+    "Readers take one or the other. Publish every layer in one layout.",
+  );
+}
+
+/** Bases in FP8 have a tensor for each expert, those in BF16 one for all experts of a layer. */
+function inLayoutOf(names: Iterable<string>): Architecture {
+  let [single, stacked]: (string | undefined)[] = [];
+  for (const name of names) {
+    if (isSingle(name)) single ??= name;
+    else if (isStacked(name)) stacked ??= name;
+  }
+  refuseMixed(single, stacked);
+  if (single === undefined) return qwen3_5Moe;
+  const roles: Architecture["roles"] = (kind) =>
+    hybridRoles(kind, "apart", singleExperts).map(inLanguageModel);
+  return { ...qwen3_5Moe, roles };
+}
+
+/** Rows of the experts of a block of multi-token prediction, which is published in both layouts. */
+function mtpExperts(has: HasLeaf) {
+  const single = has("mlp.experts.0.");
+  if (single && has("mlp.experts.gate_up_proj"))
+    refuseMixed("mtp.layers.*.mlp.experts.0.*", "mtp.layers.*.mlp.experts.gate_up_proj");
+  return single ? singleExperts : stackedRoles;
+}
+
 /** Qwen3.5 with a mixture of experts in every block (mlx-lm models/qwen3_5_moe.py). */
 export const qwen3_5Moe: Architecture = {
   ...qwen3_5,
@@ -60,8 +97,8 @@ export const qwen3_5Moe: Architecture = {
   ),
   layers: (c) => hybridLayers(c).map((kind) => ({ ...kind, mlp: "moe" })),
   roles: (kind) => hybridRoles(kind, "apart", stackedRoles).map(inLanguageModel),
-  // Multi-token prediction is published in both spellings.
-  carried: carriedBy((has) => (has("mlp.experts.0.") ? singleExperts : stackedRoles)),
+  inLayoutOf,
+  carried: carriedBy(mtpExperts),
   experts: (c) => ({
     routed: experts(c),
     perToken: integer(c, "num_experts_per_tok"),

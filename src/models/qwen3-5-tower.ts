@@ -1,5 +1,6 @@
 import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { has } from "./config-fields.ts";
 import type { PartTensor } from "./part-tensors.ts";
 
 /** Values of absent keys (transformers' Qwen3_5VisionConfig, and its twin of the MoE). */
@@ -7,6 +8,7 @@ const defaults: Readonly<Record<string, number>> = {
   depth: 27,
   hidden_size: 1152,
   intermediate_size: 4304,
+  num_heads: 16,
   in_channels: 3,
   patch_size: 16,
   spatial_merge_size: 2,
@@ -14,6 +16,29 @@ const defaults: Readonly<Record<string, number>> = {
   out_hidden_size: 3584,
   num_position_embeddings: 2304,
 };
+
+/** Values of absent keys of the config around the tower (transformers' Qwen3_5Config). */
+const tokens: Readonly<Record<string, number>> = {
+  image_token_id: 248_056,
+  video_token_id: 248_057,
+  vision_start_token_id: 248_053,
+  vision_end_token_id: 248_054,
+};
+
+/**
+ * The config around a language model with all defaults of its tower: mlx-vlm has others. Without a
+ * tower as it is.
+ */
+export function fillTower(outer: ModelConfig): ModelConfig {
+  const vision = asObject(outer.vision_config);
+  if (vision === undefined || Object.keys(vision).length === 0) return outer;
+  return { ...filled(outer, tokens), vision_config: filled(vision, defaults) };
+}
+
+function filled(config: ModelConfig, values: Readonly<Record<string, number>>): ModelConfig {
+  const absent = Object.entries(values).filter(([key]) => !has(config, key));
+  return { ...config, ...Object.fromEntries(absent) };
+}
 
 /** A number of `vision_config`; null for what is no number, such as a size for each axis. */
 function sizeOf(file: ModelConfig, key: string): number | null {

@@ -1,5 +1,6 @@
-import { asObject } from "../checkpoint/json.ts";
+import { asObject, show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
+import { OqeError } from "../ground/errors.ts";
 import type { Architecture, Role } from "./architecture.ts";
 import type { Carried } from "./carried.ts";
 import { has } from "./config-fields.ts";
@@ -9,8 +10,9 @@ import { foldTransformer } from "./fold-transformer.ts";
 import { foldInterval, hybridLayers } from "./hybrid-layers.ts";
 import { type HasLeaf, hybridMtp } from "./hybrid-mtp.ts";
 import { llama, mlpRoles } from "./llama.ts";
-import { towerDepth, towerTensors } from "./qwen3-5-tower.ts";
+import { fillTower, towerDepth, towerTensors } from "./qwen3-5-tower.ts";
 import {
+  alwaysGated,
   fullAttention,
   hybridDefaults,
   hybridForward,
@@ -35,25 +37,60 @@ export function foldQwen35(
   fixed: ModelConfig = {},
 ): (raw: ModelConfig) => Folded {
   const fold = foldTransformer({
-    fixed,
+    fixed: { ...alwaysGated, ...fixed },
     defaults: { model_type: `${type}_text`, ...hybridDefaults, ...defaults },
     partialRotary: usualRotary,
   });
   const text = (raw: ModelConfig): Folded => {
     const folded = foldInterval(fold(raw));
-    return { ...folded, config: { ...folded.config, ...ropeParameters(folded.config, raw) } };
+    const config = { ...folded.config, ...ropeParameters(folded.config, raw) };
+    // mlx-lm compares it with 0, which it cannot do with null.
+    if (!has(config, "num_experts")) delete config.num_experts;
+    return { ...folded, config };
   };
   const nested = foldNested(text);
-  return (raw) => (has(raw, "text_config") ? nested(raw) : wrap(type, raw, text(raw)));
+  return (raw) => (has(raw, "text_config") ? withTower(nested(raw)) : wrap(type, raw, text(raw)));
 }
 
 /** mlx-lm and mlx-vlm read the rotary embedding of Qwen3.5 from `rope_parameters` alone. */
 function ropeParameters(config: ModelConfig, raw: ModelConfig): ModelConfig {
   const { rope_theta, partial_rotary_factor, rope_scaling } = config;
   const kept = (raw.rope_parameters ?? raw.rope_scaling ?? {}) as ModelConfig;
-  const { type: _, ...others } = kept;
+  const { type: _, mrope_section, ...others } = kept;
   const scaling = (rope_scaling ?? { rope_type: "default" }) as ModelConfig;
-  return { rope_parameters: { ...others, ...scaling, rope_theta, partial_rotary_factor } };
+  const sections = { mrope_section: checkSections(mrope_section ?? usualSections) };
+  return {
+    rope_parameters: { ...others, ...sections, ...scaling, rope_theta, partial_rotary_factor },
+  };
+}
+
+/**
+ * Rotated pairs of channels for time, height and width (transformers' Qwen3_5TextRotaryEmbedding).
+ * mlx-vlm loads no config without them; text has one position in all three.
+ */
+const usualSections = [11, 11, 10];
+
+function checkSections(sections: unknown): unknown {
+  const isSize = (size: unknown) => Number.isSafeInteger(size) && (size as number) >= 0;
+  if (Array.isArray(sections) && sections.length === 3 && sections.every(isSize)) return sections;
+  throw new OqeError(
+    "BAD_CHECKPOINT",
+    `config.json: "mrope_section" should be a list of three sizes, got ${show(sections)}`,
+    "Compare it with the config of the model that this one derives from.",
+  );
+}
+
+/** The config of a vision-language model with all defaults of its tower. */
+function withTower(folded: Folded): Folded {
+  const { key, config } = folded.wrapper!;
+  const wrapper = { key, config: fillTower(config) };
+  const { rope_scaling: scaling } = folded.config;
+  if (!has(config, "vision_config") || !has({ scaling }, "scaling")) return { ...folded, wrapper };
+  const { rope_type: type } = scaling as ModelConfig;
+  const warning =
+    `config.json: the rotary embedding has type ${show(type)}, which mlx-lm computes; mlx-vlm ` +
+    "ignores it, so there base and tiers give other logits";
+  return { ...folded, wrapper, warnings: [...folded.warnings, warning] };
 }
 
 /** The config of a language model alone, inside the one that mlx-lm expects. */
@@ -100,7 +137,12 @@ export const qwen3_5: Architecture = {
   label: "Qwen3.5",
   tokenizerClass: "Qwen2Tokenizer",
   // transformers' Qwen3_5TextConfig
-  fold: foldQwen35("qwen3_5", { intermediate_size: 12_288, num_key_value_heads: 4 }),
+  fold: foldQwen35(
+    "qwen3_5",
+    { intermediate_size: 12_288, num_key_value_heads: 4 },
+    // transformers ignores it, mlx-lm makes a mixture of experts of it.
+    { num_experts: 0 },
+  ),
   layers: hybridLayers,
   outer: hybridOuter.map(inLanguageModel),
   roles: (kind) => hybridRoles(kind, "apart", mlpRoles).map(inLanguageModel),

@@ -39,7 +39,7 @@ export const moeRoles = [
 
 /**
  * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
- * `mlp_only_layers`.
+ * `mlp_only_layers`. Without experts none is.
  */
 export function sparseLayers(c: ModelConfig, kinds: readonly LayerKind[]): readonly LayerKind[] {
   const step = integer(c, "decoder_sparse_step");
@@ -51,7 +51,9 @@ export function sparseLayers(c: ModelConfig, kinds: readonly LayerKind[]): reado
     );
   }
   return kinds.map((kind, i) =>
-    (i + 1) % step === 0 && !dense.includes(i) ? { ...kind, mlp: "moe" } : kind,
+    c.num_experts !== 0 && (i + 1) % step === 0 && !dense.includes(i)
+      ? { ...kind, mlp: "moe" }
+      : kind,
   );
 }
 

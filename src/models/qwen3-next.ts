@@ -105,6 +105,8 @@ export const hybridDefaults: Defaults = {
 };
 /** The share of a head's channels that is rotated. */
 export const usualRotary = 0.25;
+/** transformers and mlx-lm gate the attention's output whatever the config says. */
+export const alwaysGated = { attn_output_gate: true };
 
 const fold = foldTransformer({
   // transformers' Qwen3NextConfig
@@ -120,6 +122,7 @@ const fold = foldTransformer({
     norm_topk_prob: true,
     mlp_only_layers: () => [],
   },
+  fixed: alwaysGated,
   partialRotary: usualRotary,
 });
 

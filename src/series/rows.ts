@@ -45,9 +45,9 @@ const evaluationLengths = { small: 256, large: 128 };
 const mostNamed = 8;
 
 /**
- * Draws the rows of a run, before any weight is read. With method rounded, a model that cannot be
- * run or a tokenizer that cannot be used is a warning, and the tiers are not evaluated. Throws
- * BAD_INPUT if evaluation and calibration rows overlap.
+ * Draws the rows of a run, before any weight is read. With method rounded, a tokenizer that cannot
+ * be used is a warning, and the tiers are not evaluated. Throws BAD_INPUT if evaluation and
+ * calibration rows overlap, BAD_CHECKPOINT or UNSUPPORTED_MODEL for a model that cannot be run.
  */
 export async function calibrate(
   base: Base,
@@ -55,6 +55,7 @@ export async function calibrate(
   connect: () => Hub,
   report: Pick<Report, "warn">,
 ): Promise<Calibration> {
+  base.architecture.forward.check(base.config);
   if (inputs.method === "tuned") {
     const draw = await rowDrawer(base);
     const { calibrationSamples: samples, calibrationLength: length } = inputs;
@@ -76,32 +77,12 @@ export async function calibrate(
   }
 }
 
-/**
- * Says before a plan what calibrate says of the forward pass: throws UNSUPPORTED_MODEL or
- * BAD_CHECKPOINT for a model that cannot be run. With method rounded that is a warning.
- */
-export function requireForward(
-  { architecture, config }: Pick<Base, "architecture" | "config">,
-  { method, verify }: Pick<RowInputs, "method" | "verify">,
-  report: Pick<Report, "warn">,
-): void {
-  if (method === "rounded" && !verify) return;
-  try {
-    architecture.forward.check(config);
-  } catch (error) {
-    if (method === "tuned") throw error;
-    warnOfUnusable(error, report);
-  }
-}
-
 function warnOfUnusable(error: unknown, report: Pick<Report, "warn">): void {
   if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
   report.warn(`the tiers will not be evaluated: ${error.message}`);
 }
 
-/**
- * Errors of a model without a usable tokenizer or forward pass. Such a model can still be rounded.
- */
+/** Errors of a model without a usable tokenizer. Such a model can still be rounded. */
 const unusable = new Set(["MISSING_FILE", "UNSUPPORTED_MODEL", "BAD_CHECKPOINT"]);
 
 type DrawRows = (corpus: Corpus, samples: number, length: number) => DrawnRows;

@@ -6,6 +6,7 @@ import type { Repository } from "../checkpoint/repository.ts";
 import type { Evaluation } from "../evaluation/evaluation-types.ts";
 import { grouped } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Width } from "../kernel/width.ts";
 import { elements, modulePath } from "../mlx/format.ts";
 import type { FinishedModel } from "../mlx/mlx-weights.ts";
@@ -70,11 +71,12 @@ export function checkWidths(
   }
 }
 
-/** Carried tensors have the base's bytes, moved as declared. Reads them in both. */
+/** Carried tensors have the base's values, decoded and moved as declared. Reads them in both. */
 export async function checkCarried(
   { carried, checkpoint }: Pick<Base, "carried" | "checkpoint">,
   target: Repository,
   finished: Pick<FinishedModel, "checkpoint">,
+  kernel: Kernel,
 ): Promise<void> {
   const theirs = finished.checkpoint;
   for (const { name, dtype, shape } of carried) {
@@ -85,7 +87,7 @@ export async function checkCarried(
       throw other(target, `tensor "${name}" ${has}, of the base ${dtype} [${shape}]`);
     }
   }
-  for await (const { range, bytes } of readCarried(carried, checkpoint)) {
+  for await (const { range, bytes } of readCarried(carried, checkpoint, kernel)) {
     const { name } = range.tensor;
     const stored = await theirs.read(name, range.start, bytes.length);
     if (Buffer.compare(stored, bytes) !== 0)

@@ -132,7 +132,7 @@ async function evaluateTarget(request: EvaluationRequest): Promise<Verified> {
   try {
     checkShapes(base, target, finished);
     if (receipt !== null) checkWidths(receipt, target, finished);
-    const compare = () => checkCarried(base, target, finished);
+    const compare = () => checkCarried(base, target, finished, kernel);
     if (base.carried.length > 0) await report.stage("Compare carried tensors", compare);
     const rows = await report.stage("Draw the rows", () => drawRows(request));
     const tier = {

@@ -157,12 +157,15 @@ export function layoutTier(base: Base, plan: TierPlan): readonly ShardLayout[] {
   return [...layoutShards([...own, ...inside]), ...layoutSidecars(base)];
 }
 
+/** By name, so that a base in FP8 gives the file of the same values in BF16. */
 function layoutSidecars({ carried }: Base): readonly ShardLayout[] {
   const files = new Set(carried.flatMap(({ part }) => sidecars[part] ?? []));
   return [...files].map((file) =>
     layoutSidecar(
       file,
-      carried.filter(({ part }) => sidecars[part] === file),
+      carried
+        .filter(({ part }) => sidecars[part] === file)
+        .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     ),
   );
 }
@@ -195,7 +198,7 @@ async function fill(
 ): Promise<readonly Omit<WrittenTier, "files">[]> {
   const { tensors, storage, checkpoint } = request.base;
   const sinks = works.map(({ sink }) => sink);
-  await writeCarried(request.base.carried, checkpoint, sinks);
+  await writeCarried(request.base, request.kernel, sinks);
   if (tuning !== null) {
     const { base, kernel, plans } = request;
     const { company, ...method } = tuning;

@@ -1,6 +1,9 @@
+import { basename } from "node:path";
 import { describe, expect, test } from "vitest";
 import { take } from "../support/base-layouts.ts";
+import { rounded } from "../support/cli-run.ts";
 import { editConfig, smallest } from "../support/models.ts";
+import { makeRandomModel, sizesOnly } from "../support/random-model.ts";
 import { type Refusal, refusalScene, spoiled } from "../support/refusal.ts";
 import { readTensors, writeTensors } from "../support/safetensors.ts";
 
@@ -13,6 +16,13 @@ type Config = Record<string, unknown>;
 const config = (from: string, changes: Config) =>
   spoiled(from, (at) => editConfig(at, (c) => Object.assign(c.text_config ?? c, changes)));
 const [full, linear] = ["full_attention", "linear_attention"];
+
+/** A base whose tensors are as its config says. */
+const made = (from: string, changes: Config) =>
+  spoiled(from, async (at) => {
+    const sizes = await sizesOnly(basename(from));
+    await makeRandomModel(at, { ...sizes, rms_norm_eps: 1e-6, ...changes });
+  });
 
 /** The base with another tensor, or with none, in place of a tensor. */
 const tensor = (name: string, rows: number | null) =>
@@ -92,6 +102,54 @@ describe("a hybrid of gated DeltaNet and attention", () => {
       /"norm_topk_prob" is false/,
     ],
     [
+      "whose attention is not gated",
+      config(next, { attn_output_gate: false }),
+      "UNSUPPORTED_MODEL",
+      /"attn_output_gate" is false; mlx-lm's "qwen3_next" computes only true/,
+    ],
+    [
+      "of attention only",
+      config(dense, { full_attention_interval: 1, layer_types: null }),
+      "UNSUPPORTED_MODEL",
+      /"full_attention_interval" is 1; mlx-lm's "qwen3_5_text" cannot generate/,
+    ],
+    [
+      "whose convolution sees one token",
+      config(next, { linear_conv_kernel_dim: 1 }),
+      "UNSUPPORTED_MODEL",
+      /"linear_conv_kernel_dim" is 1; mlx-lm's "qwen3_next" cannot generate/,
+    ],
+    [
+      "without a mixture, with a number of experts",
+      config(dense, { num_experts: 8 }),
+      "UNSUPPORTED_MODEL",
+      /"num_experts" is 8; mlx-lm's "qwen3_5_text" computes only 0/,
+    ],
+    [
+      "with sections of positions that are none",
+      config(moe, { rope_parameters: { rope_theta: 10_000, mrope_section: [11, 11] } }),
+      "BAD_CHECKPOINT",
+      /"mrope_section" should be a list of three sizes, got \[11,11\]/,
+    ],
+    [
+      "whose value heads share no key heads evenly",
+      made(next, { linear_num_key_heads: 2, linear_num_value_heads: 3 }),
+      "BAD_CHECKPOINT",
+      /"linear_num_value_heads" is 3, not a multiple of "linear_num_key_heads", 2/,
+    ],
+    [
+      "whose queries share no keys evenly",
+      made(dense, { num_attention_heads: 4, num_key_value_heads: 3 }),
+      "BAD_CHECKPOINT",
+      /"num_attention_heads" is 4, not a multiple of "num_key_value_heads", 3/,
+    ],
+    [
+      "with a negative epsilon",
+      config(next, { rms_norm_eps: -1 }),
+      "BAD_CHECKPOINT",
+      /"rms_norm_eps" should be a positive number, got -1/,
+    ],
+    [
       "with half of a fused tensor of experts",
       part,
       "BAD_CHECKPOINT",
@@ -104,7 +162,8 @@ describe("a hybrid of gated DeltaNet and attention", () => {
       /layers.1.mlp.experts.gate_up_proj" is missing/,
     ],
   ])("%s", async (_, base, code, says) => {
-    await scene.expectRefused({ base, code, says });
+    // Rounding reads no forward pass: a config that contradicts itself is refused all the same.
+    for (const args of [[], rounded]) await scene.expectRefused({ base, code, says, args });
     expect(scene.folder).not.toBe("");
   });
 });

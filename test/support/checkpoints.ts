@@ -73,7 +73,10 @@ export interface MadeTensor {
 }
 
 /** Bytes of a value. */
-const widths: Readonly<Record<string, number>> = { BF16: 2, F32: 4, U8: 1 };
+const widths: Readonly<Record<string, number>> = {
+  ...{ I64: 8, I32: 4, F32: 4, BF16: 2, F16: 2 },
+  ...{ U8: 1, F8_E4M3: 1 },
+};
 
 async function writeShard(
   path: string,

@@ -27,6 +27,16 @@ const pre = (tokenizer: Json, ...pretokenizers: Json[]) => {
   const steps = pretokenizers.length === 1 ? only : { type: "Sequence", pretokenizers };
   return { ...tokenizer, pre_tokenizer: steps };
 };
+/** A vocabulary without these letters, and without the tokens and merges that have them. */
+const withoutLetters = (tokenizer: Json, letters: string) => {
+  const known = (text: string) => ![...letters].some((letter) => text.includes(letter));
+  const { vocab, merges } = tokenizer.model as { vocab: Json; merges: string[][] };
+  const isAdded = new Set((tokenizer.added_tokens as Json[]).map(({ content }) => content));
+  return withModel(tokenizer, {
+    vocab: Object.fromEntries(Object.entries(vocab).filter(([t]) => isAdded.has(t) || known(t))),
+    merges: merges.filter((pair) => known(pair.join(""))),
+  });
+};
 const bytes = byteLevel({ add_prefix_space: false, use_regex: false });
 
 /** Variants that give the ids of Rust: [name, kind, variation]. */
@@ -45,6 +55,14 @@ export const equal: readonly (readonly [string, string, (tokenizer: Json) => Jso
   ["letters without case", "qwen", (t) => pre(t, splitBy("Isolated", contractions), bytes)],
   ["single digits", "qwen", (t) => pre(t, { type: "Digits", individual_digits: true }, bytes)],
   ["runs of digits", "qwen", (t) => pre(t, { type: "Digits", individual_digits: false }, bytes)],
+  // U+0104 is the letter of the byte 4, which SmolLM2 lacks.
+  ["bytes without a token", "qwen", (t) => withoutLetters(t, "e\u0104]^-\\")],
+  [
+    "single digits before ByteLevel with its own pattern, as SmolLM2 and StarCoder have it",
+    "qwen",
+    (t) =>
+      pre(t, { type: "Digits", individual_digits: true }, byteLevel({ add_prefix_space: false })),
+  ],
   ["Removed and inverted", "qwen", (t) => pre(t, splitBy("Removed", contractions, true), bytes)],
   ["Isolated string", "qwen", (t) => pre(t, splitBy("Isolated", { String: " " }), bytes)],
   [
@@ -132,14 +150,14 @@ export const refused: readonly (readonly [string, string, (tokenizer: Json) => J
     "llama-2",
     (t) => withModel(t, { byte_fallback: false, fuse_unk: false, unk_token: null }),
   ],
-  [
-    "a byte without a token",
-    "qwen",
-    (t) => {
-      const { a: _, ...vocab } = (t.model as Json).vocab as Json;
-      return withModel(t, { vocab, merges: [] });
-    },
-  ],
+  ...["byte_fallback", "ignore_merges"].map(
+    (key) =>
+      [
+        `${key} and a byte without a token`,
+        "qwen",
+        (t: Json) => withModel(withoutLetters(t, "e"), { [key]: true }),
+      ] as const,
+  ),
   ["dropout", "qwen", (t) => withModel(t, { dropout: 0.1 })],
   ["a suffix of words", "qwen", (t) => withModel(t, { end_of_word_suffix: "</w>" })],
   ["a prefix within words", "qwen", (t) => withModel(t, { continuing_subword_prefix: "##" })],

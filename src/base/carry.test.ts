@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { memoryRepository } from "../../test/hostile/memory.ts";
+import { openTensors, readTensors, type StoredBytes } from "../../test/support/safetensors.ts";
+import { findDeclared } from "../coding/declared.ts";
+import { valueTensors } from "../coding/value-tensors.ts";
+import type { Kernel } from "../kernel/kernel-types.ts";
+import { openKernel } from "../kernel/pool.ts";
+import { carryTensors } from "../models/carried.ts";
+import { readCarried } from "./carry.ts";
+
+/** Made by test/python/coded_golden.py: codes, and their values as transformers has them. */
+const path = fileURLToPath(new URL("../../test/golden/coded.safetensors", import.meta.url));
+const golden = readTensors(path);
+const file = readFileSync(path);
+const header = JSON.parse(file.toString("utf8", 8, 8 + Number(file.readBigUInt64LE())));
+const settings: Record<string, object> = JSON.parse(header.__metadata__.settings);
+
+let kernel: Kernel;
+beforeAll(async () => {
+  kernel = await openKernel({ workers: 1 });
+});
+afterAll(() => kernel.close());
+
+/** What a tier holds of a matrix of the golden that is a part to be carried. */
+async function carried(name: string, stored: ReadonlyMap<string, StoredBytes>) {
+  const repository = memoryRepository({});
+  const config = { model_type: "llama", quantization_config: settings[name] };
+  const values = valueTensors(stored, findDeclared(config, null, repository), repository);
+  const tensors = carryTensors([{ part: "mtp", names: [["w"]] }], values, "BF16");
+  const parts: Uint8Array[] = [];
+  for await (const { bytes } of readCarried(tensors, openTensors(stored), kernel))
+    parts.push(bytes);
+  return { tensors, bytes: Buffer.concat(parts) };
+}
+
+function storedOf(name: string): Map<string, StoredBytes> {
+  const own = [...golden].filter(([key]) => key.startsWith(`${name}/`));
+  return new Map(own.map(([key, tensor]) => [key.slice(name.length + 1), tensor]));
+}
+
+const inBf16 = Object.keys(settings).filter((name) => golden.get(`${name}=`)!.dtype === "BF16");
+
+describe.each(inBf16.filter((name) => name !== "mxfp4"))("%s", (name) => {
+  test("is carried as the values of transformers or compressed-tensors, in BF16", async () => {
+    const { tensors, bytes } = await carried(name, storedOf(name));
+    const { shape, bytes: expected } = golden.get(`${name}=`)!;
+    expect(tensors).toMatchObject([{ name: "w.weight", dtype: "BF16", shape }]);
+    expect(bytes.equals(Buffer.from(expected))).toBe(true);
+  });
+});
+
+test("codes that are NaN, and values beyond the storage dtype, are refused", async () => {
+  const stored = storedOf("blocks-bf16");
+  const weight = stored.get("w.weight")!;
+  const bytes = weight.bytes.slice();
+  bytes[70] = 0x7f;
+  stored.set("w.weight", { ...weight, bytes });
+  await expect(carried("blocks-bf16", stored)).rejects.toMatchObject({
+    code: "BAD_CHECKPOINT",
+    message:
+      'tensor "w.weight" with scales "w.weight_scale_inv" holds 1 values that are NaN, infinite ' +
+      "or beyond the range of BF16",
+  });
+});
