@@ -8,6 +8,7 @@ import { evaluatedRows, rounded, runCli } from "./support/cli-run.ts";
 import { publications, publish } from "./support/coded-bases.ts";
 import { readableByMlx } from "./support/converted.ts";
 import { castModel, embedded, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { fp8Layouts, publishFp8 } from "./support/published-fp8.ts";
 import { tunedRun, tunedRuns } from "./support/tuned-run.ts";
 import { expectTuned } from "./support/tuned-tier.ts";
 
@@ -82,6 +83,19 @@ const codedWays: readonly (readonly [string, string])[] = [
 for (const [name, way] of codedWays) {
   loaded[`${name}, ${way}`] = coded(smallest[name]!, way, rounded);
   converted[`${name}, ${way}, mlx`] = coded(smallest[name]!, way, mlx);
+}
+
+/** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
+const published = (name: string, flags: readonly string[], tiers: number): Case => {
+  const from = () => publishFp8(fp8Layouts[name]!, join(out, "published", name));
+  return {
+    ...own(async () => (await from()).codes, [...flags, "--carry", "mtp"], tiers),
+    values: async () => join(out, "published", name, "values"),
+  };
+};
+for (const name of Object.keys(fp8Layouts)) {
+  loaded[`${name}, FP8 as published`] = published(name, rounded, allTiers);
+  converted[`${name}, FP8 as published, mlx`] = published(name, [...mlx, "--tiers", "oQ4e"], 1);
 }
 
 const once = (make: () => Promise<string>) => {

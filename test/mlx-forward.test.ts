@@ -87,6 +87,30 @@ const hybrids: Record<string, ModelConfig> = {
   "no shared expert, no bias of the convolution": { n_shared_experts: null, use_conv_bias: false },
 };
 
+const odd = {
+  ...{ num_attention_heads: 3, num_key_value_heads: 1, head_dim: 48, attention_bias: true },
+  ...{ linear_num_key_heads: 1, linear_key_head_dim: 48 },
+  ...{ linear_num_value_heads: 3, linear_value_head_dim: 24, linear_conv_kernel_dim: 3 },
+};
+/** Hybrids of gated DeltaNet and attention with unusual sizes. */
+const deltas: Record<string, ModelConfig> = {
+  "qwen3_next, odd heads, one expert a token, a dense block": {
+    ...odd,
+    ...{ num_hidden_layers: 4, full_attention_interval: 3, mlp_only_layers: [1] },
+    ...{ num_experts_per_tok: 1, norm_topk_prob: false, shared_expert_intermediate_size: 48 },
+  },
+  "qwen3_next without experts": { num_hidden_layers: 4, num_experts: 0 },
+  "qwen3_5, odd heads, yarn of some channels, the last block a DeltaNet": {
+    ...odd,
+    ...{ num_hidden_layers: 5, full_attention_interval: 2 },
+    rope_parameters: { rope_type: "yarn", ...yarn, rope_theta: 1e5, partial_rotary_factor: 0.5 },
+  },
+  "qwen3_5_moe, all experts, as many key heads as value heads, tied": {
+    ...{ linear_num_key_heads: 4, linear_num_value_heads: 4, linear_conv_kernel_dim: 2 },
+    ...{ num_experts: 3, num_experts_per_tok: 3, tie_word_embeddings: true },
+  },
+};
+
 describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${absent})`}`, () => {
   let scratch: string;
   const outOf = (name: string) => join(scratch, name.replaceAll(/\W+/g, "-"));
@@ -107,6 +131,18 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       const folder = join(scratch, "bases", name.replaceAll(/\W+/g, "-"));
       await makeRandomModel(folder, { ...hybrid, ...change });
       cases.set(name, { folder, ...short });
+    }
+    for (const [name, change] of Object.entries(deltas)) {
+      const folder = join(scratch, "bases", name.replaceAll(/\W+/g, "-"));
+      const type = /\w+/.exec(name)![0];
+      const whole = JSON.parse(await readFile(join(random(type), "config.json"), "utf8"));
+      const { layer_types: _, ...inner } = whole.text_config ?? whole;
+      const text = { full_attention_interval: 4, ...inner, ...change };
+      const { tie_word_embeddings } = text;
+      const outer = { model_type: type, tie_word_embeddings, text_config: text };
+      await makeRandomModel(folder, type === "qwen3_next" ? text : outer);
+      // More tokens than two chunks of the recurrence.
+      cases.set(name, { folder, finished: false, sequences: 1, length: 150 });
     }
     const out = join(scratch, "tiers");
     for (const base of [embedded, random("qwen3_moe"), random("qwen3")]) {
@@ -181,6 +217,10 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
   });
 
   test.each(Object.keys(hybrids))("has our hybrid with %s", async (name) => {
+    expect(await check(name)).toBeLessThan(1e-5);
+  });
+
+  test.each(Object.keys(deltas))("has our recurrence: %s", async (name) => {
     expect(await check(name)).toBeLessThan(1e-5);
   });
 

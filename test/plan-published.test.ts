@@ -10,6 +10,7 @@ import type { TierPlan } from "../src/plan/plan-types.ts";
 import { type MadeTensor, tensorsOf, writeCheckpoint } from "./support/checkpoints.ts";
 import { runCli } from "./support/cli-run.ts";
 import { removeFolder, scratchFolder } from "./support/models.ts";
+import { storages } from "./support/published.ts";
 
 /**
  * Published models of other layouts than the language model's own BF16 tensors, on disk as headers
@@ -35,13 +36,37 @@ function asBlocks(tensor: MadeTensor): MadeTensor[] {
   ];
 }
 
-/** The carried parts of a model as BF16, whole, from what its architecture asks for. */
+/** A tensor for each matrix of each expert, as in FP8 releases of Qwen3.5. */
+function asSingle(tensor: MadeTensor): MadeTensor[] {
+  const [, path, leaf] = /^(.*\.experts)\.(gate_up|down)_proj$/.exec(tensor.name) ?? [];
+  if (path === undefined) return [tensor];
+  const [experts, rows, columns] = tensor.shape as [number, number, number];
+  const matrices = leaf === "down" ? ["down"] : ["gate", "up"];
+  return Array.from({ length: experts }, (_, expert) =>
+    matrices.map((matrix) =>
+      bf16(`${path}.${expert}.${matrix}_proj.weight`, rows / matrices.length, columns),
+    ),
+  ).flat();
+}
+
+const coded = /\.(q|k|v|o|in|out|gate|up|down|in_proj_qkvz|in_proj_qkv|in_proj_z)(_proj)?\.weight$/;
+const isCoded = ({ name }: MadeTensor) =>
+  coded.test(name) && !/\.mlp\.gate\.weight$|visual/.test(name);
+
+/** Codes and their BF16 scales. */
+function inBlocks(tensor: MadeTensor): readonly MadeTensor[] {
+  return isCoded(tensor) ? storages.fp8InBlocks(tensor.name, tensor.shape) : [tensor];
+}
+
+/** The carried parts of a model as BF16, whole: MTP with a tensor for each expert. */
 function partsOf(id: string): MadeTensor[] {
   const { config: file } = knownModels.find((model) => model.id === id)!;
   const architecture = findArchitecture(file);
   const { config: folded } = architecture.fold(file);
+  const isDense = folded.num_experts === undefined;
+  const names = new Set(isDense ? [] : ["layers.0.mlp.experts.0.up_proj.weight"]);
   const parts = (architecture.carried ?? []).flatMap(({ names: [[prefix]], needs }) =>
-    [...needs!({ file, folded, names: new Set() })].map(({ name, shape }) =>
+    [...needs!({ file, folded, names })].map(({ name, shape }) =>
       bf16(`${prefix}${name}`, ...shape.map((size) => size ?? 1)),
     ),
   );
@@ -51,10 +76,48 @@ function partsOf(id: string): MadeTensor[] {
 
 interface Layout {
   readonly id: string;
-  readonly tensors: (own: readonly MadeTensor[]) => readonly MadeTensor[];
+  /** The known model whose sizes it has. Default: itself. */
+  readonly like?: string;
+  /** From the tensors of the language model in BF16, and those of its other parts. */
+  readonly tensors: (own: readonly MadeTensor[], parts: readonly MadeTensor[]) => MadeTensor[];
   readonly config?: (config: ModelConfig) => ModelConfig;
-  readonly says: readonly RegExp[];
+  readonly says?: readonly RegExp[];
+  /** Tensors of MTP; 0: the base has no other parts. Default: not compared. */
+  readonly mtp?: number;
 }
+
+const whole: Layout["tensors"] = (own, parts) => [...own, ...parts];
+const withTower = (config: ModelConfig): ModelConfig => ({
+  ...config,
+  vision_config: { depth: 27 },
+  text_config: { ...(config.text_config as ModelConfig), mtp_num_hidden_layers: 1 },
+});
+
+/** As Qwen publishes in FP8. */
+const inFp8 = (wrap: (config: ModelConfig) => ModelConfig) => ({
+  tensors: ((own, parts) => [...own.flatMap(asSingle), ...parts].flatMap(inBlocks)) as typeof whole,
+  config: (config: ModelConfig): ModelConfig => ({
+    ...wrap(config),
+    quantization_config: {
+      activation_scheme: "dynamic",
+      fmt: "e4m3",
+      quant_method: "fp8",
+      weight_block_size: [128, 128],
+      modules_to_not_convert: [
+        ...["lm_head", "model.embed_tokens", "mtp.fc", "mtp.norm", "mtp.layers.0.mlp.gate"],
+        ...Array.from({ length: 48 }, (_, layer) => [
+          `model.layers.${layer}.mlp.gate`,
+          `model.language_model.layers.${layer}.mlp.shared_expert_gate`,
+          `model.language_model.layers.${layer}.linear_attn.in_proj_a`,
+        ]).flat(),
+      ],
+    },
+  }),
+  says: [
+    /the base is published as FP8 with a scale for each block of 128 × 128;/,
+    /the multi-token prediction is published as FP8 with a scale for each block of 128 × 128; the/,
+  ],
+});
 
 const layouts: readonly Layout[] = [
   {
@@ -64,29 +127,27 @@ const layouts: readonly Layout[] = [
       /the base is published as MXFP4 with a scale for each group of 32/,
       /larger than the base as published, 13\.8 GB: oQ8e 22\.2 GB, oQ6e 17\.3 GB, oQ5e 14\.9 GB\. /,
     ],
+    mtp: 0,
   },
+  { id: "Qwen/Qwen3.6-35B-A3B", tensors: whole, config: withTower, mtp: 785 },
+  { id: "Qwen/Qwen3.5-9B", tensors: whole, config: withTower, mtp: 15 },
+  { id: "Qwen/Qwen3-Next-80B-A3B-Instruct", tensors: whole },
+  { id: "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16", tensors: whole },
   {
-    id: "Qwen/Qwen3.6-35B-A3B",
-    tensors: (own) => [...own, ...partsOf("Qwen/Qwen3.6-35B-A3B")],
-    config: (config) => ({
-      ...config,
-      vision_config: { depth: 27 },
-      text_config: { ...(config.text_config as ModelConfig), mtp_num_hidden_layers: 1 },
-    }),
-    says: [],
+    id: "Qwen/Qwen3-Next-80B-A3B-Instruct-FP8",
+    like: "Qwen/Qwen3-Next-80B-A3B-Instruct",
+    ...inFp8((config) => config),
   },
-  {
-    id: "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16",
-    tensors: (own) => [...own, ...partsOf("nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16")],
-    says: [],
-  },
+  { id: "Qwen/Qwen3.5-35B-A3B-FP8", like: "Qwen/Qwen3.6-35B-A3B", ...inFp8(withTower), mtp: 785 },
 ];
 
 test.each(layouts)("$id is planned from headers as docs/models.md says", async (layout) => {
-  const { id, says } = layout;
-  const { config, expertBits } = knownModels.find((model) => model.id === id)!;
+  const { id, like = id, says = [], mtp } = layout;
+  const { config, expertBits } = knownModels.find((model) => model.id === like)!;
   const name = id.split("/")[1]!;
-  const tensors = layout.tensors(tensorsOf(config));
+  const parts = mtp === 0 ? [] : partsOf(like);
+  if (mtp !== undefined) expect(parts.filter((one) => /^mtp\./.test(one.name))).toHaveLength(mtp);
+  const tensors = layout.tensors(tensorsOf(config), parts);
   const written = layout.config?.(config) ?? config;
   const made = { tensors, shards: 3, filling: "header-only" } as const;
   const stored = await writeCheckpoint(`${folder}/${name}`, written, made);
@@ -99,16 +160,15 @@ test.each(layouts)("$id is planned from headers as docs/models.md says", async (
   expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
   for (const words of says) expect(stderr).toMatch(words);
 
-  // A tier holds towers and MTP as they are; the page counts the language model alone.
-  const beside = says.length === 0 ? partsOf(id) : [];
-  const carried = sum(beside, ({ shape }) => 2 * elements(shape));
+  // A tier holds towers and MTP in BF16; the page counts the language model alone.
+  const carried = sum(parts, ({ shape }) => 2 * elements(shape));
   const sized = sizeModel({ id: "", config, expertBits });
-  expect(stored).toBe(sized.bytes + carried);
+  if (like === id) expect(stored).toBe(sized.bytes + carried);
   const found = (JSON.parse(stdout).tiers as TierPlan[]).map(({ bytes }) => bytes);
   expect(found).toEqual(sized.plans.map(({ bytes }) => bytes + carried));
 
   const page = await readFile("docs/models.md", "utf8");
-  const row = page.split("\n").find((line) => line.startsWith(`| ${id} |`))!;
-  const cells = [stored, ...found].map((bytes) => gigabytes(bytes - carried));
+  const row = page.split("\n").find((line) => line.startsWith(`| ${like} |`))!;
+  const cells = [sized.bytes + carried, ...found].map((bytes) => gigabytes(bytes - carried));
   expect(row.split(" | ").slice(2, 7)).toEqual(cells);
 });

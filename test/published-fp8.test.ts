@@ -6,13 +6,14 @@ import { describe, expect, test } from "vitest";
 import { qwen3_5 } from "../src/models/qwen3-5.ts";
 import { qwen3_5Moe } from "../src/models/qwen3-5-moe.ts";
 import { qwen3Next } from "../src/models/qwen3-next.ts";
-import { rewriteBase } from "./support/base-layouts.ts";
+import { fromBf16, rewriteBase } from "./support/base-layouts.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
-import { openBaseFolder } from "./support/converted.ts";
+import { bytesOf, openBaseFolder } from "./support/converted.ts";
+import { difference, openBase, readNpy, run } from "./support/forward-run.ts";
 import { kernelScene } from "./support/kernel-scene.ts";
 import { byArchitecture } from "./support/models.ts";
 import { unstackExperts } from "./support/mtp.ts";
-import { type Fp8Layout, publishFp8 } from "./support/published-fp8.ts";
+import { fp8Ids, fp8Layouts, publishFp8 } from "./support/published-fp8.ts";
 import { readTensors } from "./support/safetensors.ts";
 import { methods, tierFiles, writeTier } from "./support/tier-files.ts";
 
@@ -20,24 +21,38 @@ import { methods, tierFiles, writeTier } from "./support/tier-files.ts";
 
 const scene = kernelScene();
 const architectures = { qwen3_next: qwen3Next, qwen3_5, qwen3_5_moe: qwen3_5Moe };
-const layouts: readonly Fp8Layout[] = [
-  { type: "qwen3_next" },
-  { type: "qwen3_5" },
-  { type: "qwen3_5_moe" },
-  { type: "qwen3_5_moe", stacked: true },
-];
-const nameOf = ({ type, stacked }: Fp8Layout) => (stacked ? `${type}, experts stacked` : type);
 
-describe.each(layouts.map((layout) => [nameOf(layout), layout] as const))("%s", (name, layout) => {
+describe.each(Object.entries(fp8Layouts))("%s", (name, layout) => {
   let made: ReturnType<typeof publishFp8> | undefined;
   const make = () => (made ??= publishFp8(layout, join(scene.scratch, name)));
   const architecture = architectures[layout.type];
+  const golden = `test/golden/fp8/${layout.type}`;
 
   test.each(["rounded", "tuned"])("%s: every file is that of the values", async (way) => {
     const { values, codes } = await make();
     const files = await tierFiles(codes, architecture, methods[way]!, scene);
     expect(Object.keys(files)).toContain("mtp.safetensors");
     expect(files).toEqual(await tierFiles(values, architecture, methods[way]!, scene));
+  });
+
+  test("the decoded values are those of transformers, bit for bit; so are the logits", async () => {
+    const { codes } = await make();
+    const digests = JSON.parse(readFileSync(`${golden}.json`, "utf8"));
+    const base = await openBaseFolder(codes);
+    for (const tensor of base.tensors) {
+      // transformers adds 1 to such a norm when it runs.
+      if (tensor.sources[0]!.plus !== 0) continue;
+      const bytes = new Uint8Array(await bytesOf(base, tensor, scene.kernel));
+      const values = tensor.dtype === "F32" ? bytes : fromBf16(bytes);
+      const found = createHash("sha256").update(values).digest("hex");
+      expect(found, tensor.name).toBe(digests[nameInTransformers(tensor.name)]);
+    }
+    await base.checkpoint.close();
+    const model = await openBase(codes, scene.kernel);
+    const { logits, vocabulary } = await run(model, fp8Ids, fp8Ids.length);
+    await model.close();
+    const gap = difference(logits, readNpy(`${golden}.npy`, Float32Array), vocabulary);
+    expect(gap.relative, gap.text).toBeLessThan(2e-6);
   });
 
   test("multi-token prediction has the values, and the names of the release in BF16", async () => {
@@ -55,6 +70,10 @@ describe.each(layouts.map((layout) => [nameOf(layout), layout] as const))("%s", 
     );
   });
 });
+
+function nameInTransformers(name: string): string {
+  return name.replace(/^language_model\./, "").replace(/switch_mlp\.(\w+)\.weight$/, "experts.$1");
+}
 
 test("experts of floats give one tier, whether stacked or single", async () => {
   const plain = byArchitecture.qwen3_5_moe!;

@@ -62,8 +62,9 @@ export async function convertUnquantized(
 
 /**
  * A folder with the values of a base that stock mlx-lm reads. It passes gpt-oss's mxfp4 experts
- * through, and takes float experts for another layout than transformers'.
+ * through, and takes float experts for another layout than transformers'. It converts a qwen3_next
+ * only if that has experts.
  */
 export async function readableByMlx(folder: string, kernel: Kernel): Promise<string> {
-  return /gpt_oss/.test(folder) ? convertUnquantized(folder, kernel) : folder;
+  return /gpt_oss|without-experts/.test(folder) ? convertUnquantized(folder, kernel) : folder;
 }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { rewriteBase, stack, type Tensors, toBf16 } from "./base-layouts.ts";
 import { declare } from "./coded-bases.ts";
 import { asFp8, type CodedMatrix } from "./coded-layouts.ts";
+import { someIds } from "./forward-run.ts";
 import { byArchitecture } from "./models.ts";
 import { addMtp, unstackExperts } from "./mtp.ts";
 import type { StoredBytes } from "./safetensors.ts";
@@ -21,6 +22,17 @@ export interface Fp8Layout {
   /** Of qwen3_5_moe: one tensor for all experts of a layer. Default: one for each. */
   readonly stacked?: boolean;
 }
+
+/** Every layout, by a name for people. */
+export const fp8Layouts: Readonly<Record<string, Fp8Layout>> = {
+  qwen3_next: { type: "qwen3_next" },
+  qwen3_5: { type: "qwen3_5" },
+  qwen3_5_moe: { type: "qwen3_5_moe" },
+  "qwen3_5_moe, experts stacked": { type: "qwen3_5_moe", stacked: true },
+};
+
+/** The tokens of the logits in test/golden/fp8. */
+export const fp8Ids = someIds(32, 384);
 
 /** Modules that are coded, by the ends of their names. */
 const matrices =

@@ -8,23 +8,29 @@ import { readTensors } from "./safetensors.ts";
 /** A vision tower and multi-token prediction (test/python/make_towers.py). */
 export const towers = fileURLToPath(new URL("../models/qwen3_5-towers/", import.meta.url));
 
+/** Types with a tower that the tests put before the random-tiny language model. */
+export type VisionType = "qwen3_5" | "qwen3_5_moe";
+
 /**
- * Writes the random-tiny qwen3_5 with the towers to `folder`: a vision-language model. `change`
- * changes its tensors.
+ * Writes the random-tiny language model with the towers to `folder`: a vision-language model. The
+ * one with experts has no multi-token prediction. `change` changes its tensors.
  */
-export function visionBase(folder: string, change: (tensors: Tensors) => void = () => {}): string {
-  const plain = byArchitecture.qwen3_5!;
+export function visionBase(
+  folder: string,
+  change: (tensors: Tensors) => void = () => {},
+  type: VisionType = "qwen3_5",
+): string {
+  const plain = byArchitecture[type]!;
+  const hasMtp = type === "qwen3_5";
   rewriteBase(plain, folder, (tensors) => {
     for (const [name, tensor] of readTensors(join(towers, "towers.safetensors")))
-      tensors.set(name, tensor);
+      if (hasMtp || !name.startsWith("mtp.")) tensors.set(name, tensor);
     change(tensors);
   });
   const read = (path: string) => JSON.parse(readFileSync(path, "utf8"));
   const config = { ...read(join(plain, "config.json")), ...read(join(towers, "vision.json")) };
-  const { rope_parameters } = config.text_config;
-  // mlx-vlm needs the sections of a picture's positions; text has one position in all of them.
-  const rope = { ...rope_parameters, mrope_section: [2, 1, 1] };
-  Object.assign(config.text_config, { rope_parameters: rope, mtp_num_hidden_layers: 1 });
+  config.vision_config = { ...config.vision_config, model_type: type };
+  if (hasMtp) config.text_config.mtp_num_hidden_layers = 1;
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
   writeFileSync(join(folder, "preprocessor_config.json"), JSON.stringify({ patch_size: 4 }));
   return folder;
