@@ -148,6 +148,37 @@ describe("a base is refused", () => {
     });
   });
 
+  test.each<[code: string, change: object, message: string]>([
+    ["BAD_CHECKPOINT", { num_heads: 5 }, '"hidden_size" is 64, not a multiple of "num_heads", 5'],
+    [
+      "BAD_CHECKPOINT",
+      { out_hidden_size: 96 },
+      '"out_hidden_size" is 96, but the language model\'s "hidden_size" 64',
+    ],
+    [
+      "UNSUPPORTED_MODEL",
+      { deepstack_visual_indexes: [1] },
+      '"deepstack_visual_indexes" is [1], not empty',
+    ],
+  ])("%s: whose tower has %j", async (code, change, message) => {
+    const folder = visionBase(newFolder(), (tensors) => {
+      if (!("out_hidden_size" in change)) return;
+      for (const [name, shape] of [["weight", [96, 256]] as const, ["bias", [96]] as const]) {
+        const bytes = new Uint8Array(
+          2 * shape.reduce((product: number, size) => product * size, 1),
+        );
+        tensors.set(`model.visual.merger.linear_fc2.${name}`, { dtype: "BF16", shape, bytes });
+      }
+    });
+    await editConfig(folder, (config) => Object.assign(config.vision_config as object, change));
+    await expect(open(folder)).rejects.toMatchObject({
+      code,
+      message: `config.json: vision_config's ${message}`,
+    });
+    const base = await open(folder, { carry: ["mtp"] });
+    expect(base.wrapper?.config).not.toHaveProperty("vision_config");
+  });
+
   test("whose two configs contradict each other", async () => {
     const folder = visionBase(newFolder());
     await editConfig(folder, (config) => {

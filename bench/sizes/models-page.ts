@@ -148,8 +148,10 @@ function carriedSizes(models: readonly NamedModel[]): string {
   const [vision, sound] = omniTowers.map(({ needs }) =>
     gigabytes(bytesOf(needs!({ file: omniFile, folded: nemotron30b, names: new Set() }))),
   );
+  // The width that a tower without a config leads to.
+  const folded = { hidden_size: 3584 };
   const words = carriedStart
-    .replace("TOWER", gigabytes(bytesOf(towerTensors({ file: {} }))))
+    .replace("TOWER", gigabytes(bytesOf(towerTensors({ file: {}, folded, names: new Set() }))))
     .replace("RADIO", vision!)
     .replace("PARAKEET", sound!);
   return `${words}\n${table(["model", "MTP"], rows)}`;

@@ -1,7 +1,8 @@
-import { asObject } from "../checkpoint/json.ts";
+import { asObject, show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import { has } from "./config-fields.ts";
-import type { PartTensor } from "./part-tensors.ts";
+import { OqeError } from "../ground/errors.ts";
+import { has, integer } from "./config-fields.ts";
+import type { PartContext, PartTensor } from "./part-tensors.ts";
 
 /** Values of absent keys (transformers' Qwen3_5VisionConfig, and its twin of the MoE). */
 const defaults: Readonly<Record<string, number>> = {
@@ -49,8 +50,37 @@ function sizeOf(file: ModelConfig, key: string): number | null {
 /** The tower's blocks. `file` is config.json as it is. */
 export const towerDepth = (file: ModelConfig) => sizeOf(file, "depth");
 
-/** The tensors of Qwen3.5's vision tower (transformers' Qwen3_5VisionModel). */
-export function* towerTensors({ file }: { readonly file: ModelConfig }): Iterable<PartTensor> {
+/**
+ * Throws BAD_CHECKPOINT for sizes that contradict each other, UNSUPPORTED_MODEL for a tower that
+ * mlx-vlm does not load.
+ */
+function checkTower({ file, folded }: Pick<PartContext, "file" | "folded">): void {
+  const size = (key: string) => sizeOf(file, key);
+  const refuse = (code: "BAD_CHECKPOINT" | "UNSUPPORTED_MODEL", problem: string) => {
+    const hint = "Compare it with the base's source. Or leave it out: set carry without vision.";
+    return new OqeError(code, `config.json: vision_config's ${problem}`, hint);
+  };
+  const [hidden, heads, out] = [size("hidden_size"), size("num_heads"), size("out_hidden_size")];
+  if (hidden !== null && heads !== null && hidden % heads !== 0) {
+    const problem = `"hidden_size" is ${hidden}, not a multiple of "num_heads", ${heads}`;
+    throw refuse("BAD_CHECKPOINT", problem);
+  }
+  const width = integer(folded, "hidden_size");
+  if (out !== null && out !== width) {
+    const problem = `"out_hidden_size" is ${out}, but the language model's "hidden_size" ${width}`;
+    throw refuse("BAD_CHECKPOINT", problem);
+  }
+  const { deepstack_visual_indexes: deep } = asObject(file.vision_config) ?? {};
+  if (Array.isArray(deep) && deep.length > 0)
+    throw refuse("UNSUPPORTED_MODEL", `"deepstack_visual_indexes" is ${show(deep)}, not empty`);
+}
+
+/**
+ * The tensors of Qwen3.5's vision tower (transformers' Qwen3_5VisionModel). Throws behind the last
+ * for a tower that nobody can run (checkTower).
+ */
+export function* towerTensors(context: PartContext): Iterable<PartTensor> {
+  const { file } = context;
   const size = (key: string) => sizeOf(file, key);
   const [hidden, inner] = [size("hidden_size"), size("intermediate_size")];
   const [patch, merge] = [size("patch_size"), size("spatial_merge_size")];
@@ -72,6 +102,7 @@ export function* towerTensors({ file }: { readonly file: ModelConfig }): Iterabl
     yield* both(`${at}.mlp.linear_fc1`, [inner, hidden]);
     yield* both(`${at}.mlp.linear_fc2`, [hidden, inner]);
   }
+  checkTower(context);
 }
 
 /** The weight of a module, and its bias of the weight's first size. */
