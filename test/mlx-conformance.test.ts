@@ -42,14 +42,17 @@ const own = (base: Case["base"], flags: readonly string[], tiers = allTiers): Ca
   },
 });
 
-/** Every base of random-tiny in one way. Their logits in torch are stored. */
+/**
+ * Every base of random-tiny in one way. Their logits in torch are stored. Two tiers of each way are
+ * enough: stored and tuned ones together have every width.
+ */
 const each = (way: string, make: (folder: string, name: string) => Case) =>
   Object.fromEntries(
     Object.entries(smallest).map(([name, folder]) => [`${name}, ${way}`, make(folder, name)]),
   );
 
 const loaded: Record<string, Case> = {
-  ...each("stored", (folder) => own(at(folder), rounded)),
+  ...each("stored", (folder) => own(at(folder), [...rounded, "--tiers", "oQ6e,oQ5e"], 2)),
   ...Object.fromEntries(
     Object.entries(tunedRuns).map(([name, { base, tiers }]) => [
       `${name}, tuned`,
@@ -60,9 +63,9 @@ const loaded: Record<string, Case> = {
   "llama in float32, tuned": own(() => single(), tuned, 2),
 };
 const converted: Record<string, Case> = {
-  ...each("mlx", (folder) => own(at(folder), mlx)),
+  ...each("mlx", (folder) => own(at(folder), [...mlx, "--tiers", "oQ8e,oQ4e"], 2)),
   "nemotron_h (trained), mlx": own(at(embedded), mlx),
-  "qwen3_moe in float16, mlx": own(() => half(), mlx),
+  "qwen3_moe in float16, mlx": own(() => half(), [...mlx, "--tiers", "oQ5e"], 1),
 };
 
 /** A coded base, of which one tier is made. */
@@ -84,6 +87,10 @@ for (const [name, way] of codedWays) {
   loaded[`${name}, ${way}`] = coded(smallest[name]!, way, rounded);
   converted[`${name}, ${way}, mlx`] = coded(smallest[name]!, way, mlx);
 }
+
+const microscaled = "mxfp4 of compressed-tensors";
+loaded[`qwen3_moe, ${microscaled}`] = coded(smallest.qwen3_moe!, microscaled, rounded);
+loaded[`llama, ${microscaled}, tuned`] = coded(smallest.llama!, microscaled, tuned);
 
 /** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
 const published = (name: string, flags: readonly string[], tiers: number): Case => {
@@ -167,16 +174,18 @@ describe.skipIf(absent !== null)(`stock mlx-lm${absent === null ? "" : ` (${abse
       for (const [task, one] of Object.entries(cases)) {
         const outcome = await outcomeOf(task, one);
         outcomes.set(task, outcome);
-        const base = await readableByMlx(outcome.base, kernel);
+        // It cannot read float experts of gpt_oss; mxfp4 ones it passes through, as we do.
+        const isKept = command === "convert" && outcome.base === smallest.gpt_oss;
+        const base = isKept ? outcome.base : await readableByMlx(outcome.base, kernel);
         tasks.push({ task, command, base, tiers: outcome.folders });
       }
     }
-    const eight = outcomes.get("llama, stored")?.folders.find((folder) => /oQ8e$/.test(folder));
-    if (eight !== undefined) {
+    const sixth = outcomes.get("llama, stored")?.folders.find((folder) => /oQ6e$/.test(folder));
+    if (sixth !== undefined) {
       const broken = {
         command: "load",
         base: smallest.llama!,
-        tiers: [await breakTier(eight)],
+        tiers: [await breakTier(sixth)],
       };
       tasks.push({ task: "broken", ...broken });
     }

@@ -5,7 +5,6 @@ import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { total } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
-import { modulePath } from "../mlx/format.ts";
 import { keepsTable } from "../models/kept-weights.ts";
 import { mostAhead } from "../models/read-ahead.ts";
 import { mostOfHead } from "../models/run.ts";
@@ -18,8 +17,14 @@ import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { passingMemory } from "./block-memory.ts";
 import { measuringStages } from "./measuring-memory.ts";
 import type { ModelShape } from "./model-shape.ts";
-import { widthsOf } from "./operations.ts";
-import { baseRuns, comparedRuns, type RunWork, type StageMemory } from "./work.ts";
+import {
+  baseRuns,
+  bitsOf,
+  comparedRuns,
+  type RunWork,
+  type StageMemory,
+  widthsOf,
+} from "./work.ts";
 
 /** Node, its code, headers and texts. */
 const program = 200e6;
@@ -75,8 +80,7 @@ function roundingStages({ shape, plans, tuning, makes, workers }: RunWork): Stag
     { tensor: head },
   ];
   const ranges = tensors.map(({ tensor }) => {
-    const bits = new Set(plans.flatMap(({ modules }) => modules[modulePath(tensor)]?.bits ?? []));
-    const stored = total([...bits].map((width) => (width + pairBits) / 8));
+    const stored = total(bitsOf(tensor, plans).map((width) => (width + pairBits) / 8));
     return largestRange(tensor) * (1 + stored / bytesPerElement[tensor.dtype]!);
   });
   const inProgress = Math.max(...ranges) * (2 * workers + 2);

@@ -6,11 +6,13 @@ import { asObject, show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { decodeRows } from "../kernel/decode-rows.ts";
 import { bytesPerElement, type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { asWeight, floatsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
+import { mxfp4 } from "../kernel/routines/decode.ts";
 import { toFloats } from "../kernel/to-floats.ts";
-import type { Bits, GroupSize, Width } from "../kernel/width.ts";
+import { type Bits, type GroupSize, isMxfp4, mxfp4Width, type Width } from "../kernel/width.ts";
 import type { Loader, PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
 import { sidecarsOf } from "../models/carried.ts";
@@ -87,8 +89,10 @@ function finishedTensor(
 ): FinishedTensor {
   const path = modulePath(tensor);
   const scales = tensors.get(`${path}.scales`);
-  const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
   const width = scales === undefined ? undefined : widthOf(config, path);
+  const isPower = width !== undefined && isMxfp4(width);
+  const stored = isPower ? undefined : (scales ?? tensors.get(tensor.name))?.dtype;
+  const dtype = stored ?? storageDtype(config, []);
   const isQuantized = (config.quantization ?? config.quantization_config) !== undefined;
   const bad = (what: string) =>
     isQuantized
@@ -102,9 +106,15 @@ function finishedTensor(
   if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
   if (width !== undefined && !isAligned(tensor.shape, width.groupSize))
     throw bad(`"${path}" has rows that are not whole groups of ${width.groupSize}`);
-  for (const { name, shape } of storedTensors({ ...tensor, dtype }, width, dtype)) {
+  for (const { name, shape, dtype: itsDtype } of storedTensors(
+    { ...tensor, dtype },
+    width,
+    dtype,
+  )) {
     const found = tensors.get(name);
     if (found === undefined) throw bad(`tensor "${name}" is missing`);
+    if (isPower && found.dtype !== itsDtype)
+      throw bad(`"${name}" is ${found.dtype}, but mxfp4 has ${itsDtype} there`);
     if (elements(found.shape) !== elements(shape) || found.shape.at(-1) !== shape.at(-1)) {
       const has = `${found.file}: tensor "${name}" has shape [${found.shape.join(", ")}]`;
       throw bad(`${has}, but config.json gives [${shape.join(", ")}]`);
@@ -122,9 +132,12 @@ function widthOf(config: ModelConfig, path: string): Width {
     [2, 3, 4, 5, 6, 8].includes(bits as number) && [32, 64, 128].includes(groupSize as number);
   if (isKnown && mode === "affine")
     return { bits: bits as Bits, groupSize: groupSize as GroupSize };
+  if (mode === "mxfp4" && bits === mxfp4Width.bits && groupSize === mxfp4Width.groupSize)
+    return mxfp4Width;
   throw new OqeError(
     "BAD_CHECKPOINT",
-    `config.json: quantization of "${path}" is ${show(own)}; ` + "expected an affine width of MLX",
+    `config.json: quantization of "${path}" is ${show(own)}; ` +
+      "expected an affine width of MLX, or mxfp4",
   );
 }
 
@@ -144,6 +157,11 @@ export function storedWeights(
     const shape = { rows: end - start, columns: tensor.shape.at(-1)! };
     if (tensor.width === undefined) return { bytes: parts[0]!, dtype, ...shape };
     const [words, scales, biases] = parts;
+    if (isMxfp4(tensor.width)) {
+      const coded = { ...mxfp4, codes: words!, scales: scales!, firstRow: 0, ...shape };
+      const { bytes } = await decodeRows(kernel, coded, "F32");
+      return { bytes, dtype: "F32", ...shape };
+    }
     const stored = { words: words!, scales: scales!, biases: biases!, store: dtype };
     const codes = { ...stored, ...shape, ...tensor.width };
     const values = (await kernel.dequantize(codes)) as Float32Array<SharedArrayBuffer>;

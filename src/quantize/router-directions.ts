@@ -20,8 +20,7 @@ export interface RowBlock {
 
 /**
  * Share of the loss that the routers' directions have, for errors that are spread evenly over the
- * residual stream. A larger share gives fewer flips but larger errors elsewhere
- * (docs/benchmarks.md).
+ * residual stream. A larger share gives fewer flips but larger errors elsewhere.
  */
 const share = 0.3;
 /**

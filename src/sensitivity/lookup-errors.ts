@@ -60,7 +60,7 @@ export async function lookupErrorOf(
 /**
  * Results of an error from those of one or two others. A unit of power costs more where L is large:
  * not all that a block reads counts alike. So the results per unit of power are taken as linear in
- * steep / power, between those of the two (docs/benchmarks.md).
+ * steep / power, between those of the two (docs/sensitivity.md).
  */
 export function lookupResult(
   error: LookupError,

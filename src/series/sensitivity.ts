@@ -36,11 +36,11 @@ import { WalkCheckpoint } from "./walk-checkpoint.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
-/** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
+/** Number of further rows on which the cost of flips is measured. */
 const moreSamples = 18;
 /**
  * Most tokens of each. Half as many for a model that takes minutes: there, most of the time and of
- * the memory is that of the probes (docs/benchmarks.md compares both).
+ * the memory is that of the probes (docs/sensitivity.md compares both).
  */
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** Parameters up to which a measurement takes less. */
