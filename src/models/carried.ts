@@ -134,8 +134,9 @@ export function partsAmong(declared: readonly Carried[], names: Iterable<string>
 }
 
 /**
- * The tensors that a tier holds of carried parts, without those that mlx-vlm drops. Codes are decoded to the dtype `storage`.
- * Throws UNSUPPORTED_MODEL for codes whose values would have to be moved too.
+ * The tensors that a tier holds of carried parts, without those that mlx-vlm drops. Codes are
+ * decoded to the dtype `storage`. Throws UNSUPPORTED_MODEL for codes whose values would have to be
+ * moved too.
  */
 export function carryTensors(
   declared: readonly Carried[],
