@@ -87,7 +87,7 @@ for (const [name, way] of codedWays) {
 
 const microscaled = "mxfp4 of compressed-tensors";
 loaded[`qwen3_moe, ${microscaled}`] = coded(smallest.qwen3_moe!, microscaled, rounded);
-loaded[`llama, ${microscaled}, tuned`] = coded(smallest.llama!, microscaled, tuned);
+loaded[`llama, ${microscaled}, tuned`] = coded(smallest.llama!, microscaled, evaluatedRows);
 
 /** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
 const published = (name: string, flags: readonly string[], tiers: number): Case => {
