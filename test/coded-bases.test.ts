@@ -133,3 +133,23 @@ test("the bytes that a base is published in are counted, scales included", async
   expect(base.coded?.publishedBytes).toBe(stored);
   await base.checkpoint.close();
 });
+
+test("copies of shapes are compared when a base is opened, before any weight is read", async () => {
+  const way = publications["int4 of compressed-tensors"]!;
+  const { codes } = await publish(plain, join(scene.scratch, "shapes"), way);
+  const open = async (folder: string) =>
+    readBase(await openFolder(folder), { allowHeaderOnly: true });
+  const base = await open(codes);
+  const codings = base.tensors.flatMap(({ sources }) => sources.flatMap((one) => one.coding ?? []));
+  expect(codings.map(({ shapeCopy }) => shapeCopy)).toEqual(codings.map(() => null));
+  await base.checkpoint.close();
+  const copy = "model.layers.1.mlp.experts.7.down_proj.weight_shape";
+  const damaged = rewriteBase(codes, join(scene.scratch, "damaged shapes"), (tensors) => {
+    const one = tensors.get(copy)!;
+    tensors.set(copy, { ...one, bytes: one.bytes.map((byte) => byte ^ 1) });
+  });
+  await expect(open(damaged)).rejects.toMatchObject({
+    code: "BAD_CHECKPOINT",
+    message: expect.stringContaining(`tensor "${copy}" says that`),
+  });
+});

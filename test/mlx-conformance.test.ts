@@ -1,5 +1,5 @@
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openKernel } from "../src/kernel/pool.ts";
@@ -29,6 +29,11 @@ interface Case {
   readonly tiers: number;
 }
 const at = (folder: string) => async () => folder;
+
+const once = <T>(make: () => Promise<T>) => {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+};
 
 /** A run of this file. */
 const own = (base: Case["base"], flags: readonly string[], tiers = allTiers): Case => ({
@@ -69,28 +74,29 @@ const converted: Record<string, Case> = {
 };
 
 /** A coded base, of which one tier is made. */
-const coded = (from: string, way: string, flags: readonly string[]): Case => {
-  const made = () => publish(from, join(out, way, basename(from)), publications[way]!);
-  return {
-    ...own(async () => (await made()).codes, [...flags, "--tiers", "oQ4e"], 1),
-    values: async () => join(out, way, basename(from), "values"),
-  };
+const coded = (type: string, way: string, flags: readonly string[]): Case => {
+  const made = once(() => publish(smallest[type]!, join(out, way, type), publications[way]!));
+  const codes = own(async () => (await made()).codes, [...flags, "--tiers", "oQ4e"], 1);
+  return { ...codes, values: async () => (await made()).values };
 };
-const codedWays: readonly (readonly [string, string])[] = [
-  ["llama", "fp8 in blocks, values that BF16 does not hold"],
-  ["llama", "fp8, a scale a tensor, of ModelOpt"],
-  ["llama", "fp8, a scale a row, of compressed-tensors"],
-  ["llama", "int4 with zero points of compressed-tensors"],
-  ["qwen3_moe", "fp8 in blocks, one of each shape"],
-];
-for (const [name, way] of codedWays) {
-  loaded[`${name}, ${way}`] = coded(smallest[name]!, way, rounded);
-  converted[`${name}, ${way}, mlx`] = coded(smallest[name]!, way, mlx);
-}
-
 const microscaled = "mxfp4 of compressed-tensors";
-loaded[`qwen3_moe, ${microscaled}`] = coded(smallest.qwen3_moe!, microscaled, rounded);
-loaded[`llama, ${microscaled}, tuned`] = coded(smallest.llama!, microscaled, tuned);
+/** Every kind of coded base, as a dense model and as one of experts. */
+const codedBases: readonly (readonly [string, string])[] = [
+  ...Object.keys(publications).flatMap((way) => [
+    ["llama", way] as const,
+    ["nemotron_h", way] as const,
+  ]),
+  ["qwen3_moe", "fp8 in blocks, one of each shape"],
+  ["qwen3_moe", microscaled],
+];
+for (const [type, way] of codedBases) {
+  const one = coded(type, way, mlx);
+  // One tier for both checks.
+  const tier = once(async () => one.make(`${type}, ${way}`, await one.base()));
+  loaded[`${type}, ${way}`] = { ...one, make: tier };
+  converted[`${type}, ${way}, mlx`] = { ...one, make: tier };
+}
+loaded[`llama, ${microscaled}, tuned`] = coded("llama", microscaled, tuned);
 
 /** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
 const published = (name: string, flags: readonly string[], tiers: number): Case => {
@@ -105,10 +111,6 @@ for (const name of Object.keys(fp8Layouts)) {
   converted[`${name}, FP8 as published, mlx`] = published(name, [...mlx, "--tiers", "oQ4e"], 1);
 }
 
-const once = (make: () => Promise<string>) => {
-  let made: Promise<string> | undefined;
-  return () => (made ??= make());
-};
 const half = once(() => castModel(smallest.qwen3_moe!, "F16", "half"));
 const single = once(() => castModel(smallest.llama!, "F32", "single"));
 
