@@ -30,7 +30,7 @@ export function skippedBy(method: string, settings: Fields, refuse: Refuse): Ski
 /** Signs of a regular expression that no name has. */
 const signs = /[\\^$|()[\]{}?+]/;
 
-/** transformers reads each entry as an expression for the start of a name, up to an end of a part. */
+/** transformers takes each entry for an expression that matches a name up to the end of a part. */
 function boundedExpressions(listed: readonly string[], refuse: Refuse) {
   const texts = listed.filter((name) => signs.test(name));
   limitExpressions(texts.length, refuse);
