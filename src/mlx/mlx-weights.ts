@@ -1,3 +1,4 @@
+import { objectOf } from "../calibration/chat-template.ts";
 import type { Checkpoint, Provable } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
@@ -12,12 +13,12 @@ import { asWeight, floatsOf, sharedBytes, type Weight } from "../kernel/matrix.t
 import { mxfp4 } from "../kernel/routines/decode.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import { type Bits, type GroupSize, isMxfp4, mxfp4Width, type Width } from "../kernel/width.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
+import type { Loader, PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
 import { sidecarsOf } from "../models/carried.ts";
 import { expandTable } from "../models/expand.ts";
 import { Ops } from "../models/ops.ts";
-import { findArchitecture } from "../models/registry.ts";
+import { architectureFor, findWritten } from "../models/registry.ts";
 import type { Model, WeightSource } from "../models/run.ts";
 import { elements, isAligned, modulePath, storedTensors } from "./format.ts";
 
@@ -42,10 +43,10 @@ export interface FinishedModel extends Model, Provable {
  * Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
  */
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
-  const sidecars = (config: ModelConfig) => sidecarsOf(findArchitecture(config).carried);
+  const sidecars = (config: ModelConfig) => sidecarsOf(findWritten(config).carried);
   const checkpoint = await openCheckpoint(repository, { sidecars });
   try {
-    const architecture = findArchitecture(checkpoint.config);
+    const architecture = findWritten(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);
     // A language model inside another has its widths in the outer config.
     const { quantization, quantization_config } = checkpoint.config;
@@ -72,6 +73,13 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
     await checkpoint.close();
     throw error;
   }
+}
+
+/** The program that a finished repository is written for, by the type in its config.json. */
+export async function loaderOf(repository: Repository): Promise<Loader> {
+  const { model_type } = await objectOf(repository, "config.json");
+  if (architectureFor(model_type) === undefined) return "mlx-lm";
+  return findWritten({ model_type }).loader ?? "mlx-lm";
 }
 
 /** The tensor with the dtype and the width that the files have. Throws BAD_CHECKPOINT. */

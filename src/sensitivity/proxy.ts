@@ -52,7 +52,7 @@ function checkProxy(
     throw new OqeError(
       "BAD_INPUT",
       `${name} does not have the tensors of ${base.checkpoint.repository.name}: ` +
-        "it is a quantization of another model",
+        "it is a quantization of another model, or is written for another loader",
       "Give a quantized repository of the base itself as the proxy.",
     );
   }

@@ -1,6 +1,6 @@
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
-import { readBase } from "../../src/base/base.ts";
+import { type BaseOptions, readBase } from "../../src/base/base.ts";
 import { openFolder } from "../../src/checkpoint/folder.ts";
 import { silentReport } from "../../src/ground/report.ts";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
@@ -29,8 +29,8 @@ export const methods: Readonly<Record<string, Method | null>> = {
   },
 };
 
-/** Size and hash of every file of the tier that `writeTier` writes. */
-export interface TierScene {
+/** Where a tier is written, which one, and what of the base it holds for which loader. */
+export interface TierScene extends Pick<BaseOptions, "loader" | "carry"> {
   readonly kernel: Kernel;
   readonly scratch: string;
   /** Default: oQ4e. */
@@ -39,6 +39,7 @@ export interface TierScene {
 
 const ownTier = tiers.find(({ name }) => name === "oQ4e")!;
 
+/** Size and hash of every file of the tier that `writeTier` writes. */
 export async function tierFiles(...request: Parameters<typeof writeTier>): Promise<TierFiles> {
   return (await writeTier(...request)).files;
 }
@@ -51,9 +52,9 @@ export async function writeTier(
   base: string,
   architecture: Architecture,
   method: Method | null,
-  { kernel, scratch, choice = ownTier }: TierScene,
+  { kernel, scratch, choice = ownTier, ...chosen }: TierScene,
 ): Promise<{ readonly folder: string; readonly files: TierFiles }> {
-  const options = { allowHeaderOnly: false, architectures: [architecture] };
+  const options = { allowHeaderOnly: false, architectures: [architecture], ...chosen };
   const opened = await readBase(await openFolder(base), options);
   const { config } = opened;
   const ids = sharedIntegers(4 * 32);
