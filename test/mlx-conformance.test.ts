@@ -98,7 +98,7 @@ for (const [type, way] of codedBases) {
   const rounds = way === microscaled ? coded(type, way, mlx, "oQ3.5e") : { ...one, make: tier };
   converted[`${type}, ${way}, mlx`] = rounds;
 }
-loaded[`llama, ${microscaled}, tuned`] = coded("llama", microscaled, tuned);
+loaded[`llama, ${microscaled}, tuned`] = coded("llama", microscaled, evaluatedRows);
 
 /** A base in the layout of an FP8 release. mlx-lm drops vision towers. */
 const published = (name: string, flags: readonly string[], tiers: number): Case => {
