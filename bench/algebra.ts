@@ -6,10 +6,11 @@ import { dtypeCode, instantiate, memory } from "../src/kernel/arena.ts";
 import { factorize } from "../src/kernel/factorize.ts";
 import { gram } from "../src/kernel/grams.ts";
 import type { Kernel } from "../src/kernel/kernel-types.ts";
-import { type Matrix, newMatrix, rowsOf, sharedFloats } from "../src/kernel/matrix.ts";
+import { type Matrix, newMatrix, rowsOf } from "../src/kernel/matrix.ts";
 import { openKernel } from "../src/kernel/pool.ts";
 import { LinearCall } from "../src/kernel/routines/linear.ts";
 import { ProductCall } from "../src/kernel/routines/tile-product.ts";
+import { newTriangle, rowOf } from "../src/kernel/triangle.ts";
 
 /**
  * Float32 linear algebra. On one thread: products, Gram matrices and factors, as a share of the
@@ -202,10 +203,10 @@ async function benchTwoWorkers(): Promise<string[]> {
     const [x, weight, y] = [newMatrix(n, n), newMatrix(n, n), newMatrix(n, n)];
     fill(x.data);
     fill(weight.data);
-    const sums = sharedFloats(n * n);
-    const [hessian, factor] = [sharedFloats(n * n), sharedFloats(n * n)];
+    const sums = newTriangle(n);
+    const [hessian, factor] = [newTriangle(n), newTriangle(n)];
     await gram(kernels[1]!, { x, sums: hessian, alpha: 1 / n });
-    for (let i = 0; i < n; i++) hessian[i * n + i]! += 0.01;
+    for (let i = 0; i < n; i++) hessian[rowOf(n, i) + i]! += 0.01;
     const works: [string, number, (kernel: Kernel) => Promise<unknown>][] = [
       [`GEMM ${n}`, 2 * n ** 3, (kernel) => product(kernel, x, weight, y)],
       [`SYRK ${n}`, n * (n + 1) * n, (kernel) => gram(kernel, { x, sums, alpha: 1 })],

@@ -12,17 +12,20 @@ import { python } from "./convert/usage.ts";
  * What stock mlx-lm writes with a base, with each tier that `oqe quantize <base>` makes of it and
  * with the quant of `mlx_lm.convert -q`: greedy answers to three prompts, and at which token each
  * first departs from the base's answer. Beside it the mean KL of the receipts.
- *   node bench/generate.ts <base> <folder> [--tokens 48] [-- flags of oqe quantize …]
+ *   node bench/generate.ts <base> <folder> [--tokens 48] [--tiers oQ8e,oQ6e,oQ5e,oQ4e]
+ *     [-- flags of oqe quantize …]
  * What <folder> has already is not made again.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { tokens: { type: "string", default: "48" } },
+  options: {
+    tokens: { type: "string", default: "48" },
+    tiers: { type: "string", default: "oQ8e,oQ6e,oQ5e,oQ4e" },
+  },
 });
 const [base, folder, ...flags] = positionals;
 if (base === undefined || folder === undefined) throw new Error("give a base and a folder");
 
-const tiers = ["oQ8e", "oQ6e", "oQ5e", "oQ4e"];
 const prompts = [
   "What is the capital of France, and what is it known for?",
   "Write a Python function that reverses a string.",
@@ -39,11 +42,14 @@ const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
 const script = fileURLToPath(new URL("./peers/generate.py", import.meta.url));
 const environment = { PATH: process.env.PATH ?? "", HOME: homedir(), HF_HUB_OFFLINE: "1" };
 
-const paths = tiers.map((tier) => join(folder, `${basename(base)}-${tier}`));
+const paths = options.tiers.split(",").map((tier) => join(folder, `${basename(base)}-${tier}`));
 const stock = join(folder, `${basename(base)}-4bit`);
 await mkdir(folder, { recursive: true });
 if (!paths.every(existsSync))
-  await run(process.execPath, [cli, "quantize", base, "--out", folder, ...flags]);
+  await run(process.execPath, [
+    ...[cli, "quantize", base, "--out", folder, "--tiers", options.tiers],
+    ...flags,
+  ]);
 if (!existsSync(stock)) {
   const convert = ["-m", "mlx_lm", "convert", "--hf-path", base, "--mlx-path", stock, "-q"];
   await run(python, convert, { env: environment });
@@ -79,7 +85,8 @@ const milli = (kl: number) => (1e3 * kl).toFixed(2);
 const kl = new Map<string, string>();
 for (const path of paths) {
   const file = join(path, "oqe-receipt.json");
-  const evaluation = parseReceipt(await readFile(file, "utf8"), file).evaluation!;
+  const { evaluation } = parseReceipt(await readFile(file, "utf8"), file);
+  if (evaluation === null) continue;
   kl.set(basename(path), milli(evaluation.meanKl));
   if (evaluation.stock !== null) kl.set(basename(stock), milli(evaluation.stock.meanKl));
 }

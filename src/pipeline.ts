@@ -95,9 +95,10 @@ export async function planModel(
   dependencies: Dependencies,
   { measures }: { readonly measures: boolean },
 ): Promise<Planned> {
-  const { baseModel, carry, policy } = inputs;
+  const { baseModel, carry, loader, policy } = inputs;
   if (policy === "oq") {
-    const base = await openBase(baseModel, dependencies.connect, { ...headersOnly, carry });
+    const opening = { ...headersOnly, carry, loader };
+    const base = await openBase(baseModel, dependencies.connect, opening);
     await base.checkpoint.close();
     for (const warning of base.warnings) dependencies.report.warn(warning);
     base.architecture.forward.check(base.config);
@@ -273,18 +274,17 @@ async function makeTiers(
 }
 
 const placesOf = (runs: readonly TierRun[]) => runs.map(({ place }) => place);
-const headersOnly = { allowHeaderOnly: true } as const;
-const withWeights = { allowHeaderOnly: false } as const;
+const [headersOnly, withWeights] = [{ allowHeaderOnly: true }, { allowHeaderOnly: false }] as const;
 
 /** Opens base and kernel, and closes both, also after an error. */
 async function withBase<T>(
-  { baseModel, carry }: Pick<Inputs, "baseModel" | "carry">,
+  { baseModel, carry, loader }: Pick<Inputs, "baseModel" | "carry" | "loader">,
   dependencies: Dependencies,
   options: typeof headersOnly | typeof withWeights,
   run: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const { connect, report } = dependencies;
-  const open = () => openBase(baseModel, connect, { ...options, carry });
+  const open = () => openBase(baseModel, connect, { ...options, carry, loader });
   const base = await report.stage("Open the base model", open);
   for (const warning of base.warnings) report.warn(warning);
   try {

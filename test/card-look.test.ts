@@ -122,12 +122,16 @@ const pageOf = (cards: readonly string[], width: number) =>
     () => null,
   ).replace(/(<article[^>]*) style="[^"]*"/g, `$1 style="box-sizing:border-box;width:${width}px"`);
 
+/** All cards as HTML. Drawing their pictures takes longer than looking at them. */
+let drawn: Promise<readonly string[]> | undefined;
+
 describe.skipIf(browser === null && !inCi)("in a browser (absent? .ci/toolchain browser)", () => {
   describe.each([360, 740, 980])("of %i pixels", (width) => {
     describe.each(["light", "dark"] as const)("%s", (scheme) => {
       let looks: readonly Look[];
       beforeAll(async () => {
-        const html = await Promise.all(names.map((name) => cardHtml(cards[name]!)));
+        drawn ??= Promise.all(names.map((name) => cardHtml(cards[name]!)));
+        const html = await drawn;
         const opened = `${pageOf(html, width)}<script>${script}</script>`;
         looks = await askPage(opened, scheme, 900, Math.max(width, 500));
         const folder = process.env.OQE_SCREENSHOTS;

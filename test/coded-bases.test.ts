@@ -34,12 +34,15 @@ import { methods, tierFiles } from "./support/tier-files.ts";
 const scene = kernelScene();
 
 const plain = byArchitecture.qwen3_moe!;
+/** From 4 bits on, codes of mxfp4 are stored as they are (kept-codes.test.ts). */
+const threeBits = { choice: { name: "oQ3.5e", bpw: 3.5 } };
 
 describe.each(Object.entries(publications))("%s", (name, publication) => {
   test("gives the tier of its values", async () => {
     const { values, codes } = await publish(plain, join(scene.scratch, name), publication);
-    const files = await tierFiles(codes, qwen3Moe, null, scene);
-    expect(files).toEqual(await tierFiles(values, qwen3Moe, null, scene));
+    const own = { ...scene, ...(name.startsWith("mxfp4") && threeBits) };
+    const files = await tierFiles(codes, qwen3Moe, null, own);
+    expect(files).toEqual(await tierFiles(values, qwen3Moe, null, own));
   });
 });
 
@@ -113,8 +116,9 @@ describe("mxfp4 with gate and up in even and odd rows", () => {
       ),
     ) as [string, string];
     await declare(codes, { quant_method: "mxfp4" });
-    const files = await tierFiles(codes, architecture, method, scene);
-    expect(files).toEqual(await tierFiles(values, qwen3Moe, method, scene));
+    const own = { ...scene, ...threeBits };
+    const files = await tierFiles(codes, architecture, method, own);
+    expect(files).toEqual(await tierFiles(values, qwen3Moe, method, own));
   });
 });
 
@@ -128,4 +132,24 @@ test("the bytes that a base is published in are counted, scales included", async
     .reduce((sum, { start, end }) => sum + end - start, 0);
   expect(base.coded?.publishedBytes).toBe(stored);
   await base.checkpoint.close();
+});
+
+test("copies of shapes are compared when a base is opened, before any weight is read", async () => {
+  const way = publications["int4 of compressed-tensors"]!;
+  const { codes } = await publish(plain, join(scene.scratch, "shapes"), way);
+  const open = async (folder: string) =>
+    readBase(await openFolder(folder), { allowHeaderOnly: true });
+  const base = await open(codes);
+  const codings = base.tensors.flatMap(({ sources }) => sources.flatMap((one) => one.coding ?? []));
+  expect(codings.map(({ shapeCopy }) => shapeCopy)).toEqual(codings.map(() => null));
+  await base.checkpoint.close();
+  const copy = "model.layers.1.mlp.experts.7.down_proj.weight_shape";
+  const damaged = rewriteBase(codes, join(scene.scratch, "damaged shapes"), (tensors) => {
+    const one = tensors.get(copy)!;
+    tensors.set(copy, { ...one, bytes: one.bytes.map((byte) => byte ^ 1) });
+  });
+  await expect(open(damaged)).rejects.toMatchObject({
+    code: "BAD_CHECKPOINT",
+    message: expect.stringContaining(`tensor "${copy}" says that`),
+  });
 });

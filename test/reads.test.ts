@@ -48,14 +48,15 @@ test("a whole run reads the base twice: to measure it, and to tune and evaluate 
 test("a tied base is read twice too: the probes of its table go with all others", async () => {
   const id = "base/tied";
   await scene.hub.seed(id, tiedMoe);
-  const reads = await readsToPublish(id, ...evaluatedRows);
+  const reads = await readsToPublish(id, "--tiers", "oQ4e", ...evaluatedRows);
   console.log(`tied: ${reads.toFixed(3)} reads of the base`);
   expect(reads).toBeGreaterThan(1.9);
   expect(reads).toBeLessThanOrEqual(2 + little); // 2.68 when its table took a walk of its own
 });
 
 test("rounding and its evaluation read the base once each", async () => {
-  const reads = await readsToPublish(base, "--method", "rounded", "--evaluation-samples", "2");
+  const rows = ["--evaluation-samples", "2"];
+  const reads = await readsToPublish(base, "--tiers", "oQ5e,oQ4e", "--method", "rounded", ...rows);
   console.log(`rounding and evaluation: ${reads.toFixed(3)} reads of the base`);
   expect(reads).toBeGreaterThan(1.9);
   expect(reads).toBeLessThan(2 + little);

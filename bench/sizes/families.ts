@@ -1,7 +1,7 @@
 /** Models that a type covers, by the names of their families. A test compares the types. */
 export const families: Readonly<Record<string, string>> = {
   nemotron_h:
-    "Nemotron 3 Nano, Super, Ultra and Omni (text), Nemotron Nano 2 and its VL, Nemotron-H",
+    "Nemotron 3 Nano, Super, Ultra and Omni (text, or whole for mlx-vlm), Nemotron Nano 2 and its VL, Nemotron-H",
   llama: "Llama 2 and 3, and what derives from them: SmolLM 2, Hermes, TinyLlama, MiniCPM 5",
   mistral: "Mistral 7B and Nemo, Mistral Small 2501",
   qwen2: "Qwen2, Qwen2.5 and its Coder and Math models, DeepSeek-R1-Distill-Qwen",

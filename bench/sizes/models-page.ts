@@ -1,6 +1,7 @@
 import { sum } from "../../src/ground/sum.ts";
 import { elements } from "../../src/mlx/format.ts";
 import { type Architecture, type PlannedTensor, parts } from "../../src/models/architecture.ts";
+import { omniTowers } from "../../src/models/omni-towers.ts";
 import type { PartTensor } from "../../src/models/part-tensors.ts";
 import { towerTensors } from "../../src/models/qwen3-5-tower.ts";
 import { architectures, baseTypesOf } from "../../src/models/registry.ts";
@@ -10,6 +11,7 @@ import type { Floors } from "../../src/plan/plan-types.ts";
 import { floorBytes } from "../../src/plan/policy-measured.ts";
 import { measuredBits } from "../../src/plan/sensitivity-types.ts";
 import { tiers } from "../../src/plan/tiers.ts";
+import { nemotron30b } from "../../test/support/nemotron-30b.ts";
 import { families } from "./families.ts";
 import { knownModels } from "./models.ts";
 import { billions, gigabytes, type SizedModel, sizeModel } from "./needs.ts";
@@ -33,7 +35,7 @@ Norms and biases of matrices are unquantized in every type. What else stays unqu
 const sizesStart = `
 ## Sizes
 
-Bytes of all tensors of the language model, in GB of 10⁹ bytes. A vision tower and multi-token
+Bytes of all tensors of the language model, in GB of 10⁹ bytes. Towers and multi-token
 prediction come on top ([carried parts](#carried-parts)). The base is counted as published: BF16,
 but the experts of gpt-oss are mxfp4, 4.25 bits a weight ([what its tiers gain](gpt-oss.md)). Tiers
 are those of the fixed rules; with method \`tuned\`, a tier takes no more, unless the floors need
@@ -46,8 +48,10 @@ const carriedStart = `
 
 What base and tier have beside the language model, unless \`carry\` leaves it out
 ([format.md](format.md#carried-parts)). No table of this page counts it. The vision tower of Qwen3.5
-takes TOWER in BF16 with the default sizes of transformers. One layer of multi-token prediction
-takes in BF16, where a base is published with it:
+takes TOWER in BF16 with the default sizes of transformers. With the default sizes of mlx-vlm, the
+vision tower of Nemotron Omni takes RADIO and its audio tower PARAKEET; only tiers for mlx-vlm have
+them ([format.md](format.md#nemotron-h-with-towers-nemotron_h_omni)). One layer of multi-token
+prediction takes in BF16, where a base is published with it:
 `;
 
 const runsStart = `
@@ -129,6 +133,9 @@ function sizes(models: readonly NamedModel[]): string {
   return table(head, rows);
 }
 
+/** An Omni with the default sizes of its towers. */
+const omniFile = { vision_config: { patch_size: 16 }, sound_config: { hidden_size: 1024 } };
+
 function carriedSizes(models: readonly NamedModel[]): string {
   const rows = models.flatMap(({ id, shaped: { architecture, config } }) => {
     // A Nemotron's config says whether it has it. What is listed here of a Qwen's does not.
@@ -138,10 +145,16 @@ function carriedSizes(models: readonly NamedModel[]): string {
     const tensors = needs?.({ file: {}, folded: config, names: new Set() });
     return tensors === undefined ? [] : [[id, gigabytes(bytesOf(tensors))]];
   });
+  const [vision, sound] = omniTowers.map(({ needs }) =>
+    gigabytes(bytesOf(needs!({ file: omniFile, folded: nemotron30b, names: new Set() }))),
+  );
   // The width that a tower without a config leads to.
   const folded = { hidden_size: 3584 };
-  const tower = gigabytes(bytesOf(towerTensors({ file: {}, folded, names: new Set() })));
-  return `${carriedStart.replace("TOWER", tower)}\n${table(["model", "MTP"], rows)}`;
+  const words = carriedStart
+    .replace("TOWER", gigabytes(bytesOf(towerTensors({ file: {}, folded, names: new Set() }))))
+    .replace("RADIO", vision!)
+    .replace("PARAKEET", sound!);
+  return `${words}\n${table(["model", "MTP"], rows)}`;
 }
 
 /** Bytes in BF16. Two roles may share one tensor of the base. */

@@ -1,10 +1,13 @@
 import type { Rows } from "../../src/calibration/rows.ts";
+import type { Coding } from "../../src/coding/coding.ts";
 import { fitRun, secondsOf } from "../../src/estimate/run-estimate.ts";
 import { OqeError } from "../../src/ground/errors.ts";
 import { usualShare } from "../../src/ground/memory.ts";
 import { sum } from "../../src/ground/sum.ts";
 import { sharedIntegers } from "../../src/kernel/matrix.ts";
 import { elements, storedBytes } from "../../src/mlx/format.ts";
+import type { PlannedTensor } from "../../src/models/architecture.ts";
+import { asCoded } from "../../src/models/source.ts";
 import { planTier } from "../../src/plan/plan.ts";
 import type { TierPlan } from "../../src/plan/plan-types.ts";
 import { tiers } from "../../src/plan/tiers.ts";
@@ -47,7 +50,8 @@ export interface SizedModel {
 
 /** Sizes a model by the same plan and the same estimate as a run prints. */
 export function sizeModel({ config, expertBits = 16 }: KnownModel): SizedModel {
-  const shaped = shapedBase(config);
+  const floats = shapedBase(config);
+  const shaped = expertBits === 16 ? floats : { ...floats, tensors: floats.tensors.map(asMxfp4) };
   const parameters = sum(shaped.tensors, ({ shape }) => shape.reduce((a, b) => a * b, 1));
   const bytes = sum(shaped.tensors, (tensor) =>
     tensor.role.kind === "expert" ? (elements(tensor.shape) * expertBits) / 8 : storedBytes(tensor),
@@ -56,6 +60,15 @@ export function sizeModel({ config, expertBits = 16 }: KnownModel): SizedModel {
   const base = { ...shaped, parameters, coded };
   const plans = tiers.map((tier) => planTier(tier, base));
   return { shaped, parameters, bytes, plans, needs: findNeeds(base, plans) };
+}
+
+/** Experts as gpt-oss's authors publish them. */
+function asMxfp4(tensor: PlannedTensor): PlannedTensor {
+  if (tensor.role.kind !== "expert") return tensor;
+  const names = { codes: "", scales: "", zeros: null, shapeCopy: null };
+  const coding: Coding = { ...names, format: "fp4", block: [1, 32], isTransposed: true };
+  const sources = tensor.sources.map((source) => asCoded(source, coding));
+  return { ...tensor, dtype: "F32", sources };
 }
 
 function findNeeds(base: SizedModel["shaped"], plans: readonly TierPlan[]): Needs {

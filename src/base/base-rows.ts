@@ -4,8 +4,8 @@ import type { Kernel } from "../kernel/kernel-types.ts";
 import { asWeight, newMatrix, sharedBytes, type Weight } from "../kernel/matrix.ts";
 import { toFloats } from "../kernel/to-floats.ts";
 import type { OutputTensor, PlannedTensor } from "../models/architecture.ts";
-import { isContiguous, isTransposed, rowStart, type Source } from "../models/source.ts";
-import { type BasePart, copyRows } from "./copy-rows.ts";
+import { isContiguous, isTransposed, keepsMxfp4, rowStart, type Source } from "../models/source.ts";
+import { type BasePart, copyCodes, copyRows } from "./copy-rows.ts";
 import { readCoded } from "./read-coded.ts";
 
 /** Rows `[start, end)` of one member of a stack. Rows are all axes but the last. */
@@ -18,7 +18,8 @@ export interface RowRange {
 
 /**
  * Reads rows of an MLX tensor from the base: `[end - start, columns]` in the tensor's `dtype`.
- * Values keep their bits, except where a transform computes: those are float32.
+ * Values keep their bits, except where a transform computes: those are float32. Those of mxfp4 come
+ * with their codes.
  * `into`: memory that the bytes may be read into; the answer lies there or elsewhere.
  * Throws BAD_CHECKPOINT, NETWORK.
  */
@@ -51,13 +52,15 @@ export function baseRows(
     const columns = columnsOf(tensor);
     const span = spanOf(source, start, end);
     const { coding } = source;
-    const part =
-      coding === null
-        ? await readFloats(source.tensor, span, into)
-        : await readCoded(checkpoint, kernel, { ...source, coding }, span);
+    const coded =
+      coding === null ? null : await readCoded(checkpoint, kernel, { ...source, coding }, span);
+    const part = coded ?? (await readFloats(source.tensor, span, into));
     const isWhole = isContiguous(source) && part.from === span[0] && part.to === span[1];
     const bytes = isWhole ? part.bytes : copyRows(part, source, start, end);
-    if (source.plus === 0) return { bytes, dtype: part.dtype, rows: end - start, columns };
+    const weight = { bytes, dtype: part.dtype, rows: end - start, columns };
+    if (coded !== null && keepsMxfp4(source))
+      return { ...weight, codes: copyCodes(coded, source, start, end) };
+    if (source.plus === 0) return weight;
     const values = await toFloats(bytes, part.dtype, kernel);
     await add(source.plus, values, kernel);
     return asWeight(values, columns);

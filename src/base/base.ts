@@ -13,14 +13,13 @@ import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { elements, storedNames } from "../mlx/format.ts";
 import { isModelFile } from "../mlx/layout.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
-import type { Architecture, OutputTensor, PlannedTensor } from "../models/architecture.ts";
+import type { Architecture, Loader, OutputTensor, PlannedTensor } from "../models/architecture.ts";
 import {
   type Carried,
   type CarriedPart,
   type CarriedTensor,
-  carriedParts,
   carryTensors,
-  checkCarried,
+  keptParts,
   partOf,
   partsAmong,
   refuseCollisions,
@@ -29,8 +28,9 @@ import {
 } from "../models/carried.ts";
 import { expand } from "../models/expand.ts";
 import type { Folded, Wrapper } from "../models/fold.ts";
-import { architectureFor, architectures as registered } from "../models/registry.ts";
+import { architectureFor, forLoader, architectures as registered } from "../models/registry.ts";
 import type { Source } from "../models/source.ts";
+import { checkCarried } from "../models/whole-parts.ts";
 import { type CodedBase, describeCarried, describeCoding } from "./coded-base.ts";
 import { untieOwnHead } from "./tied-head.ts";
 import { architectureOf } from "./unknown-model.ts";
@@ -67,6 +67,8 @@ export interface BaseOptions {
   readonly architectures?: readonly Architecture[];
   /** Parts that the tiers hold beside the language model. Default: all that the base has. */
   readonly carry?: readonly CarriedPart[];
+  /** The program that the tiers are written for. Default: mlx-lm. */
+  readonly loader?: Loader;
 }
 
 /**
@@ -74,12 +76,16 @@ export interface BaseOptions {
  * Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
  */
 export async function readBase(repository: Repository, options: BaseOptions): Promise<Base> {
-  const { allowHeaderOnly, architectures = registered } = options;
-  const kept = new Set(options.carry ?? carriedParts);
-  const find = (config: ModelConfig) => architectureFor(config.model_type, architectures);
+  const { allowHeaderOnly, architectures = registered, loader = "mlx-lm" } = options;
+  const keptOf = (own: Architecture) => keptParts(own.carried, options.carry);
+  const find = (config: ModelConfig) => {
+    const own = architectureFor(config.model_type, architectures);
+    return own && forLoader(own, loader, config.model_type);
+  };
   const leavesOut = (name: string, config: ModelConfig) => {
-    const part = partOf(find(config)?.carried ?? [], name)?.carried.part;
-    return part !== undefined && !kept.has(part);
+    const own = find(config);
+    const part = partOf(own?.carried ?? [], name)?.carried.part;
+    return own !== undefined && part !== undefined && !keptOf(own).has(part);
   };
   const ignores = (name: string, config: ModelConfig) => {
     const own = find(config);
@@ -90,11 +96,16 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     allowHeaderOnly,
     ignores,
     leavesOut,
-    sidecars: (config) => sidecarsOf(find(config)?.carried, kept),
+    sidecars: (config) => {
+      const own = find(config);
+      return own === undefined ? [] : sidecarsOf(own.carried, keptOf(own));
+    },
   });
   try {
-    const known = architectureOf({ ...checkpoint, tensors: values }, architectures);
+    const named = architectureOf({ ...checkpoint, tensors: values }, architectures);
+    const known = forLoader(named, loader, checkpoint.config.model_type);
     const { carried: declared = [] } = known;
+    const kept = keptOf(known);
     const { own, beside } = splitCarried(declared, values);
     const architecture = known.inLayoutOf?.(own.keys()) ?? known;
     const folded = await untieOwnHead(
@@ -171,7 +182,9 @@ function wrapperOf(
   kept: ReadonlySet<CarriedPart>,
 ): Wrapper | null {
   if (wrapper === undefined) return null;
-  const left = declared.filter(({ part }) => !kept.has(part)).map(({ configKey }) => configKey);
+  const left = declared
+    .filter(({ part }) => !kept.has(part))
+    .flatMap(({ configKeys = [] }) => configKeys);
   const entries = Object.entries(wrapper.config).filter(([key]) => !left.includes(key));
   return { ...wrapper, config: Object.fromEntries(entries) };
 }

@@ -3,12 +3,14 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { memoryRepository } from "../../test/hostile/memory.ts";
 import { openTensors, readTensors, type StoredBytes } from "../../test/support/safetensors.ts";
+import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { findDeclared } from "../coding/declared.ts";
 import { valueTensors } from "../coding/value-tensors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { openKernel } from "../kernel/pool.ts";
+import type { TierSink } from "../mlx/tier-sink.ts";
 import { carryTensors } from "../models/carried.ts";
-import { readCarried } from "./carry.ts";
+import { bytesToCarry, readCarried, writeCarried } from "./carry.ts";
 
 /** Made by test/python/coded_golden.py: codes, and their values as transformers has them. */
 const path = fileURLToPath(new URL("../../test/golden/coded.safetensors", import.meta.url));
@@ -49,6 +51,24 @@ describe.each(inBf16.filter((name) => name !== "mxfp4"))("%s", (name) => {
     expect(tensors).toMatchObject([{ name: "w.weight", dtype: "BF16", shape }]);
     expect(bytes.equals(Buffer.from(expected))).toBe(true);
   });
+});
+
+test("what every tier has from an earlier run is not read", async () => {
+  const stored = storedOf("blocks-bf16");
+  const { tensors } = await carried("blocks-bf16", stored);
+  const checkpoint = openTensors(stored) as ReturnType<typeof openTensors> & Checkpoint;
+  const wrote: string[] = [];
+  const sink = (known: boolean): TierSink => ({
+    has: () => known,
+    write: async (name) => void wrote.push(name),
+    read: async () => {},
+  });
+  await writeCarried({ carried: tensors, checkpoint }, kernel, [sink(true), sink(true)]);
+  expect({ wrote, read: checkpoint.counted.bytes }).toEqual({ wrote: [], read: 0 });
+  await writeCarried({ carried: tensors, checkpoint }, kernel, [sink(true), sink(false)]);
+  expect(wrote).toEqual(["w.weight", "w.weight"]);
+  const { bytes } = checkpoint.counted;
+  expect(bytesToCarry({ carried: tensors, checkpoint })).toBe(bytes);
 });
 
 test("codes that are NaN, and values beyond the storage dtype, are refused", async () => {

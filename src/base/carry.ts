@@ -1,6 +1,7 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { OqeError } from "../ground/errors.ts";
 import { pieces } from "../ground/pieces.ts";
+import { sum } from "../ground/sum.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -29,15 +30,25 @@ interface Range {
 
 /**
  * Copies the carried tensors of a base into every tier, codes as their values. Each is read once,
- * by range. Throws BAD_CHECKPOINT.
+ * by range, and those that every tier has from an earlier run are not read. Throws BAD_CHECKPOINT.
  */
 export async function writeCarried(
   { carried, checkpoint }: Pick<Base, "carried" | "checkpoint">,
   kernel: Kernel,
   sinks: readonly TierSink[],
 ): Promise<void> {
-  for await (const { range, bytes } of readCarried(carried, checkpoint, kernel))
+  const missing = carried.filter(({ name }) => sinks.some((sink) => !sink.has(name)));
+  for await (const { range, bytes } of readCarried(missing, checkpoint, kernel))
     await Promise.all(sinks.map((sink) => sink.write(range.tensor.name, range.start, bytes)));
+}
+
+/** Bytes that are read of a base for its carried tensors. */
+export function bytesToCarry({ carried, checkpoint }: Pick<Base, "carried" | "checkpoint">) {
+  const names = carried.flatMap(({ source }) => tensorsOf(source));
+  return sum(names, (name) => {
+    const { start, end } = checkpoint.tensors.get(name)!;
+    return end - start;
+  });
 }
 
 /** All bytes of some carried tensors as a tier stores them, in order. Throws BAD_CHECKPOINT. */

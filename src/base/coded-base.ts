@@ -2,7 +2,7 @@ import type { CheckpointTensor } from "../checkpoint/checkpoint.ts";
 import { type Coding, scaleWords } from "../coding/coding.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { type CarriedTensor, carriedParts, partWords } from "../models/carried.ts";
-import { tensorsOf } from "../models/source.ts";
+import { keepsCodes, tensorsOf } from "../models/source.ts";
 
 /** A base whose authors publish it as codes. */
 export interface CodedBase {
@@ -30,8 +30,18 @@ export function describeCoding(
   const kinds = [...new Set(codings.map(wordsOf))];
   const words =
     `the base is published as ${kinds.join(" and ")}; the tiers are made from its decoded values, ` +
-    "and figures such as KL compare with those";
+    `and figures such as KL compare with those${keptWords(tensors)}`;
   return { words, publishedBytes };
+}
+
+function keptWords(tensors: readonly PlannedTensor[]): string {
+  const isKept = (one: PlannedTensor) => one.role.treatment === "quantized" && keepsCodes(one);
+  const kept = tensors.filter(isKept).length;
+  const modules = `${kept} ${kept === 1 ? "module" : "modules"}`;
+  return kept === 0
+    ? ""
+    : `; MXFP4 codes of ${modules} are stored as they are, without an error, wherever a tier has ` +
+        "4 bits or more for them";
 }
 
 /** Says of carried parts how the base codes them; null where it has their values as floats. */

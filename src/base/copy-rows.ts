@@ -1,5 +1,5 @@
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
-import { sharedBytes } from "../kernel/matrix.ts";
+import { type Mxfp4Rows, sharedBytes } from "../kernel/matrix.ts";
 import { rowStart, type Source } from "../models/source.ts";
 
 /** Values of consecutive elements `[from, to)` of a base tensor. */
@@ -8,6 +8,36 @@ export interface BasePart {
   readonly dtype: FloatDtype;
   readonly from: number;
   readonly to: number;
+}
+
+/** Values that were decoded, with the codes and scales of the same rows. */
+export interface CodedPart extends BasePart {
+  readonly codes: Uint8Array;
+  readonly scales: Uint8Array;
+}
+
+/**
+ * Copies the codes and scales of rows `[start, end)` of a view together. The view has whole rows of
+ * codes (keepsMxfp4).
+ */
+export function copyCodes(
+  { codes, scales, from: origin, to }: CodedPart,
+  source: Source,
+  start: number,
+  end: number,
+): Mxfp4Rows {
+  const columns = source.shape.at(-1)!;
+  const read = (to - origin) / columns;
+  const copy = (bytes: Uint8Array) => {
+    const each = bytes.length / read;
+    const rows = sharedBytes((end - start) * each);
+    for (let row = start; row < end; row++) {
+      const from = ((rowStart(source, row) - origin) / columns) * each;
+      rows.set(bytes.subarray(from, from + each), (row - start) * each);
+    }
+    return rows;
+  };
+  return { words: copy(codes), scales: copy(scales) };
 }
 
 /** Rows that are copied side by side, so that a cache line of a transposed matrix is read once. */

@@ -7,7 +7,7 @@ import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { sharedBytes } from "../kernel/matrix.ts";
 import type { Source } from "../models/source.ts";
-import type { BasePart } from "./copy-rows.ts";
+import type { CodedPart } from "./copy-rows.ts";
 
 type Files = Pick<Checkpoint, "read" | "tensors">;
 
@@ -26,7 +26,7 @@ export async function readCoded(
   kernel: Kernel,
   source: CodedSource,
   [from, to]: readonly [number, number],
-): Promise<BasePart> {
+): Promise<CodedPart> {
   const { coding } = source;
   const [height, columns] = source.base.slice(-2) as [number, number];
   const [start, end] = [Math.floor(from / columns), Math.ceil(to / columns)];
@@ -65,7 +65,7 @@ export async function readCoded(
     const found = scales.subarray(badScale * size, (badScale + 1) * size);
     throw unusable(coding.scales, `[${place.join(", ")}]`, found);
   }
-  return { bytes, dtype: "F32", from: start * columns, to: end * columns };
+  return { bytes, dtype: "F32", from: start * columns, to: end * columns, codes, scales };
 }
 
 /**

@@ -10,9 +10,11 @@ export const testedMlxVlm = "0.7.10";
 
 /** The parts beside the language model, for a card. */
 export function carriedFacts({ plan, options }: Pick<Receipt, "plan" | "options">) {
-  const { carry = [], leftOut = [] } = options;
+  const { carry = [], leftOut = [], loader } = options;
+  const forMlxVlm = loader === "mlx-vlm";
+  const readBy = (part: CarriedPart) => readers(part, forMlxVlm);
   const lines = [
-    ...carry.map((part) => `**${title(part)}**: ${carriedWords(plan, part)}. ${readers(part)}`),
+    ...carry.map((part) => `**${title(part)}**: ${carriedWords(plan, part)}. ${readBy(part)}`),
     ...leftOut.map((part) => `**${title(part)}**: the base has one, this tier does not.`),
   ];
   return {
@@ -21,6 +23,8 @@ export function carriedFacts({ plan, options }: Pick<Receipt, "plan" | "options"
       lines.map((line) => ({ line })),
     ),
     hasVision: carry.includes("vision"),
+    hasAudio: carry.includes("audio"),
+    forMlxVlm,
     testedMlxVlm,
   };
 }
@@ -44,10 +48,11 @@ function carriedWords({ carried }: TierPlan, part: CarriedPart): string {
   return `carried unquantized, ${size} of every tier's size; not evaluated, not in the bpw`;
 }
 
-function readers(part: CarriedPart): string {
+function readers(part: CarriedPart, forMlxVlm: boolean): string {
   const file = sidecars[part];
+  const others = forMlxVlm ? "" : "; mlx-lm skips it";
   return file === null
-    ? "mlx-vlm and apps that are built on it read it; mlx-lm skips it."
+    ? `mlx-vlm and apps that are built on it read it${others}.`
     : `It is in ${code(file)}, with the base's names. mlx-lm and mlx-vlm do not read this file.`;
 }
 

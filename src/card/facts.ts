@@ -2,6 +2,7 @@ import type { Receipt, SeriesRow } from "../receipt/receipt.ts";
 import { table } from "../template/template-shapes.ts";
 import { carriedFacts } from "./carried-facts.ts";
 import { choiceFacts } from "./choice-rows.ts";
+import { codedWords } from "./coded-facts.ts";
 import { evaluationFacts } from "./evaluation-facts.ts";
 import {
   bitsPerWeight,
@@ -26,7 +27,7 @@ import { sensitivityFacts } from "./sensitivity-facts.ts";
 import { knownFigures, tierRows } from "./series-rows.ts";
 import { otherWarnings, tuningFacts } from "./tuning-facts.ts";
 import { useFacts } from "./use-facts.ts";
-import { unquantizedRows, widthRows } from "./widths.ts";
+import { keptModules, unquantizedRows, widthRows } from "./widths.ts";
 import {
   enhancementWords,
   groupSizes,
@@ -110,20 +111,6 @@ function modelFacts(receipt: Receipt) {
   };
 }
 
-/** What the tiers gain on a base whose weights are codes already; empty for one of floats. */
-function codedWords({ model: { publishedBytes }, series }: Receipt): string {
-  if (publishedBytes === undefined) return "";
-  const isSmaller = ({ bytes }: SeriesRow) => bytes <= publishedBytes;
-  const names = (rows: readonly SeriesRow[]) => rows.map(({ tier }) => inline(tier)).join(", ");
-  const [smaller, larger] = [series.filter(isSmaller), series.filter((row) => !isSmaller(row))];
-  return (
-    `its weights are codes already, and take ${gigabytes(publishedBytes)} GB as published. ` +
-    `Smaller than that: ${names(smaller) || "no tier"}. Larger: ${names(larger) || "no tier"}; ` +
-    "their further bits add nothing to those weights, and only keep the error of coding them " +
-    "again small."
-  );
-}
-
 function planFacts(receipt: Receipt) {
   const { plan, series } = receipt;
   return {
@@ -132,6 +119,8 @@ function planFacts(receipt: Receipt) {
     bpw: bitsPerWeight(plan.bpw),
     fileBpw: bitsPerWeight(plan.fileBpw),
     quantizedModules: grouped(Object.keys(plan.modules).length),
+    affineModules: grouped(Object.keys(plan.modules).length - keptModules(receipt)),
+    keptModules: keptModules(receipt) === 0 ? "" : plural(keptModules(receipt), "module"),
     groupSizes: groupSizes(receipt),
     tierRows: tierRows(series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
     tierWords: tierWords(receipt),

@@ -1,3 +1,4 @@
+import { isMxfp4, type Width } from "../kernel/width.ts";
 import { roleOfModule } from "../models/module-role.ts";
 import type { Receipt } from "../receipt/receipt.ts";
 import { domainName, isLanguage } from "./domains.ts";
@@ -30,12 +31,12 @@ export function languageWords({ evaluation, base }: Receipt): string {
 export function strategyWords(receipt: Receipt): string {
   const { model, plan, tuning, sensitivity } = receipt;
   if (model.experts === null) return "";
-  const modules = Object.entries(plan.modules).map(([path, { bits }]) => ({
-    bits,
+  const modules = Object.entries(plan.modules).map(([path, width]) => ({
+    width,
     part: roleOfModule(model.modelType, path)?.part ?? null,
   }));
-  const routed = modules.filter(({ part }) => part === "experts").map(({ bits }) => bits);
-  const others = modules.filter(({ part }) => part !== "experts").map(({ bits }) => bits);
+  const routed = modules.filter(({ part }) => part === "experts").map(({ width }) => width);
+  const others = modules.filter(({ part }) => part !== "experts").map(({ width }) => width);
   const repaired = (tuning?.repair.routers ?? []).filter(({ repaired }) => repaired).length;
   return [
     ...(keepsRouter(receipt)
@@ -55,14 +56,17 @@ export function strategyWords(receipt: Receipt): string {
     .concat(".");
 }
 
-/** `8-bit × 3, 4-bit × 20`, widest first. */
-function widths(bits: readonly number[]): string {
+/** `8 bits in 3 modules, 4 bits in 20 modules`, widest first, codes of the base last. */
+function widths(all: readonly Width[]): string {
   const counts = new Map<number, number>();
-  for (const one of bits) counts.set(one, (counts.get(one) ?? 0) + 1);
-  return [...counts]
+  const affine = all.filter((width) => !isMxfp4(width));
+  for (const { bits } of affine) counts.set(bits, (counts.get(bits) ?? 0) + 1);
+  const words = [...counts]
     .sort(([a], [b]) => b - a)
-    .map(([width, count]) => `${width} bits in ${plural(count, "module")}`)
-    .join(", ");
+    .map(([width, count]) => `${width} bits in ${plural(count, "module")}`);
+  const kept = all.length - affine.length;
+  if (kept > 0) words.push(`the base's own MXFP4 codes in ${plural(kept, "module")}`);
+  return words.join(", ");
 }
 
 /** A further sentence on the base, with a space before it; or nothing. */

@@ -16,6 +16,7 @@ export function reproduceFacts(receipt: Receipt) {
     ...planningFlags(options),
     method: options.method,
     ...(options.leftOut !== undefined && { carry: options.carry?.join(",") || "none" }),
+    ...(options.loader !== undefined && { loader: options.loader }),
     ...(options.rounding !== "stored" && { rounding: options.rounding }),
     ...(options.propagation !== null && { propagation: options.propagation }),
     ...(options.repair !== null && { repair: options.repair.join(",") || "none" }),

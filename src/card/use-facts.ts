@@ -13,6 +13,8 @@ const samplingFlags: Readonly<Record<string, string>> = {
   top_k: "--top-k",
   min_p: "--min-p",
 };
+/** Of `mlx_vlm.generate`, where it has another name. */
+const vlmFlags: Readonly<Record<string, string>> = { "--temp": "--temperature" };
 /** Those that `mlx_lm.chat` has too. */
 const flagsOfChat = ["--temp", "--top-p"];
 
@@ -24,7 +26,8 @@ export function useFacts(receipt: Receipt) {
     Object.hasOwn(samplingFlags, key),
   );
   const flags = sampling.map(([key, value]) => [samplingFlags[key]!, String(value)] as const);
-  const spelled = (some: typeof flags) => some.map((flag) => ` ${flag.join(" ")}`).join("");
+  const spelled = (some: readonly (readonly [string, string])[]) =>
+    some.map((flag) => ` ${flag.join(" ")}`).join("");
   // A comment would end the card's notes, or begin others.
   const prompt = (usage?.prompt ?? []).some((line) => line.includes("<!--"))
     ? []
@@ -38,6 +41,7 @@ export function useFacts(receipt: Receipt) {
     isHeldBack: isHeldBack(receipt),
     tested: testedMlxLm,
     flags: spelled(flags),
+    vlmFlags: spelled(flags.map(([flag, value]) => [vlmFlags[flag] ?? flag, value])),
     chatFlags: spelled(flags.filter(([flag]) => flagsOfChat.includes(flag))),
     sampling: sampling.map(([key, value]) => `${inline(key)} ${value}`).join(", "),
     prompt: table(

@@ -1,3 +1,4 @@
+import { isMxfp4, mxfp4Width } from "../kernel/width.ts";
 import type { Part } from "../models/architecture.ts";
 import { roleOfModule } from "../models/module-role.ts";
 import type { Receipt } from "../receipt/receipt.ts";
@@ -15,18 +16,18 @@ export function widthRows(receipt: Receipt) {
     const pattern = patternOf(path);
     const part = roleOfModule(receipt.model.modelType, path)?.part ?? null;
     const { counts } = patterns.get(pattern) ?? { counts: new Map<string, number>() };
-    const label = `${width.bits}-bit`;
+    const label = width.mode ?? `${width.bits}-bit`;
     counts.set(label, (counts.get(label) ?? 0) + 1);
     patterns.set(pattern, { part, counts });
   }
   const rows = [...patterns].map(([pattern, { part, counts }]) => {
-    const sorted = [...counts].sort(([a], [b]) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
+    const sorted = [...counts].sort(([a], [b]) => bitsOf(b) - bitsOf(a));
     return {
       part: part === null ? "other" : partWords[part],
       modules: code(pattern),
       count: grouped(sorted.reduce((sum, [, count]) => sum + count, 0)),
       widths: sorted.map(([label, count]) => `${label} × ${grouped(count)}`).join(", "),
-      order: Number.parseInt(sorted[0]?.[0] ?? "0", 10),
+      order: bitsOf(sorted[0]?.[0] ?? "0"),
     };
   });
   rows.sort(
@@ -36,6 +37,16 @@ export function widthRows(receipt: Receipt) {
     ["part", "modules", "count", "widths"],
     rows.map(({ order: _, ...row }) => row),
   );
+}
+
+/** Bits of a label, to sort by. Codes of the base take 4. */
+function bitsOf(label: string): number {
+  return label === mxfp4Width.mode ? mxfp4Width.bits : Number.parseInt(label, 10);
+}
+
+/** How many modules have the codes of the base. */
+export function keptModules({ plan }: Pick<Receipt, "plan">): number {
+  return Object.values(plan.modules).filter(isMxfp4).length;
 }
 
 /** Tensors that no tier quantizes, by reason. */

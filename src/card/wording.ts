@@ -1,3 +1,4 @@
+import { isMxfp4 } from "../kernel/width.ts";
 import type { Part } from "../models/architecture.ts";
 import { roleOfModule } from "../models/module-role.ts";
 import { costlyFloors, type FloorName } from "../plan/floors.ts";
@@ -132,9 +133,10 @@ export function baseBits({ plan }: { readonly plan: Pick<SeriesRow, "targetBpw">
   return [2, 3, 4, 5, 6, 8].findLast((bits) => bits + 0.5 <= plan.targetBpw + 1e-9) ?? 2;
 }
 
-/** `64`, or `32 and 64` if the plan mixes them. */
+/** Of affine codes: `64`, or `32 and 64` if the plan mixes them. */
 export function groupSizes(receipt: Receipt): string {
-  const sizes = new Set(Object.values(receipt.plan.modules).map(({ groupSize }) => groupSize));
+  const affine = Object.values(receipt.plan.modules).filter((width) => !isMxfp4(width));
+  const sizes = new Set(affine.map(({ groupSize }) => groupSize));
   return [...sizes].sort((a, b) => a - b).join(" and ");
 }
 

@@ -83,6 +83,17 @@ describe.each(Object.keys(settings))("%s", (name) => {
   });
 });
 
+test("a copy of the shape that contradicts the codes is refused when they are read", async () => {
+  const copy = golden.get("int4/w.weight_shape")!;
+  const { bytes } = copy;
+  golden.set("int4/w.weight_shape", { ...copy, bytes: bytes.map((byte) => byte ^ 3) });
+  await expect(decode("int4", "BF16", [0, 1])).rejects.toMatchObject({
+    code: "BAD_CHECKPOINT",
+    message: expect.stringContaining('"w.weight_shape" says that "w.weight" has shape ['),
+  });
+  golden.set("int4/w.weight_shape", copy);
+});
+
 test("the golden has every format, kind of block and dtype of scales", () => {
-  expect(Object.keys(settings).length).toBeGreaterThanOrEqual(20);
+  expect(Object.keys(settings).length).toBeGreaterThanOrEqual(35);
 });

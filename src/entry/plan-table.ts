@@ -4,6 +4,7 @@ import { wrap } from "../ground/wrap.ts";
 import type { RoleSummary } from "../plan/explain.ts";
 import { costlyFloors, formatFloors } from "../plan/floors.ts";
 import type { SeriesPlan, TierPlan } from "../plan/plan-types.ts";
+import { widthName } from "../plan/plan-widths.ts";
 import { textTable } from "./text-table.ts";
 
 const columns = ["tier", "target bpw", "bpw", "file bpw", "bytes", "GB", "GiB", "boosts", "plan"];
@@ -51,7 +52,7 @@ export function formatExplanation(
   roles: readonly RoleSummary[],
   width: number,
 ): string {
-  const rows = roles.map(({ role, layers, bytes, share, next, bits }) => [
+  const rows = roles.map(({ role, layers, bytes, share, next, widths }) => [
     role,
     layers === null
       ? ""
@@ -60,9 +61,9 @@ export function formatExplanation(
         : `${layers[0]}-${layers[1]}`,
     grouped(bytes),
     share === null ? "" : `${(100 * share).toFixed(1)} %`,
-    next === null ? "" : `${layerOf(next.module)}${next.from}→${next.to}`,
+    next === null ? "" : `${layerOf(next.module)}${widthName(next.from)}→${widthName(next.to)}`,
     next === null ? "" : ((1e6 * next.saves) / next.bytes).toExponential(1),
-    collapse(bits),
+    collapse(widths.map(widthName)),
   ]);
   const { predicted, floors } = plan;
   const limits = floors === null ? "" : `, floors ${formatFloors(floors)}`;
@@ -82,14 +83,14 @@ function layerOf(module: string): string {
 }
 
 /** `6 5×3 4`. */
-function collapse(bits: readonly number[]): string {
-  const runs: { readonly bits: number; count: number }[] = [];
-  for (const width of bits) {
+function collapse(names: readonly string[]): string {
+  const runs: { readonly name: string; count: number }[] = [];
+  for (const name of names) {
     const last = runs.at(-1);
-    if (last?.bits === width) last.count++;
-    else runs.push({ bits: width, count: 1 });
+    if (last?.name === name) last.count++;
+    else runs.push({ name, count: 1 });
   }
-  return runs.map((run) => (run.count === 1 ? run.bits : `${run.bits}×${run.count}`)).join(" ");
+  return runs.map((run) => (run.count === 1 ? run.name : `${run.name}×${run.count}`)).join(" ");
 }
 
 /** The tensors that no tier quantizes: one line per reason. */

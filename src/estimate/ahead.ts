@@ -1,13 +1,14 @@
 import { total } from "../ground/sum.ts";
 import { contextPositions } from "../quantize/head-groups.ts";
+import { headOperations, hessianOperations, tableOperations, tuningOfBlock } from "./operations.ts";
 import {
-  headOperations,
-  hessianOperations,
-  tableOperations,
-  tuningOfBlock,
+  baseRuns,
+  comparedRuns,
+  type PlannedTier,
+  type RunWork,
+  tunedOf,
   widthsOf,
-} from "./operations.ts";
-import { baseRuns, comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
+} from "./work.ts";
 
 /** A series whose tiers are tuned by a job each, and by one that works ahead of them. */
 export interface AheadWork extends Pick<RunWork, "shape" | "plans" | "tuning" | "evaluation"> {}
@@ -107,7 +108,7 @@ function costsOf({ shape, plans, tuning, evaluation }: AheadWork): SeriesCosts {
     const blocks = shape.blocks.map((block, i) => {
       return {
         pass: block.operations * tokens,
-        hessians: hessianOperations(block.matrices, tokens, () => 1),
+        hessians: hessianOperations(tunedOf(block.matrices, [plan]), tokens, () => 1),
         rows: block.operations * (passed + repaired),
         tuning: tuneBlock(i, [plan]),
       };

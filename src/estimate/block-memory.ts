@@ -1,8 +1,17 @@
 import { total } from "../ground/sum.ts";
+import { bytesPerElement } from "../kernel/dtype.ts";
+import { largestSpare } from "../kernel/lease.ts";
+import { triangleSize } from "../kernel/triangle.ts";
 import { batchesAtOnce, batchTokens } from "../models/batches.ts";
-import { mostMade } from "../models/lazy-rows.ts";
+import { mostMade, visitedRows } from "../models/lazy-rows.ts";
 import { isQuantizable } from "../plan/plan.ts";
-import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
+import {
+  type BlockShape,
+  isMixer,
+  type MatrixShape,
+  type ModelShape,
+  nearShare,
+} from "./model-shape.ts";
 
 /** Spare buffers of Hessians. */
 const spare = 8;
@@ -23,19 +32,68 @@ export interface Riding {
 export function passingMemory(
   shape: ModelShape,
   block: BlockShape,
-  { tuned, others }: Riding,
+  riders: Riding,
   workers: number,
 ): number {
-  const { hidden } = shape;
-  const states = hidden * (1 + block.parts) + block.narrow;
-  const mixing = tuned * (states + block.mixed);
-  const made = Math.min(mostMade / 4, tuned * block.inner);
+  const { tuned, others } = riders;
+  const states = statesOf(shape, block);
   const batch = batchTokens({ workers }) * (states + batchesAtOnce({ workers }) * widestOf(block));
-  const inExperts = expertRows(shape, block, { tuned, others }) * (workers + 1);
-  const passing = isStack(block)
-    ? (tuned + total(others)) * states + Math.max(made, inExperts)
-    : Math.max(tuned * states + made, Math.max(0, ...others) * hidden);
-  return 4 * (Math.max(mixing, passing) + batch) + blockMemory(block.matrices, workers);
+  if (!isStack(block)) {
+    const passing = Math.max(0, ...others) === 0 ? 0 : passingOthers(shape, block, others);
+    return 4 * batch + Math.max(tuned === 0 ? 0 : tuningMemory(shape, block, tuned), passing);
+  }
+  const made = Math.min(mostMade / 4, tuned * block.inner);
+  const inExperts = expertRows(shape, block, riders) * (workers + 1);
+  const passing = (tuned + total(others)) * states + Math.max(made, inExperts);
+  const most = Math.max(tuned * (states + block.mixed), passing);
+  return 4 * (most + batch) + weightsOf(block.matrices, workers) + hessiansOf(block.matrices);
+}
+
+/** Elements of a token's states in a block. */
+function statesOf({ hidden }: ModelShape, { parts, narrow }: BlockShape): number {
+  return hidden * (1 + parts) + narrow;
+}
+
+/**
+ * The largest moment of tuning a block without experts: behind its mixer; while the Hessian of the
+ * middle of its MLP is made, when there is no output yet; while that is multiplied, when large
+ * Hessians are gone.
+ */
+function tuningMemory(shape: ModelShape, block: BlockShape, tuned: number): number {
+  const { matrices, mixed, inner } = block;
+  const states = statesOf(shape, block);
+  const moments = [
+    4 * tuned * (states + mixed) + hessiansOf(matrices.filter(isMixer)),
+    4 * (tuned * (states - shape.hidden) + madeElements(tuned, inner)) + hessiansOf(matrices),
+    4 * tuned * states + hessiansOf(matrices, largestSpare),
+  ];
+  return Math.max(...moments) + storedWeights(matrices);
+}
+
+/** The same of riders without tuning: they may have codes of the weights in float32. */
+function passingOthers(
+  { hidden }: ModelShape,
+  { matrices }: BlockShape,
+  others: readonly number[],
+) {
+  const decoded = 4 * total(matrices.map(({ rows, columns }) => rows * columns));
+  return 4 * Math.max(...others) * hidden + storedWeights(matrices) + decoded;
+}
+
+/** Bytes of a block's matrices as the base has them. */
+function storedWeights(matrices: readonly MatrixShape[]): number {
+  return total(
+    matrices.map(({ rows, columns, tensor }) => rows * columns * bytesPerElement[tensor.dtype]!),
+  );
+}
+
+/**
+ * Elements of the middle of an MLP that are there while its Hessian is made: all, or the rows of a
+ * visit, with those of the other factor.
+ */
+function madeElements(tokens: number, inner: number): number {
+  const all = tokens * inner;
+  return 4 * all <= mostMade ? all : 2 * Math.min(tokens, visitedRows(inner)) * inner;
 }
 
 /**
@@ -49,22 +107,28 @@ function widestOf({ matrices }: Pick<BlockShape, "matrices">): number {
   return Math.max(together, ...dense.map(({ rows }) => rows));
 }
 
-/** Matrices in work, shared by the riders, and the Hessians of their inputs. */
-export function blockMemory(matrices: readonly MatrixShape[], workers: number): number {
+/** Matrices of a block with experts that are in work, shared by the riders. */
+function weightsOf(matrices: readonly MatrixShape[], workers: number): number {
   const inWork = matrices.map(({ rows, columns, tensor }) => {
-    const routed = tensor.role.routed === true;
-    const shared = routed ? 2 * (workers + 1) : 1;
+    const shared = tensor.role.routed === true ? 2 * (workers + 1) : 1;
     return 4 * rows * columns * shared;
   });
-  const widths = matrices.filter(({ tensor }) => isQuantizable(tensor));
-  // Buffers are shared by all inputs, so each is as large as the largest that took it.
-  const hessians = (routed: boolean, buffers: number) => {
-    const some = widths.filter(({ tensor }) => (tensor.role.routed === true) === routed);
-    return some.length === 0
-      ? 0
-      : buffers * 4 * Math.max(...some.map(({ columns }) => columns ** 2));
+  return total(inWork);
+}
+
+/**
+ * Buffers of the Hessians of a block's inputs, which stay until it is done. Experts in progress
+ * share theirs, so each is as large as the largest. Other inputs come one after the other: each
+ * size has a Gram matrix and a factor. Only buffers of up to `most` bytes count.
+ */
+export function hessiansOf(matrices: readonly MatrixShape[], most = Infinity): number {
+  const sizesOf = (routed: boolean) => {
+    const own = matrices.filter(({ tensor }) => (tensor.role.routed === true) === routed);
+    return new Set(own.filter(({ tensor }) => isQuantizable(tensor)).map(({ columns }) => columns));
   };
-  return total(inWork) + hessians(true, spare) + hessians(false, 2);
+  const routed = spare * triangleSize(Math.max(0, ...sizesOf(true)));
+  const others = [...sizesOf(false)].map(triangleSize).filter((size) => 4 * size <= most);
+  return 4 * (routed + 2 * total(others));
 }
 
 /** Elements of all riders' rows of one expert: input, what it makes of them, and output. */

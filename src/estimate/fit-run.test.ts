@@ -116,7 +116,7 @@ describe("a run on a machine", () => {
     const outside = { speed: 100e9, workers: 3, tiers: 4 };
     expect(estimateLines(estimate, fit({}), outside)).toEqual([
       "reads 126.3 GB (measuring 63.2 GB, tuning 63.2 GB), writes 100.4 GB (4 tiers)",
-      "memory: about 4.2 GB at most (measuring, blocks), limit 20.0 GB; " +
+      "memory: about 4.2 GB at most (measuring, head), limit 20.0 GB; " +
         "924.8 MB of hidden states between blocks",
       "disk: 100.4 GB",
       "time: about 7.1 h of arithmetic on 3 threads " +
@@ -124,7 +124,7 @@ describe("a run on a machine", () => {
     ]);
     const own = { ...machine, given: tight.least.bytes };
     expect(estimateLines(tight, fitRun(tight, plans, own), outside)[1]).toBe(
-      "memory: about 3.0 GB at most (tuning, blocks), limit 3.0 GB; " +
+      "memory: about 2.9 GB at most (tuning, blocks), limit 2.9 GB; " +
         "924.8 MB of hidden states between blocks, 924.8 MB of them in files",
     );
     const verified = estimateRun({ ...alone, tuning: null, makes: false });

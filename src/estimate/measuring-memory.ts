@@ -1,7 +1,9 @@
 import { total } from "../ground/sum.ts";
+import { triangleSize } from "../kernel/triangle.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { probeWidth } from "../sensitivity/probe-width.ts";
 import { tokensTogether } from "../sensitivity/probes.ts";
+import { hessiansOf } from "./block-memory.ts";
 import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
 import { headsOf, probesOf, togetherOf, triedMixes } from "./operations.ts";
 import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
@@ -10,8 +12,6 @@ import type { MeasuringWork, RunWork, StageMemory } from "./work.ts";
 const headShare = 1 / 4;
 /** Positions whose logits are in memory at once, twice. */
 const positionsAtOnce = 512;
-/** Spare buffers of Hessians (hessian.ts). */
-const spare = 8;
 /** Tokens of a batch for each worker, and batches at once (ops.ts). */
 const [batchTokens, batches] = [512, 2];
 
@@ -36,7 +36,9 @@ export function measuringStages(work: RunWork): StageMemory[] {
   // A tied table is in memory from the start, with the codes that its rows are looked up in. At the
   // end its mixes are there too, the errors of looked-up rows, and the Hessian that weighs them.
   const kept = shape.isTied ? headBytes + codes : 0;
-  const tied = shape.isTied ? (triedMixes - 1) * codes + 4 * hidden * (3 * probe + hidden) : 0;
+  const tied = shape.isTied
+    ? (triedMixes - 1) * codes + 4 * (3 * hidden * probe + triangleSize(hidden))
+    : 0;
   const bytes = headBytes * (1 + headShare) + codes + rows + logits + tied;
   return [
     {
@@ -99,14 +101,6 @@ function weightsOf(matrices: readonly MatrixShape[], workers: number): number {
       return (2 + (isQuantizable(tensor) ? 4 : 0)) * rows * columns * inWork;
     }),
   );
-}
-
-function hessiansOf(matrices: readonly MatrixShape[]): number {
-  const widest = Math.max(
-    0,
-    ...matrices.filter(({ tensor }) => isQuantizable(tensor)).map(({ columns }) => columns),
-  );
-  return 4 * widest ** 2 * spare;
 }
 
 function batchOf(matrices: BlockShape["matrices"], workers: number): number {

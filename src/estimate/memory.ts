@@ -5,7 +5,8 @@ import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { total } from "../ground/sum.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import { comparisonColumns } from "../kernel/routines/compare.ts";
-import { modulePath } from "../mlx/format.ts";
+import { tuningMemory } from "../kernel/routines/tune-memory.ts";
+import { triangleSize } from "../kernel/triangle.ts";
 import { keepsTable } from "../models/kept-weights.ts";
 import { mostAhead } from "../models/read-ahead.ts";
 import { mostOfHead } from "../models/run.ts";
@@ -18,8 +19,14 @@ import { tuningSettings } from "../quantize/tuning-settings.ts";
 import { passingMemory } from "./block-memory.ts";
 import { measuringStages } from "./measuring-memory.ts";
 import type { ModelShape } from "./model-shape.ts";
-import { widthsOf } from "./operations.ts";
-import { baseRuns, comparedRuns, type RunWork, type StageMemory } from "./work.ts";
+import {
+  baseRuns,
+  bitsOf,
+  comparedRuns,
+  type RunWork,
+  type StageMemory,
+  widthsOf,
+} from "./work.ts";
 
 /** Node, its code, headers and texts. */
 const program = 200e6;
@@ -75,8 +82,7 @@ function roundingStages({ shape, plans, tuning, makes, workers }: RunWork): Stag
     { tensor: head },
   ];
   const ranges = tensors.map(({ tensor }) => {
-    const bits = new Set(plans.flatMap(({ modules }) => modules[modulePath(tensor)]?.bits ?? []));
-    const stored = total([...bits].map((width) => (width + pairBits) / 8));
+    const stored = total(bitsOf(tensor, plans).map((width) => (width + pairBits) / 8));
     return largestRange(tensor) * (1 + stored / bytesPerElement[tensor.dtype]!);
   });
   const inProgress = Math.max(...ranges) * (2 * workers + 2);
@@ -168,17 +174,17 @@ function keptTable(shape: ModelShape): number {
 }
 
 /**
- * Memory of the workers' WebAssembly instances, which never shrinks: the factor, its matrix and
- * 1024 rows of the widest matrix, or the slabs of a product.
+ * Memory of the workers' WebAssembly instances, which never shrinks: rows of a matrix that is tuned
+ * and parts of its Hessian, or the slabs of a product.
  */
 function arenas({ shape, workers, tuning, measuring }: RunWork): number {
   const slabs = 4 * (8 + 2 + 2) * 2 ** 20;
   const tunes = tuning !== null || measuring !== null;
-  const widest = Math.max(
-    ...shape.blocks.flatMap(({ matrices }) => matrices.map(({ columns }) => columns)),
+  const columns = new Set(
+    shape.blocks.flatMap(({ matrices }) => matrices.map(({ columns }) => columns)),
   );
-  const tune = tunes ? 4 * (2 * widest ** 2 + 2 * 1024 * widest) : 0;
-  return workers * Math.max(slabs, tune);
+  const tuned = tunes ? [...columns].map(tuningMemory) : [];
+  return workers * Math.max(slabs, ...tuned);
 }
 
 /** Logits of the positions in work while the head is tuned, and as much that is not freed yet. */
@@ -197,7 +203,7 @@ function headTuning(shape: ModelShape, plans: RunWork["plans"]): number {
   const weights = hidden * vocabulary;
   const codes = total(bits.map((width) => (weights * width) / 8));
   const pairs = bits.length * (weights / tierGroupSize) * 4;
-  const hessians = hessiansOfHead * 4 * hidden ** 2;
+  const hessians = hessiansOfHead * 4 * triangleSize(hidden);
   const rows = 4 * hidden * weighedRows + (2 * weights) / tuningSettings.headGroups;
   return (
     logitsOf(vocabulary) +

@@ -134,7 +134,8 @@ function blockShape(
   };
 }
 
-function isMixer({ tensor: { role } }: MatrixShape): boolean {
+/** Whether a matrix is of the part that mixes tokens. */
+export function isMixer({ tensor: { role } }: MatrixShape): boolean {
   return role.part !== null && sublayers[role.part] === "mixer";
 }
 

@@ -1,5 +1,4 @@
 import { sum, total } from "../ground/sum.ts";
-import { modulePath } from "../mlx/format.ts";
 import { leavesExpert, type PlannedTensor } from "../models/architecture.ts";
 import { isQuantizable } from "../plan/plan.ts";
 import { contextPositions, fewContexts } from "../quantize/head-groups.ts";
@@ -10,7 +9,15 @@ import { aloneShare } from "../sensitivity/probe-walk.ts";
 import { widths as measuredWidths, probeWidth } from "../sensitivity/probe-width.ts";
 import { isExpertMeasured, mostRows } from "../sensitivity/sampling.ts";
 import { type BlockShape, type MatrixShape, type ModelShape, nearShare } from "./model-shape.ts";
-import { baseRuns, comparedRuns, type PlannedTier, type RunWork } from "./work.ts";
+import {
+  baseRuns,
+  bitsOf,
+  comparedRuns,
+  type PlannedTier,
+  type RunWork,
+  tunedOf,
+  widthsOf,
+} from "./work.ts";
 
 /** Mixes of the Hessians of a tied table that are tried. */
 export const triedMixes = 3;
@@ -153,7 +160,7 @@ function tuningOperations({ shape, plans, tuning, ahead }: RunWork): number {
   const perToken = sum(shape.blocks, ({ operations }) => operations);
   const passes = perToken * tokens;
   const hessians = sum(shape.blocks, ({ matrices }) =>
-    hessianOperations(matrices, tokens, () => 1),
+    hessianOperations(tunedOf(matrices, plans), tokens, () => 1),
   );
   const tuned = sum(shape.blocks, (block) => tuningOfBlock({ shape, block, tokens }, plans));
   const outerWidths = (tensor: PlannedTensor) => widthsOf(tensor, plans);
@@ -286,14 +293,4 @@ function groupOperations({ vocabulary, hidden }: ModelShape, positions: number, 
 function outer(tensor: PlannedTensor): MatrixShape {
   const [rows, columns] = tensor.shape as readonly [number, number];
   return { tensor, rows, columns, count: 1, perToken: 1 };
-}
-
-/** How many widths the plans give a tensor; 0 if it is unquantized. */
-export function widthsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): number {
-  return bitsOf(tensor, plans).length;
-}
-
-function bitsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): readonly number[] {
-  const path = modulePath(tensor);
-  return [...new Set(plans.flatMap(({ modules }) => modules[path]?.bits ?? []))];
 }

@@ -1,7 +1,10 @@
 import { total } from "../ground/sum.ts";
+import { isMxfp4 } from "../kernel/width.ts";
+import { modulePath } from "../mlx/format.ts";
+import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
 import type { ProbeSample } from "../sensitivity/probe-rows.ts";
-import type { ModelShape } from "./model-shape.ts";
+import type { MatrixShape, ModelShape } from "./model-shape.ts";
 
 /** A tier as its plan says. A finished one to be verified has no modules here. */
 export type PlannedTier = Pick<TierPlan, "tier" | "modules" | "bytes">;
@@ -99,4 +102,24 @@ export function comparedRuns({
     count: perTier.length * plans.length + beside,
     tokens: total(perTier) * plans.length + total(rounded),
   };
+}
+
+/** How many affine widths the plans give a tensor; 0 if it is unquantized or copied. */
+export function widthsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): number {
+  return bitsOf(tensor, plans).length;
+}
+
+/** The affine widths that the plans give a tensor, in bits. */
+export function bitsOf(tensor: PlannedTensor, plans: readonly PlannedTier[]): readonly number[] {
+  const path = modulePath(tensor);
+  const widths = plans.flatMap(({ modules }) => modules[path] ?? []);
+  return [...new Set(widths.filter((width) => !isMxfp4(width)).map(({ bits }) => bits))];
+}
+
+/** The matrices that are tuned for some plan: it does not take their codes from the base. */
+export function tunedOf(
+  matrices: readonly MatrixShape[],
+  plans: readonly PlannedTier[],
+): readonly MatrixShape[] {
+  return matrices.filter(({ tensor }) => widthsOf(tensor, plans) > 0);
 }

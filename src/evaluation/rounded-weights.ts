@@ -1,7 +1,7 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { asWeight, bytesOf, floatsOf, type Weight } from "../kernel/matrix.ts";
-import type { Width } from "../kernel/width.ts";
+import { isMxfp4, type Width } from "../kernel/width.ts";
 import type { FinishedTensor } from "../mlx/mlx-weights.ts";
 import { byRole } from "../models/by-role.ts";
 import type { WeightSource } from "../models/run.ts";
@@ -31,7 +31,10 @@ export function roundedWeights(
   };
 }
 
-/** The values that a weight has after it was stored as `tensor`, in float32. */
+/**
+ * The values that a weight has after it was stored as `tensor`, in float32. Only weights whose base
+ * has codes of mxfp4 are stored as such, and lose nothing.
+ */
 async function storeAndRead(
   kernel: Kernel,
   weight: Weight,
@@ -40,8 +43,8 @@ async function storeAndRead(
   const { rows, columns } = weight;
   const store = dtype as FloatDtype;
   const bytes =
-    width === undefined
-      ? await castAndBack(kernel, weight, store)
+    width === undefined || isMxfp4(width)
+      ? await castAndBack(kernel, weight, width === undefined ? store : "F32")
       : await roundAndDecode(kernel, weight, width, store);
   return { bytes, dtype: "F32", rows, columns };
 }

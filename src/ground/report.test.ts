@@ -77,18 +77,21 @@ test("a silent stage says at least every 30 s what goes on, until its end", asyn
     expect(lines()).toHaveLength(2);
     clock.advance(6_000);
     clock.advance(30_000);
+    clock.advance(30_000);
   });
   const beat = (left: string, elapsed: string) =>
-    `  Measure (7 of 12) goes on: ${elapsed}, 22 % (11 of 50 blocks), ${left} left, 3.2 GB of memory`;
+    `  Measure (7 of 12) goes on: ${elapsed}, 22 % (11 of 50 blocks), ${left}3.2 GB of memory`;
   expect(lines()).toEqual([
     "Measure (7 of 12)",
     "  a line",
-    beat("31 s", "45 s"),
-    beat("6 s", "70 s"),
+    beat("31 s left, ", "45 s"),
+    beat("6 s left, ", "70 s"),
+    // The block takes longer than those before it: nothing is said of the end, rather than `0 s`.
+    beat("", "2 min"),
   ]);
   expect(clock.isAwaited()).toBe(false);
   clock.advance(100_000);
-  expect(lines()).toHaveLength(4);
+  expect(lines()).toHaveLength(5);
 });
 
 test("a stage without progress has a heartbeat too; one that failed has none any more", async () => {

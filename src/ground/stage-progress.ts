@@ -54,12 +54,14 @@ export class StageProgress {
     const { done, total, first, at } = series;
     const share = total > 0 ? Math.min(1, done / total) : 1;
     const perSecond = at > first.at ? (1000 * (done - first.done)) / (at - first.at) : 0;
+    // A head with a large vocabulary takes as long as many blocks. When what is left should have
+    // been done already, nobody knows how long it takes.
     const left = (total - done) / perSecond - (now - at) / 1000;
     const work = {
       share,
       amount: amountText(series),
       rate: perSecond > 0 ? rateText(perSecond, series.unit) : null,
-      left: perSecond > 0 && done < total ? duration(Math.max(0, left)) : null,
+      left: perSecond > 0 && left > 0 ? duration(left) : null,
     };
     return { name: this.#name, elapsed, work };
   }

@@ -5,6 +5,7 @@ import { type GateName, gateNames } from "../evaluation/evaluation-types.ts";
 import { type GateInputs, parseGate } from "../evaluation/gates.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Rounding } from "../kernel/width.ts";
+import type { Loader } from "../models/architecture.ts";
 import type { CarriedPart } from "../models/carried.ts";
 import type { Policy } from "../plan/plan.ts";
 import type { Floors } from "../plan/plan-types.ts";
@@ -24,6 +25,8 @@ export interface Inputs {
   readonly tiers: readonly TierChoice[];
   /** Parts beside the language model that the tiers hold, if the base has them. */
   readonly carry: readonly CarriedPart[];
+  /** Program that the tiers are written for. */
+  readonly loader: Loader;
   readonly policy: Policy;
   readonly floors: Floors;
   /** Path of a sensitivity file; null: the run measures. */
@@ -106,6 +109,7 @@ export function parseInputs(read: ReadInput, environment: Environment): Inputs {
     namespace: values.namespace,
     tiers: chosen,
     carry: values.carry,
+    loader: values.loader,
     policy,
     floors: values.floors,
     sensitivity: values.sensitivity,

@@ -1,8 +1,9 @@
 import { parseDomainWeights } from "../calibration/domain-weights.ts";
+import { loaders } from "../models/architecture.ts";
 import { carriedParts } from "../models/carried.ts";
 import { defaultFloors, parseFloors } from "../plan/floors.ts";
 import { policies } from "../plan/plan.ts";
-import { optionalChoice, parsed, plain, several } from "./input-kinds.ts";
+import { choice, optionalChoice, parsed, plain, several } from "./input-kinds.ts";
 import { foreseeing, type InputRow, making, measuring } from "./input-row.ts";
 import { parseProxy, parseSensitivityFile } from "./input-values.ts";
 
@@ -87,6 +88,17 @@ export const tierInputs = [
       "Parts of the base that the tiers hold beside the language model, unquantized, as a list " +
       "or `none`: `vision` and `audio` towers, `mtp` (multi-token prediction). A base without a " +
       "part gives none",
+  },
+  {
+    name: "loader",
+    group: "Tiers",
+    commands: measuring,
+    default: "mlx-lm",
+    example: "mlx-vlm",
+    ...choice(...loaders),
+    doc:
+      "Program that the tiers are written for. Only Nemotron Omni differs: mlx-lm loads its " +
+      "language model alone, `mlx-vlm` the whole model from a repository that mlx-lm does not load",
   },
   {
     name: "policy",

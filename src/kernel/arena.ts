@@ -1,6 +1,8 @@
 import * as wasm from "../../kernel-wasm/pkg/oqe_kernel.js";
 import type { FloatDtype } from "./dtype.ts";
 import { bytesOf, type Matrix } from "./matrix.ts";
+import type { Tile } from "./tiles.ts";
+import { rowOf } from "./triangle.ts";
 
 /**
  * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena,
@@ -17,6 +19,9 @@ export function instantiate(module: WebAssembly.Module): void {
   memory = wasm.initSync({ module }).memory;
 }
 
+/** What one allocation of Rust may take where addresses have 32 bits. */
+const mostOfArena = 2 ** 31 - 64;
+
 /** Offsets of a job's operands within the arena, each at its own cache line. */
 export class Layout {
   size = 0;
@@ -29,8 +34,8 @@ export class Layout {
 
   /** Address of an arena of this size. Earlier views of the memory become invalid. */
   claim(): number {
-    if (this.size > 0xffff_0000)
-      throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
+    if (this.size > mostOfArena)
+      throw new RangeError(`${this.size} bytes for one row exceed the arena's 2 GiB`);
     return wasm.arena(this.size) >>> 0;
   }
 }
@@ -94,27 +99,18 @@ export function copyRectangleIn(
   }
 }
 
-/**
- * Copies from the arena to a rectangle. With `upper`, row i is written from its column i on; the
- * elements before stay as they are.
- */
-export function copyRectangleOut(
-  address: number,
-  rectangle: Omit<Rectangle, "rows">,
-  upper = false,
-): void {
+/** Copies from the arena to a rectangle. */
+export function copyRectangleOut(address: number, rectangle: Omit<Rectangle, "rows">): void {
   const { data, columns, top, bottom, left, right } = rectangle;
   const bytes = 4 * (right - left);
   const host = asBuffer(bytesOf(data));
   const arena = Buffer.from(memory.buffer, address, (bottom - top) * bytes);
-  if (!upper && right - left === columns) {
+  if (right - left === columns) {
     arena.copy(host, top * bytes);
     return;
   }
-  for (let i = 0; i < bottom - top; i++) {
-    const skip = upper ? Math.min(bytes, 4 * i) : 0;
-    arena.copy(host, 4 * ((top + i) * columns + left) + skip, i * bytes + skip, (i + 1) * bytes);
-  }
+  for (let i = 0; i < bottom - top; i++)
+    arena.copy(host, 4 * ((top + i) * columns + left), i * bytes, (i + 1) * bytes);
 }
 
 /** Copies rows `[top, bottom)` of a matrix into the arena. */
@@ -148,6 +144,53 @@ export function scatterRows(
   const arena = Buffer.from(memory.buffer, address, rows.length * bytes);
   for (let i = 0; i < rows.length; i++)
     arena.copy(host, rows[i]! * bytes, i * bytes, (i + 1) * bytes);
+}
+
+/** A part of an upper triangle (triangle.ts) in host memory. */
+export interface TrianglePart extends Tile {
+  readonly data: Float32Array<SharedArrayBuffer>;
+}
+
+/** Copies a part into the arena, its rows one after the other. What lies below is left out. */
+export function copyTriangleIn(address: number, part: TrianglePart): void {
+  const { host, arena } = buffersOf(address, part);
+  eachRow(part, (from, to, bytes) => host.copy(arena, to, from, from + bytes));
+}
+
+/** Copies from the arena to a part. */
+export function copyTriangleOut(address: number, part: TrianglePart): void {
+  const { host, arena } = buffersOf(address, part);
+  eachRow(part, (to, from, bytes) => arena.copy(host, to, from, from + bytes));
+}
+
+/** The rows of a part alone: a Buffer of Node 20 has at most 4 GiB. */
+function buffersOf(address: number, part: TrianglePart) {
+  const { data, d, top, bottom, left, right } = part;
+  const [start, end] = [placeOf(part, top), rowOf(d, Math.min(bottom, right) - 1) + right];
+  const bytes = Math.max(0, 4 * (end - start));
+  return {
+    host: Buffer.from(data.buffer, data.byteOffset + 4 * start, bytes),
+    arena: Buffer.from(memory.buffer, address, 4 * (bottom - top) * (right - left)),
+  };
+}
+
+/** Where a row of a part starts in its triangle. */
+function placeOf({ d, left }: TrianglePart, row: number): number {
+  return rowOf(d, row) + Math.max(left, row);
+}
+
+/** Visits the bytes of each row of a part: from its first one in host memory, and in the arena. */
+function eachRow(
+  part: TrianglePart,
+  visit: (inHost: number, inArena: number, bytes: number) => void,
+): void {
+  const { top, bottom, left, right } = part;
+  const start = placeOf(part, top);
+  for (let i = top; i < Math.min(bottom, right); i++) {
+    const skipped = Math.max(0, i - left);
+    const inArena = 4 * ((i - top) * (right - left) + skipped);
+    visit(4 * (placeOf(part, i) - start), inArena, 4 * (right - left - skipped));
+  }
 }
 
 /**

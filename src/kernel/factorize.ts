@@ -2,8 +2,8 @@ import type { Kernel } from "./kernel-types.ts";
 import { mostRows, tileBounds } from "./tiles.ts";
 
 /**
- * Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R: upper triangular
- * with H = RᵀR. Nothing below the diagonal is read or written. Workers share the factor tiles, each
+ * Replaces the upper triangle (triangle.ts) of a symmetric H `[d, d]` by that of R: upper
+ * triangular with H = RᵀR. Workers share the factor tiles, each
  * holding a few at a time. The result does not depend on which worker computes which tile.
  *
  * `pivot` is null, or the first row whose pivot is not positive and finite. Then H is not positive

@@ -6,7 +6,7 @@ import { mostRows, tileBounds } from "./tiles.ts";
 export interface GramSum {
   /** `[tokens, d]` */
   readonly x: Matrix;
-  /** Float32 `[d, d]`, row-major. The upper triangle is added to; the rest stays unchanged. */
+  /** The upper triangle of a `[d, d]` matrix (triangle.ts), added to. */
   readonly sums: Float32Array<SharedArrayBuffer>;
   readonly alpha: number;
   /** The tokens that count, in this order. Default: all. */
@@ -14,12 +14,12 @@ export interface GramSum {
 }
 
 /**
- * Adds alpha·XᵀX to the upper triangle of `sums`. The sums are in float32, tokens in order. Workers
+ * Adds alpha·XᵀX to `sums`. The sums are in float32, tokens in order. Workers
  * share the Gram tiles; the result does not depend on the number of workers.
  */
 export async function gram(
   kernel: Kernel,
-  { x, sums: data, alpha, rows = null }: GramSum,
+  { x, sums, alpha, rows = null }: GramSum,
 ): Promise<void> {
   const bounds = tileBounds(x.columns, mostRows.gram);
   const tiles = bounds.slice(1).flatMap((bottom, i) => {
@@ -27,7 +27,6 @@ export async function gram(
       .slice(i + 1)
       .map((right, j) => ({ top: bounds[i]!, bottom, left: bounds[i + j]!, right }));
   });
-  const sums = { data, rows: x.columns, columns: x.columns };
   // Tiles on the diagonal come last: they are half the work, so workers finish at about the same
   // time.
   const halves = tiles.filter(({ top, left }) => top === left);
@@ -59,6 +58,6 @@ export async function cross(kernel: Kernel, { x, y, sums, rows = null }: CrossSu
     return across.slice(1).map((right, j) => ({ top: down[i]!, bottom, left: across[j]!, right }));
   });
   await Promise.all(
-    tiles.map((tile) => kernel.run("moments", { x, y, rows, sums, ...tile, alpha: 1 })),
+    tiles.map((tile) => kernel.run("moments", { x, y, rows, sums: sums.data, ...tile, alpha: 1 })),
   );
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Leases } from "./lease.ts";
+import { Leases, largestSpare } from "./lease.ts";
 
 test("many jobs of mixed sizes reuse a few buffers", () => {
   const leases = new Leases();
@@ -22,6 +22,15 @@ test("gives the smallest free buffer that is large enough, never one in use", ()
   expect(leases.take(100)).toBe(small);
   expect(leases.take(100)).toBe(large);
   expect(leases.take(100)).not.toBe(large);
+});
+
+test("keeps no buffer that takes a large part of the memory", () => {
+  const leases = new Leases();
+  const [large, small] = [leases.take(largestSpare + 1), leases.take(largestSpare)];
+  leases.give(large, 4);
+  leases.give(small, 4);
+  expect(leases.take(100)).toBe(small);
+  expect(leases.take(largestSpare + 1)).not.toBe(large);
 });
 
 test("forgets its free buffers when it is cleared", () => {

@@ -1,5 +1,9 @@
+import { countShared } from "./collect.ts";
+
 /** Buffer sizes are multiples of this, so that jobs of similar size can reuse one buffer. */
 const granule = 1 << 20;
+/** Larger buffers are not kept: they are the largest of all memory, and few. */
+export const largestSpare = 256 << 20;
 
 /**
  * A pool of shared buffers that jobs borrow. Without reuse, every job would leave its operands to
@@ -15,16 +19,21 @@ export class Leases {
   take(bytes: number): SharedArrayBuffer {
     const fitting = this.#spare.filter((buffer) => buffer.byteLength >= bytes);
     const best = fitting.sort((a, b) => a.byteLength - b.byteLength)[0];
-    if (best === undefined) return new SharedArrayBuffer(Math.ceil(bytes / granule) * granule);
+    if (best === undefined) {
+      const size = Math.ceil(bytes / granule) * granule;
+      countShared(size);
+      return new SharedArrayBuffer(size);
+    }
     this.#spare.splice(this.#spare.indexOf(best), 1);
     return best;
   }
 
   /**
-   * Returns a buffer to the pool. Only the `most` largest free buffers stay in the pool; they
-   * can serve any job.
+   * Returns a buffer to the pool. Only the `most` largest free buffers of up to `largestSpare`
+   * bytes stay in the pool; they can serve any job.
    */
   give(buffer: SharedArrayBuffer, most: number): void {
+    if (buffer.byteLength > largestSpare) return;
     this.#spare.push(buffer);
     if (this.#spare.length <= most) return;
     this.#spare.sort((a, b) => a.byteLength - b.byteLength).shift();

@@ -21,6 +21,16 @@ export interface Weight {
   readonly dtype: FloatDtype;
   readonly rows: number;
   readonly columns: number;
+  /** The codes of the same rows. Absent: the base has none that MLX reads, or they were left. */
+  readonly codes?: Mxfp4Rows;
+}
+
+/** Rows of a base that is published as mxfp4, bit for bit. MLX stores them the same way. */
+export interface Mxfp4Rows {
+  /** E2M1, two a byte, lower half first: `[rows, columns / 2]` bytes. */
+  readonly words: Uint8Array<SharedArrayBuffer>;
+  /** E8M0, one a byte: `[rows, columns / 32]`. */
+  readonly scales: Uint8Array<SharedArrayBuffer>;
 }
 
 /** A matrix of zeros. */
@@ -48,7 +58,7 @@ export function clear(matrix: Matrix): Matrix {
   return matrix;
 }
 
-/** Output rows `[start, end)` of a weight: the same memory. */
+/** Output rows `[start, end)` of a weight, without codes: the same memory. */
 export function weightRows({ bytes, dtype, columns }: Weight, start: number, end: number): Weight {
   const rowBytes = columns * bytesPerElement[dtype]!;
   return {
@@ -59,7 +69,7 @@ export function weightRows({ bytes, dtype, columns }: Weight, start: number, end
   };
 }
 
-/** Weights one below the other as one weight. A single one is not copied. */
+/** Weights one below the other as one weight, without codes. A single one is not copied. */
 export function joinRows(parts: readonly Weight[]): Weight {
   const [first] = parts;
   if (first === undefined) throw new RangeError("no parts to join");

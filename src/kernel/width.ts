@@ -11,10 +11,20 @@ export type Rounding = "stored" | "mlx";
 export interface Width {
   readonly bits: Bits;
   readonly groupSize: GroupSize;
+  /** What the codes stand for. Absent: affine, code · scale + bias. */
+  readonly mode?: "mxfp4";
 }
 
-/** Calls `fail` where MLX has no such width, or its groups do not fill rows of `columns`. */
-export function checkWidth({ bits, groupSize }: Width, columns: number, fail: Fail): void {
+/** MLX's mxfp4: E2M1 codes, with a power of two for 32 of them. Only for a base that has them. */
+export const mxfp4Width = { bits: 4, groupSize: 32, mode: "mxfp4" } as const satisfies Width;
+
+export function isMxfp4({ mode }: Width): boolean {
+  return mode === "mxfp4";
+}
+
+/** Calls `fail` where MLX has no such affine width, or its groups do not fill rows of `columns`. */
+export function checkWidth({ bits, groupSize, mode }: Width, columns: number, fail: Fail): void {
+  if (mode !== undefined) fail(`codes of ${mode} are copied, not computed`);
   if (!bitWidths.includes(bits))
     fail(`MLX has no ${bits}-bit format, only ${bitWidths.join(", ")}`);
   if (!groupSizes.includes(groupSize))

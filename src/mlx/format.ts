@@ -1,13 +1,14 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
-import type { Width } from "../kernel/width.ts";
+import { isMxfp4, type Width } from "../kernel/width.ts";
 import type { OutputTensor, PlannedTensor } from "../models/architecture.ts";
 
 /**
  * A tensor of an MLX repository as its file holds it. In MLX's affine layout a matrix
  * `[…, rows, columns]` becomes three: `weight` U32 `[…, rows, columns · bits / 32]`, `scales` and
  * `biases` `[…, rows, columns / groupSize]` in the storage dtype. The codes of a row are one
- * little-endian stream of bits.
+ * little-endian stream of bits. In MLX's mxfp4 it becomes two: `weight` with codes of 4 bits, and
+ * `scales` U8 `[…, rows, columns / 32]`.
  */
 export interface StoredTensor {
   readonly name: string;
@@ -41,7 +42,8 @@ export function quantizedBytes(
   storage: FloatDtype,
 ): number {
   const n = elements(shape);
-  return (n * width.bits) / 8 + (n / width.groupSize) * 2 * bytesPerElement[storage]!;
+  const perGroup = isMxfp4(width) ? 1 : 2 * bytesPerElement[storage]!;
+  return (n * width.bits) / 8 + (n / width.groupSize) * perGroup;
 }
 
 /**
@@ -64,8 +66,14 @@ export function storedTensors(
   const columns = tensor.shape.at(-1)!;
   const path = modulePath(tensor);
   const grouped = [...lead, columns / width.groupSize];
+  const codes = {
+    name: `${path}.weight`,
+    dtype: "U32",
+    shape: [...lead, (columns * width.bits) / 32],
+  };
+  if (isMxfp4(width)) return [codes, { name: `${path}.scales`, dtype: "U8", shape: grouped }];
   return [
-    { name: `${path}.weight`, dtype: "U32", shape: [...lead, (columns * width.bits) / 32] },
+    codes,
     { name: `${path}.scales`, dtype: storage, shape: grouped },
     { name: `${path}.biases`, dtype: storage, shape: grouped },
   ];
@@ -83,5 +91,5 @@ export function distinct(widths: readonly Width[]): Width[] {
 }
 
 export function sameWidth(a: Width, b: Width): boolean {
-  return a.bits === b.bits && a.groupSize === b.groupSize;
+  return a.bits === b.bits && a.groupSize === b.groupSize && a.mode === b.mode;
 }

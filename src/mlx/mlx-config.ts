@@ -3,6 +3,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Width } from "../kernel/width.ts";
 import type { Wrapper } from "../models/fold.ts";
+import { sameWidth } from "./format.ts";
 
 /** Facts in config.json about the weights of an MLX repo. */
 export interface Quantization {
@@ -52,15 +53,13 @@ function nest(own: ModelConfig, { key, config }: Wrapper): ModelConfig {
 }
 
 function quantizationValue({ defaults, modules }: Quantization): Record<string, unknown> {
-  const differs = ({ bits, groupSize }: Width) =>
-    bits !== defaults.bits || groupSize !== defaults.groupSize;
-  const overrides = Object.entries(modules).filter(([, width]) => differs(width));
+  const overrides = Object.entries(modules).filter(([, width]) => !sameWidth(width, defaults));
   return {
     ...widthValue(defaults),
     ...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)])),
   };
 }
 
-function widthValue({ bits, groupSize }: Width) {
-  return { group_size: groupSize, bits, mode: "affine" };
+function widthValue({ bits, groupSize, mode }: Width) {
+  return { group_size: groupSize, bits, mode: mode ?? "affine" };
 }

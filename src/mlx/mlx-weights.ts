@@ -1,3 +1,4 @@
+import { objectOf } from "../calibration/chat-template.ts";
 import type { Checkpoint, Provable } from "../checkpoint/checkpoint.ts";
 import { openCheckpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
@@ -5,17 +6,19 @@ import { asObject, show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
+import { decodeRows } from "../kernel/decode-rows.ts";
 import { bytesPerElement, type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { asWeight, floatsOf, sharedBytes, type Weight } from "../kernel/matrix.ts";
+import { mxfp4 } from "../kernel/routines/decode.ts";
 import { toFloats } from "../kernel/to-floats.ts";
-import type { Bits, GroupSize, Width } from "../kernel/width.ts";
-import type { PlannedTensor } from "../models/architecture.ts";
+import { type Bits, type GroupSize, isMxfp4, mxfp4Width, type Width } from "../kernel/width.ts";
+import type { Loader, PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
 import { sidecarsOf } from "../models/carried.ts";
 import { expandTable } from "../models/expand.ts";
 import { Ops } from "../models/ops.ts";
-import { findArchitecture } from "../models/registry.ts";
+import { architectureFor, findWritten } from "../models/registry.ts";
 import type { Model, WeightSource } from "../models/run.ts";
 import { elements, isAligned, modulePath, storedTensors } from "./format.ts";
 
@@ -40,10 +43,10 @@ export interface FinishedModel extends Model, Provable {
  * Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
  */
 export async function openFinished(repository: Repository, kernel: Kernel): Promise<FinishedModel> {
-  const sidecars = (config: ModelConfig) => sidecarsOf(findArchitecture(config).carried);
+  const sidecars = (config: ModelConfig) => sidecarsOf(findWritten(config).carried);
   const checkpoint = await openCheckpoint(repository, { sidecars });
   try {
-    const architecture = findArchitecture(checkpoint.config);
+    const architecture = findWritten(checkpoint.config);
     const { config } = architecture.fold(checkpoint.config);
     // A language model inside another has its widths in the outer config.
     const { quantization, quantization_config } = checkpoint.config;
@@ -72,6 +75,13 @@ export async function openFinished(repository: Repository, kernel: Kernel): Prom
   }
 }
 
+/** The program that a finished repository is written for, by the type in its config.json. */
+export async function loaderOf(repository: Repository): Promise<Loader> {
+  const { model_type } = await objectOf(repository, "config.json");
+  if (architectureFor(model_type) === undefined) return "mlx-lm";
+  return findWritten({ model_type }).loader ?? "mlx-lm";
+}
+
 /** The tensor with the dtype and the width that the files have. Throws BAD_CHECKPOINT. */
 function finishedTensor(
   { tensors, config, repository }: Checkpoint,
@@ -79,8 +89,10 @@ function finishedTensor(
 ): FinishedTensor {
   const path = modulePath(tensor);
   const scales = tensors.get(`${path}.scales`);
-  const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
   const width = scales === undefined ? undefined : widthOf(config, path);
+  const isPower = width !== undefined && isMxfp4(width);
+  const stored = isPower ? undefined : (scales ?? tensors.get(tensor.name))?.dtype;
+  const dtype = stored ?? storageDtype(config, []);
   const isQuantized = (config.quantization ?? config.quantization_config) !== undefined;
   const bad = (what: string) =>
     isQuantized
@@ -94,9 +106,15 @@ function finishedTensor(
   if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
   if (width !== undefined && !isAligned(tensor.shape, width.groupSize))
     throw bad(`"${path}" has rows that are not whole groups of ${width.groupSize}`);
-  for (const { name, shape } of storedTensors({ ...tensor, dtype }, width, dtype)) {
+  for (const { name, shape, dtype: itsDtype } of storedTensors(
+    { ...tensor, dtype },
+    width,
+    dtype,
+  )) {
     const found = tensors.get(name);
     if (found === undefined) throw bad(`tensor "${name}" is missing`);
+    if (isPower && found.dtype !== itsDtype)
+      throw bad(`"${name}" is ${found.dtype}, but mxfp4 has ${itsDtype} there`);
     if (elements(found.shape) !== elements(shape) || found.shape.at(-1) !== shape.at(-1)) {
       const has = `${found.file}: tensor "${name}" has shape [${found.shape.join(", ")}]`;
       throw bad(`${has}, but config.json gives [${shape.join(", ")}]`);
@@ -114,9 +132,12 @@ function widthOf(config: ModelConfig, path: string): Width {
     [2, 3, 4, 5, 6, 8].includes(bits as number) && [32, 64, 128].includes(groupSize as number);
   if (isKnown && mode === "affine")
     return { bits: bits as Bits, groupSize: groupSize as GroupSize };
+  if (mode === "mxfp4" && bits === mxfp4Width.bits && groupSize === mxfp4Width.groupSize)
+    return mxfp4Width;
   throw new OqeError(
     "BAD_CHECKPOINT",
-    `config.json: quantization of "${path}" is ${show(own)}; ` + "expected an affine width of MLX",
+    `config.json: quantization of "${path}" is ${show(own)}; ` +
+      "expected an affine width of MLX, or mxfp4",
   );
 }
 
@@ -136,6 +157,11 @@ export function storedWeights(
     const shape = { rows: end - start, columns: tensor.shape.at(-1)! };
     if (tensor.width === undefined) return { bytes: parts[0]!, dtype, ...shape };
     const [words, scales, biases] = parts;
+    if (isMxfp4(tensor.width)) {
+      const coded = { ...mxfp4, codes: words!, scales: scales!, firstRow: 0, ...shape };
+      const { bytes } = await decodeRows(kernel, coded, "F32");
+      return { bytes, dtype: "F32", ...shape };
+    }
     const stored = { words: words!, scales: scales!, biases: biases!, store: dtype };
     const codes = { ...stored, ...shape, ...tensor.width };
     const values = (await kernel.dequantize(codes)) as Float32Array<SharedArrayBuffer>;

@@ -248,3 +248,15 @@ test("throws DISK and removes the files when the system refuses bytes half-way",
   expect(error.message).toContain("file sizes are limited");
   expect(await readdir(folder)).toEqual([]);
 });
+
+test("says which tensors an earlier run finished", async () => {
+  const [{ file, bytes }] = layouts as [(typeof layouts)[number]];
+  const elsewhere = { file, bytes, sha256: "0".repeat(64), fetch: async () => {} };
+  const distant = await createShards(folder, layouts, { distant: [elsewhere] });
+  expect(tensors.map(({ name }) => distant.has(name))).toEqual([true, true, true]);
+  await distant.abort();
+  const here = await createShards(folder, layouts);
+  here.restore("a");
+  expect(tensors.map(({ name }) => here.has(name))).toEqual([true, false, false]);
+  await here.abort();
+});

@@ -52,6 +52,8 @@ export interface ShardWriter {
   read(tensor: string, byteOffset: number, into: Uint8Array): Promise<void>;
   /** Whether a file was there when it was opened, as an earlier run left it. */
   wasThere(file: string): boolean;
+  /** Whether the tensor was restored, or is in a shard that lies elsewhere. */
+  has(tensor: string): boolean;
   /** The tensor's bytes are in its file already. */
   restore(tensor: string): void;
   /** Flushes all files to disk. */
@@ -174,6 +176,10 @@ class Writer implements ShardWriter {
     if (isRestored) return;
     if (shard.completed) throw bug(`${name} is there already`);
     await this.#onDisk(() => shard.file.write(bytes, tensor.offset + byteOffset));
+  }
+
+  has(name: string): boolean {
+    return this.#slotOf(name, 0, 0).isRestored;
   }
 
   restore(name: string): void {

@@ -7,6 +7,10 @@ import type { LayerKind } from "./layer-kind.ts";
 import type { Source } from "./source.ts";
 import type { Transform } from "./transforms.ts";
 
+/** Programs that load MLX repositories. */
+export const loaders = ["mlx-lm", "mlx-vlm"] as const;
+export type Loader = (typeof loaders)[number];
+
 /** Kinds of tensors, by their use in the model. */
 export type RoleKind =
   | "embeddings" // a table of rows that are looked up
@@ -137,7 +141,7 @@ export function behindExperts(roles: readonly Role[]): Role | null {
 
 /** Everything that is known about one `model_type`. Registered in models/registry.ts. */
 export interface Architecture {
-  /** `model_type` of the tiers: mlx-lm has a file of this name. */
+  /** `model_type` of the tiers: mlx-lm has a file of this name, or mlx-vlm a folder. */
   readonly modelType: string;
   /**
    * Values of `model_type` in bases. Default: `modelType` alone. Others are of models that mlx-lm
@@ -146,6 +150,13 @@ export interface Architecture {
   readonly baseTypes?: readonly string[];
   /** Name for people, on cards. */
   readonly label: string;
+  /**
+   * What mlx-vlm loads: the repository that mlx-lm loads (`same`), or one of its own. Absent: it
+   * has no such type.
+   */
+  readonly inMlxVlm?: "same" | Architecture;
+  /** Set where mlx-vlm alone loads the tiers. */
+  readonly loader?: "mlx-vlm";
   /**
    * The config in mlx-lm's spelling with all of transformers' defaults explicit. Everything else
    * here reads folded configs only. Throws UNSUPPORTED_MODEL for a config that mlx-lm would compute
@@ -170,7 +181,7 @@ export interface Architecture {
    * tables, the copy of a tied head.
    */
   dropped(name: string, config: ModelConfig): boolean;
-  /** Parts that the MLX repository holds as the base has them. Default: none. */
+  /** Parts that the MLX repository can hold as the base has them. Default: none. */
   readonly carried?: readonly Carried[];
   /**
    * The architecture with the rows of the layout that a base has, where some bases have one tensor

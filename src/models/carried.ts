@@ -1,9 +1,8 @@
-import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { BaseTensor } from "../coding/coding.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
-import { compareTensor, type PartTable } from "./part-tensors.ts";
+import type { PartTable } from "./part-tensors.ts";
 import { asCoded, type Source, wholeTensor } from "./source.ts";
 import type { Transform } from "./transforms.ts";
 
@@ -31,21 +30,34 @@ export const sidecars: Readonly<Record<CarriedPart, string | null>> = {
 /** Which tensors of the base are a part, and how the MLX repository spells them. */
 export interface Carried {
   readonly part: CarriedPart;
+  /** The loader of the tiers refuses the part, so no tier holds it. */
+  readonly isRefused?: true;
   /**
    * Prefixes of names: in the base, and in the MLX repository as mlx-vlm's `sanitize` gives them. A
    * base that has the second prefix already is taken to have mlx-vlm's layout too. A part with a
    * file of its own keeps the base's names: leave the second out.
    */
   readonly names: readonly (readonly [base: string, mlx?: string])[];
-  /** Moves of values by the end of a name, for example of a convolution (mlx-vlm's `sanitize`). */
-  readonly moves?: Readonly<Record<string, Transform>>;
-  /** Key of config.json that a model with this part has, and one without it lacks. */
-  readonly configKey?: string;
+  /** Whether mlx-vlm's `sanitize` drops a tensor under these prefixes. Default: it drops none. */
+  readonly drops?: (name: string) => boolean;
+  /**
+   * How the values of a tensor move, for example those of a convolution (mlx-vlm's `sanitize`);
+   * null: they stay. Takes the name in the base.
+   */
+  readonly move?: (name: string, rank: number) => Transform | null;
+  /**
+   * Whether a base has mlx-vlm's layout already, where its names do not tell. Default: they do.
+   */
+  readonly isMoved?: (tensors: ReadonlyMap<string, BaseTensor>) => boolean;
+  /** Keys of config.json: a model with this part has one, a model without it has none. */
+  readonly configKeys?: readonly string[];
   /** The tensors that every such part has, with their shapes by the config. */
   readonly needs?: PartTable;
+  /** The loader refuses tensors that `needs` does not give. */
+  readonly isWhole?: true;
   /**
-   * Prefix of numbered layers, behind that of the part (`blocks.`) -> their number by config.json
-   * as the file has it; null: it does not say. All have the same names.
+   * Prefix of numbered layers, behind the first of the part's (`blocks.`) -> their number by
+   * config.json as the file has it; null: it does not say. All have the same names.
    */
   readonly layers?: Readonly<Record<string, (config: ModelConfig) => number | null>>;
 }
@@ -61,12 +73,6 @@ export interface CarriedTensor {
   readonly source: Source;
 }
 
-/** config.json as the file has it, and as the architecture folds it. */
-interface Configs {
-  readonly config: ModelConfig;
-  readonly folded: ModelConfig;
-}
-
 /** Tensors of a base by their use. */
 export interface SplitTensors<T extends BaseTensor> {
   /** Those that the role table must name. */
@@ -75,21 +81,32 @@ export interface SplitTensors<T extends BaseTensor> {
   readonly beside: ReadonlyMap<string, T>;
 }
 
+/** The parts of `wanted` that the tiers can hold. */
+export function keptParts(
+  declared: readonly Carried[] = [],
+  wanted: readonly CarriedPart[] = carriedParts,
+): ReadonlySet<CarriedPart> {
+  const refused = declared.filter(({ isRefused }) => isRefused).map(({ part }) => part);
+  return new Set(wanted.filter((part) => !refused.includes(part)));
+}
+
 /** Files of their own that a base with these parts may have. */
 export function sidecarsOf(
   declared: readonly Carried[] = [],
   kept: ReadonlySet<CarriedPart> = new Set(carriedParts),
 ): string[] {
-  return declared.flatMap(({ part }) => (kept.has(part) ? (sidecars[part] ?? []) : []));
+  const files = declared.flatMap(({ part }) => (kept.has(part) ? (sidecars[part] ?? []) : []));
+  return [...new Set(files)];
 }
 
 /** The declared part that a base tensor belongs to, and its prefix; null: to none. */
 export function partOf(declared: readonly Carried[], name: string) {
   for (const carried of declared) {
     for (const [base, mlx] of carried.names) {
-      if (name.startsWith(base)) return { carried, prefix: base, mlx: mlx ?? base, isMlx: false };
+      if (name.startsWith(base))
+        return { carried, prefix: base, base, mlx: mlx ?? base, isMlx: false };
       if (mlx !== undefined && name.startsWith(mlx))
-        return { carried, prefix: mlx, mlx, isMlx: true };
+        return { carried, prefix: mlx, base, mlx, isMlx: true };
     }
   }
   return null;
@@ -117,30 +134,23 @@ export function partsAmong(declared: readonly Carried[], names: Iterable<string>
 }
 
 /**
- * The tensors that a tier holds of carried parts. Codes are decoded to the dtype `storage`.
- * Throws UNSUPPORTED_MODEL for codes whose values would have to be moved too.
+ * The tensors that a tier holds of carried parts, without those that mlx-vlm drops. Codes are
+ * decoded to the dtype `storage`. Throws UNSUPPORTED_MODEL for codes whose values would have to be
+ * moved too.
  */
 export function carryTensors(
   declared: readonly Carried[],
   beside: ReadonlyMap<string, BaseTensor>,
   storage: FloatDtype,
 ): CarriedTensor[] {
-  return [...beside].map(([name, tensor]) => {
-    const carried = carry(partOf(declared, name)!, name, tensor);
-    return carried.source.coding === null ? carried : { ...carried, dtype: storage };
+  const moved = new Set(declared.filter(({ isMoved }) => isMoved?.(beside)));
+  return [...beside].flatMap(([name, tensor]) => {
+    const found = partOf(declared, name)!;
+    if (found.carried.drops?.(name)) return [];
+    const isMlx = found.isMlx || moved.has(found.carried);
+    const carried = carry({ ...found, isMlx }, name, tensor);
+    return [carried.source.coding === null ? carried : { ...carried, dtype: storage }];
   });
-}
-
-/**
- * Throws BAD_CHECKPOINT for a part that is not whole or has another shape than the config gives,
- * or that config.json promises in vain or does not know.
- */
-export function checkCarried(
-  declared: readonly Carried[],
-  configs: Configs,
-  carried: readonly CarriedTensor[],
-): void {
-  for (const one of declared) checkPart(one, configs, carried);
 }
 
 function carry(
@@ -149,9 +159,8 @@ function carry(
   { dtype, shape, coding }: BaseTensor,
 ): CarriedTensor {
   const whole = asCoded(wholeTensor(name, shape), coding);
-  const move = Object.entries(carried.moves ?? {}).find(([end]) => name.endsWith(end))?.[1];
-  const isMoved = move !== undefined && !isMlx && shape.length > 1;
-  if (coding !== undefined && (isMoved || coding.isTransposed)) {
+  const move = isMlx || shape.length < 2 ? null : carried.move?.(name, shape.length);
+  if (coding !== undefined && (move || coding.isTransposed)) {
     throw new OqeError(
       "UNSUPPORTED_MODEL",
       `tensor "${coding.codes}" of the ${partWords[carried.part]} holds codes in another order ` +
@@ -159,7 +168,7 @@ function carry(
       `Leave it out: set carry without ${carried.part}.`,
     );
   }
-  const source = isMoved ? move(whole, 0) : whole;
+  const source = move ? move(whole, 0) : whole;
   return {
     part: carried.part,
     name: mlx + name.slice(prefix.length),
@@ -167,74 +176,6 @@ function carry(
     shape: source.shape,
     source,
   };
-}
-
-function checkPart(
-  declared: Carried,
-  { config, folded }: Configs,
-  all: readonly CarriedTensor[],
-): void {
-  const { part, configKey, names, layers = {} } = declared;
-  const own = all.filter((tensor) => tensor.part === part);
-  const what = partWords[part];
-  const leave = `Or leave it out: set carry without ${part}.`;
-  const prefixes = names.map(([base]) => `"${base}"`).join(", ");
-  if (configKey !== undefined && isSet(config, configKey) !== own.length > 0) {
-    const problem = isSet(config, configKey)
-      ? `config.json has "${configKey}", but no tensor begins with ${prefixes}`
-      : `tensor "${own[0]!.source.tensor}" is of a ${what}, but config.json has no "${configKey}"`;
-    throw bad(problem, `The upload may be incomplete. ${leave}`);
-  }
-  if (own.length === 0) return;
-  const byName = behindPrefix(declared, own);
-  // As the base spells it: it may have mlx-vlm's names.
-  const { prefix: front } = partOf([declared], own[0]!.source.tensor)!;
-  const missing = (name: string) =>
-    bad(
-      `the ${what} is incomplete: tensor "${front}${name}" is missing`,
-      `Download the whole model again. ${leave}`,
-    );
-  for (const [prefix, countOf] of Object.entries(layers)) {
-    const number = countOf(config);
-    const byLayer = gatherLayers(prefix, byName.keys());
-    const count = number ?? byLayer.size;
-    if (byLayer.size > count)
-      throw bad(
-        `the ${what} has ${byLayer.size} layers "${front}${prefix}N", config.json says ${count}`,
-        "The config may belong to another checkpoint.",
-      );
-    const leaves = new Set([...byLayer.values()].flatMap((one) => [...one]));
-    for (let layer = 0; layer < count; layer++) {
-      const found = byLayer.get(String(layer));
-      for (const leaf of leaves.size === 0 ? ["…"] : leaves)
-        if (!found?.has(leaf)) throw missing(`${prefix}${layer}.${leaf}`);
-    }
-  }
-  const wanted = declared.needs?.({ file: config, folded, names: new Set(byName.keys()) }) ?? [];
-  for (const tensor of wanted) {
-    const shape = compareTensor(tensor, byName);
-    if (shape === "missing") throw missing(tensor.name);
-    if (shape !== null)
-      throw bad(
-        `the ${what} has tensor "${front}${tensor.name}" of shape [${shape.join(", ")}], but config.json gives ` +
-          `[${tensor.shape.map((size) => size ?? "any").join(", ")}]`,
-        `The config may belong to another checkpoint. ${leave}`,
-      );
-  }
-}
-
-/** Tensors of a part in the base's layout, by their names behind its prefix. */
-function behindPrefix(declared: Carried, own: readonly CarriedTensor[]) {
-  return new Map(
-    own.map(({ dtype, source: { tensor, base } }) => {
-      const { prefix, isMlx } = partOf([declared], tensor)!;
-      const name = tensor.slice(prefix.length);
-      const isMoved = isMlx && Object.keys(declared.moves ?? {}).some((end) => name.endsWith(end));
-      // mlx-vlm's layout has the second axis last.
-      const shape = isMoved ? [base[0]!, ...base.slice(-1), ...base.slice(1, -1)] : base;
-      return [name, { dtype, shape }] as const;
-    }),
-  );
 }
 
 /**
@@ -249,30 +190,11 @@ export function refuseCollisions(
   for (const { name, source } of carried) {
     const other = seen.get(name) ?? (taken.has(name) ? "a tensor of the language model" : null);
     if (other !== null)
-      throw bad(
+      throw new OqeError(
+        "BAD_CHECKPOINT",
         `tensor "${source.tensor}" would be "${name}" in the MLX repository, and so would ${other}`,
         "The base has a tensor twice, or under a name that its config does not give.",
       );
     seen.set(name, `"${source.tensor}"`);
   }
-}
-
-/** Layers by number -> the names behind it. */
-function gatherLayers(prefix: string, names: Iterable<string>): Map<string, Set<string>> {
-  const layers = new Map<string, Set<string>>();
-  for (const name of names) {
-    if (!name.startsWith(prefix)) continue;
-    const [layer, ...rest] = name.slice(prefix.length).split(".") as [string, ...string[]];
-    layers.set(layer, (layers.get(layer) ?? new Set()).add(rest.join(".")));
-  }
-  return layers;
-}
-
-/** Whether config.json has an object under the key that says something. */
-function isSet(config: ModelConfig, key: string): boolean {
-  return Object.keys(asObject(config[key]) ?? {}).length > 0;
-}
-
-function bad(problem: string, hint: string): OqeError {
-  return new OqeError("BAD_CHECKPOINT", problem, hint);
 }

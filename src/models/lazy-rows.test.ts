@@ -1,7 +1,14 @@
 import { afterAll, expect, test } from "vitest";
 import { type Matrix, newMatrix } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
-import { cheapRows, type LazyRows, madeRows, rowsFrom } from "./lazy-rows.ts";
+import {
+  cheapRows,
+  type LazyRows,
+  madeRows,
+  mostMade,
+  rowsFrom,
+  visitedRows,
+} from "./lazy-rows.ts";
 import { Ops } from "./ops.ts";
 
 const kernel = await openKernel({ workers: 1 });
@@ -56,4 +63,11 @@ test("rows that products make are made once, unless they are too large", async (
     await x.range(0, rows);
     expect(count.made).toBe(made);
   }
+});
+
+test("rows are visited in whole slabs of a sum, fewer at once where they are wide", () => {
+  const wide = [2, 8192, 9728, 14_336, 18_944, 28_672];
+  expect(wide.map(visitedRows)).toEqual([4096, 4096, 3072, 2048, 1024, 1024]);
+  for (const columns of wide.filter((columns) => visitedRows(columns) > 1024))
+    expect(4 * columns * visitedRows(columns)).toBeLessThanOrEqual(mostMade);
 });

@@ -1,3 +1,4 @@
+import { pieces } from "../ground/pieces.ts";
 import { type Matrix, newMatrix, rowsOf } from "../kernel/matrix.ts";
 import type { Ops } from "./ops.ts";
 
@@ -19,8 +20,19 @@ export interface LazyRows {
 /** An input in memory, or one that is made. */
 export type Input = Matrix | LazyRows;
 
-/** Rows that are visited at once: whole slabs of a sum of products, so that no sum changes. */
-const visitedRows = 4096;
+/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
+export const mostMade = 128 << 20;
+/**
+ * Rows that are visited at once: whole slabs of a sum of products (tile-product.ts), so that no sum
+ * changes.
+ */
+const [slab, mostSlabs] = [1024, 4];
+
+/** As many of them as stay below `mostMade`, at least one slab. */
+export function visitedRows(columns: number): number {
+  const slabs = Math.floor(mostMade / (4 * columns * slab));
+  return slab * Math.max(1, Math.min(mostSlabs, slabs));
+}
 
 export function rowsFrom(x: Input): LazyRows {
   if (!("data" in x)) return x;
@@ -51,15 +63,12 @@ export function cheapRows({ rows, columns, make }: Making): LazyRows {
   return {
     ...{ rows, columns, range },
     async each(visit) {
-      for (let start = 0; start < rows; start += visitedRows)
-        await visit(await range(start, Math.min(rows, start + visitedRows)));
+      for (const [start, end] of pieces(rows, visitedRows(columns)))
+        await visit(await range(start, end));
     },
     whole: () => range(0, rows),
   };
 }
-
-/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
-export const mostMade = 128 << 20;
 
 /**
  * Rows that products make. A visit makes all of them, in batches of whole sequences of `length`

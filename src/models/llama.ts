@@ -58,6 +58,7 @@ export const mlpRoles = [
 export const llama: Architecture = {
   modelType: "llama",
   label: "Llama",
+  inMlxVlm: "same",
   fold: foldTransformer({
     // transformers' LlamaConfig
     defaults: {

@@ -1,6 +1,6 @@
 import type { Role } from "./architecture.ts";
 import { layerKinds } from "./layer-kind.ts";
-import { architectures } from "./registry.ts";
+import { architectureFor, findWritten } from "./registry.ts";
 
 /**
  * The role of a module of an MLX repository, by its path (`model.layers.3.self_attn.q_proj`),
@@ -17,7 +17,8 @@ const tables = new Map<string, ReadonlyMap<string, Role>>();
 function tableOf(modelType: string): ReadonlyMap<string, Role> {
   let table = tables.get(modelType);
   if (table === undefined) {
-    const architecture = architectures.find((one) => one.modelType === modelType);
+    const isKnown = architectureFor(modelType) !== undefined;
+    const architecture = isKnown ? findWritten({ model_type: modelType }) : undefined;
     const roles = architecture
       ? [...architecture.outer, ...layerKinds.flatMap((kind) => architecture.roles(kind))]
       : [];

@@ -178,6 +178,7 @@ const rolesOf = (kind: LayerKind) => [
 export const nemotronH: Architecture = {
   modelType: "nemotron_h",
   label: "Nemotron-H",
+  inMlxVlm: "same",
   fold: foldNemotronH,
   layers(config) {
     const pattern = config.hybrid_override_pattern;

@@ -2,8 +2,10 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 
 /** A tensor that a whole carried part has. */
 export interface PartTensor {
-  /** Behind the part's prefix. */
+  /** Behind the prefix in the base. */
   readonly name: string;
+  /** That prefix. Default: the part's first. */
+  readonly under?: string;
   /** In the base's layout. null for a size that config.json does not give: it is not compared. */
   readonly shape: readonly (number | null)[];
 }

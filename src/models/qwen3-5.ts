@@ -121,8 +121,8 @@ export const carriedBy = (mlpOf: (has: HasLeaf) => readonly Role[]): readonly Ca
   {
     part: "vision",
     names: [["model.visual.", "vision_tower."]],
-    moves: { "patch_embed.proj.weight": channelsLast },
-    configKey: "vision_config",
+    move: (name) => (name.endsWith("patch_embed.proj.weight") ? channelsLast : null),
+    configKeys: ["vision_config"],
     needs: towerTensors,
     layers: { "blocks.": towerDepth },
   },

@@ -1,7 +1,7 @@
 import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import type { Architecture } from "./architecture.ts";
+import type { Architecture, Loader } from "./architecture.ts";
 import { gptOss } from "./gpt-oss.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
@@ -42,9 +42,39 @@ export function architectureFor(
   return among.find((one) => baseTypesOf(one).some((own) => own === type));
 }
 
+/**
+ * The architecture of the tiers of a base for a loader. `type`: of the base. Throws
+ * UNSUPPORTED_MODEL if the loader has no such type.
+ */
+export function forLoader(architecture: Architecture, loader: Loader, type: unknown): Architecture {
+  const { inMlxVlm } = architecture;
+  if (loader === "mlx-lm" || inMlxVlm === "same") return architecture;
+  if (inMlxVlm !== undefined && baseTypesOf(inMlxVlm).some((own) => own === type)) return inMlxVlm;
+  throw new OqeError(
+    "UNSUPPORTED_MODEL",
+    `loader is mlx-vlm, which has no type ${show(type)}`,
+    "Set loader to mlx-lm, or leave it out: mlx-lm loads the tiers of every supported type.",
+  );
+}
+
+/**
+ * The architecture of a finished MLX repository, by the type in its config. Throws
+ * UNSUPPORTED_MODEL.
+ */
+export function findWritten(config: ModelConfig): Architecture {
+  const { model_type: type } = config;
+  const plain = architectures.find(({ modelType }) => modelType === type);
+  if (plain !== undefined) return plain;
+  // Of a base's other types, only tiers for mlx-vlm alone keep one.
+  const found = findArchitecture(config);
+  const { inMlxVlm = "same" } = found;
+  return inMlxVlm === "same" ? found : inMlxVlm;
+}
+
 /** An architecture's name for people; null for a model_type that is not supported. */
 export function findLabel(modelType: string): string | null {
-  return architectures.find((one) => one.modelType === modelType)?.label ?? null;
+  const plain = architectures.find((one) => one.modelType === modelType);
+  return (plain ?? architectureFor(modelType))?.label ?? null;
 }
 
 /** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */

@@ -14,7 +14,7 @@ export interface KeptBytes {
 export type KeepBytes = (bytes: Bytes) => Promise<KeptBytes>;
 
 interface Entry {
-  readonly weight: Omit<Weight, "bytes">;
+  readonly weight: Omit<Weight, "bytes" | "codes">;
   readonly length: number;
   readonly kept: Promise<KeptBytes>;
 }
@@ -61,8 +61,8 @@ export class RereadWeights implements WeightSource {
     return read;
   };
 
-  /** Waits until a place is free. */
-  async #startKeeping({ bytes, ...weight }: Weight): Promise<Entry> {
+  /** Waits until a place is free. Keeps no codes: only tuning needs them, and it passes first. */
+  async #startKeeping({ bytes, codes: _, ...weight }: Weight): Promise<Entry> {
     while (this.#pending.size >= this.#mostPending) await Promise.race(this.#pending);
     this.#throwFailure();
     const kept = this.#keep(bytes);

@@ -57,6 +57,37 @@ export function isContiguous({ shape, strides }: Source): boolean {
   return shape.every((size, axis) => size === 1 || strides[axis] === expected[axis]);
 }
 
+/**
+ * Whether MLX's mxfp4 holds the view's codes as they are: it has whole rows of codes, with a scale
+ * for 32 of them.
+ */
+export function keepsMxfp4({ coding, base, shape, strides, offset, plus }: Source): boolean {
+  if (coding === null || coding.format !== "fp4" || plus !== 0) return false;
+  const [high, wide] = coding.block;
+  const columns = base.at(-1)!;
+  const isRow = (elements: number) => elements % columns === 0;
+  return (
+    high === 1 &&
+    wide === 32 &&
+    columns % wide === 0 &&
+    shape.length > 1 &&
+    shape.at(-1) === columns &&
+    strides.at(-1) === 1 &&
+    [offset, ...strides.slice(0, -1)].every(isRow)
+  );
+}
+
+/**
+ * Whether a matrix, or a stack of them, can be stored with the codes that the base has for it.
+ * Tables outside the blocks are tuned for their use instead.
+ */
+export function keepsCodes(tensor: {
+  readonly layer: number | null;
+  readonly sources: readonly Source[];
+}): boolean {
+  return tensor.layer !== null && tensor.sources.every(keepsMxfp4);
+}
+
 /** Whether a row of the view runs across rows of the base tensor. */
 export function isTransposed(source: Source): boolean {
   return !isContiguous(source) && source.shape.length > 1 && source.strides.at(-1) !== 1;

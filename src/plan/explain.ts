@@ -1,18 +1,18 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
-import type { Bits } from "../kernel/width.ts";
+import { type Bits, isMxfp4, type Width } from "../kernel/width.ts";
 import { modulePath, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import { flipLoss } from "./least-loss.ts";
 import type { TierPlan } from "./plan-types.ts";
-import { widthOf } from "./plan-widths.ts";
+import { widthAt, widthOf } from "./plan-widths.ts";
 import { flipFactor } from "./policy-measured.ts";
 import type { Sensitivity, WidthCost } from "./sensitivity-types.ts";
 
 /** The best way to spend more bytes on a role: most nats of predicted KL saved per byte. */
 export interface NextBoost {
   readonly module: string;
-  readonly from: Bits;
-  readonly to: Bits;
+  readonly from: Width;
+  readonly to: Width;
   readonly bytes: number;
   /** Nats per position. */
   readonly saves: number;
@@ -24,7 +24,7 @@ export interface RoleSummary {
   /** First and last layer; null: outside the blocks. */
   readonly layers: readonly [number, number] | null;
   /** In layer order. */
-  readonly bits: readonly Bits[];
+  readonly widths: readonly Width[];
   readonly bytes: number;
   /**
    * Share of the predicted KL: the role's KL with forced routes, and its share of the cost of
@@ -52,7 +52,7 @@ export function explainPlan(
     return {
       role,
       layers: layers.length === 0 ? null : [layers[0]!, layers.at(-1)!],
-      bits: modules.map((module) => plan.modules[module]!.bits),
+      widths: modules.map((module) => plan.modules[module]!),
       bytes: own.reduce(
         (sum, tensor) => sum + quantizedBytes(tensor.shape, widthOf(plan, tensor)!, storage),
         0,
@@ -67,14 +67,16 @@ interface PlanCosts {
   /** A module's share of the predicted KL. */
   readonly share: (module: string) => number;
   /** Nats that a module would save at another width. */
-  readonly saving: (module: string, bits: Bits) => number;
+  readonly saving: (module: string, to: Width) => number;
 }
 
 function costsOfPlan(plan: TierPlan, sensitivity: Sensitivity): PlanCosts {
   const widths = new Map(sensitivity.tensors.map((tensor) => [tensor.module, tensor.widths]));
-  const at = (module: string, bits: Bits): WidthCost =>
-    widths.get(module)!.find((width) => width.bits === bits)!;
-  const own = (module: string) => at(module, plan.modules[module]!.bits);
+  const at = (module: string, to: Width): Pick<WidthCost, "forcedKl" | "flipPower"> =>
+    isMxfp4(to)
+      ? { forcedKl: 0, flipPower: 0 }
+      : widths.get(module)!.find(({ bits }) => bits === to.bits)!;
+  const own = (module: string) => at(module, plan.modules[module]!);
   const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flipPower, 0);
   const forcedKl = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).forcedKl, 0);
   const factor = flipFactor(sensitivity);
@@ -84,8 +86,8 @@ function costsOfPlan(plan: TierPlan, sensitivity: Sensitivity): PlanCosts {
     share: (module) =>
       (own(module).forcedKl + (power > 0 ? (flips * own(module).flipPower) / power : 0)) /
       (total || 1),
-    saving(module, bits) {
-      const [now, then] = [own(module), at(module, bits)];
+    saving(module, to) {
+      const [now, then] = [own(module), at(module, to)];
       return (
         now.forcedKl -
         then.forcedKl +
@@ -106,14 +108,13 @@ function nextBoost(
   for (const tensor of tensors) {
     const module = modulePath(tensor);
     const width = plan.modules[module]!;
-    for (const to of [4, 5, 6, 8] as const) {
-      if (to <= width.bits) continue;
+    for (const to of [4, 5, 6, 8].map((bits) => widthAt(tensor, bits as Bits))) {
       const bytes =
-        quantizedBytes(tensor.shape, { ...width, bits: to }, storage) -
-        quantizedBytes(tensor.shape, width, storage);
+        quantizedBytes(tensor.shape, to, storage) - quantizedBytes(tensor.shape, width, storage);
+      if (bytes <= 0) continue;
       const saves = costs.saving(module, to);
       if (best === null || saves / bytes > best.saves / best.bytes)
-        best = { module, from: width.bits, to, bytes, saves };
+        best = { module, from: width, to, bytes, saves };
     }
   }
   return best;

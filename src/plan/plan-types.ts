@@ -1,6 +1,16 @@
 import * as v from "valibot";
-import { amount, count, entries, line, matching, object, oneOf, share } from "../ground/schema.ts";
-import { bitWidths, groupSizes } from "../kernel/width.ts";
+import {
+  agree,
+  amount,
+  count,
+  entries,
+  line,
+  matching,
+  object,
+  oneOf,
+  share,
+} from "../ground/schema.ts";
+import { bitWidths, groupSizes, mxfp4Width } from "../kernel/width.ts";
 import { carriedParts } from "../models/carried.ts";
 
 /** The predicted KL(base ‖ tier) of a plan, in nats per position. */
@@ -43,7 +53,7 @@ export const tierSummary = {
   carried: v.exactOptional(entries(oneOf(carriedParts), count)),
   /** Modules above the tier's base width. */
   boosts: count,
-  /** Boosts by width, as `8bitX48, 6bitX70`. */
+  /** Other modules by width, as `8bitX48, 6bitX70, mxfp4X72`. */
   plan: line,
   /** null for a plan by fixed rules. */
   predicted: v.nullable(predictedLoss),
@@ -56,6 +66,21 @@ export const tierSummary = {
   floorCosts: v.nullable(entries(floorName, share)),
 };
 
+/** `mode` mxfp4: the codes are the base's own. */
+const widthSchema = v.pipe(
+  object({
+    bits: oneOf(bitWidths),
+    groupSize: oneOf(groupSizes),
+    mode: v.exactOptional(oneOf([mxfp4Width.mode])),
+  }),
+  agree(function* ({ bits, groupSize, mode }) {
+    if (mode === undefined) return;
+    if (bits !== mxfp4Width.bits) yield { at: ["bits"], expected: "4, for the mode is mxfp4" };
+    if (groupSize !== mxfp4Width.groupSize)
+      yield { at: ["groupSize"], expected: "32, for the mode is mxfp4" };
+  }),
+);
+
 /**
  * A tier's plan: the width of every quantized module. Plain JSON: the same value goes to `plan
  * --json`, receipt and card.
@@ -63,7 +88,7 @@ export const tierSummary = {
 export const tierPlanSchema = object({
   ...tierSummary,
   /** MLX module path -> width. */
-  modules: entries(line, object({ bits: oneOf(bitWidths), groupSize: oneOf(groupSizes) })),
+  modules: entries(line, widthSchema),
 });
 export type TierPlan = v.InferOutput<typeof tierPlanSchema>;
 

@@ -1,15 +1,17 @@
 import { OqeError } from "../ground/errors.ts";
-import type { Width } from "../kernel/width.ts";
-import { modulePath, quantizedBytes } from "../mlx/format.ts";
+import type { FloatDtype } from "../kernel/dtype.ts";
+import { isMxfp4, type Width } from "../kernel/width.ts";
+import { modulePath, quantizedBytes, sameWidth } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import { applyFloors, areDefault, formatFloors } from "./floors.ts";
 import { findLeastLoss } from "./least-loss.ts";
 import type { Floors, PredictedLoss } from "./plan-types.ts";
+import { widthAt } from "./plan-widths.ts";
 import { requireContrast } from "./sensitivity-check.ts";
 import { measuredBits, type Sensitivity, type WidthCost } from "./sensitivity-types.ts";
 import { budgetBytes, refuseBudget, type Sizes } from "./targets.ts";
-import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
+import { type Tier, tiers } from "./tiers.ts";
 
 /** The sources of a measured plan. */
 export interface PlanBasis {
@@ -37,16 +39,12 @@ export interface MeasuredChoice {
 export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   const { quantizable: tensors, sensitivity, storage, layers } = context;
   const options = costsOfTensors(tensors, sensitivity).map((widths, i) =>
-    widths.map(({ bits, forcedKl, flipPower }) => {
-      const width: Width = { bits, groupSize: tierGroupSize };
-      const bytes = quantizedBytes(tensors[i]!.shape, width, storage);
-      return { width, bytes, forcedKl, flipPower };
-    }),
+    optionsOf(tensors[i]!, widths, storage),
   );
   requireFloors(tier, context);
   const budget = budgetBytes(tier, context);
   const solve = (least: readonly number[]) => {
-    const items = options.map((all, i) => all.filter(({ width }) => width.bits >= least[i]!));
+    const items = options.map((all, i) => all.filter(({ meets }) => meets >= least[i]!));
     const loss = findLeastLoss(items, budget, flipFactor(sensitivity))!;
     return { ...loss, widths: loss.taken.map((option, i) => items[i]![option]!.width) };
   };
@@ -66,6 +64,23 @@ export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   };
 }
 
+/**
+ * The widths that a tensor may have. Codes of the base cost nothing, and meet every floor: no width
+ * is nearer to the base.
+ */
+function optionsOf(tensor: PlannedTensor, costs: readonly WidthCost[], storage: FloatDtype) {
+  const options = costs.map(({ bits, forcedKl, flipPower }) => {
+    const width = widthAt(tensor, bits);
+    const own = isMxfp4(width)
+      ? { meets: measuredBits.at(-1)!, forcedKl: 0, flipPower: 0 }
+      : { meets: bits, forcedKl, flipPower };
+    return { width, bytes: quantizedBytes(tensor.shape, width, storage), ...own };
+  });
+  const isFirst = ({ width }: (typeof options)[number], at: number) =>
+    options.findIndex((other) => sameWidth(other.width, width)) === at;
+  return options.filter(isFirst);
+}
+
 type FloorContext = Sizes & Pick<BasisContext, "floors" | "layers">;
 
 /** Bytes of the smallest plan: every tensor has the least width that its floors allow. */
@@ -73,7 +88,7 @@ export function floorBytes({ quantizable, storage, floors, layers }: FloorContex
   const { least } = applyFloors(floors, quantizable, layers);
   return quantizable.reduce((sum, tensor, i) => {
     const bits = measuredBits.find((width) => width >= least[i]!)!;
-    return sum + quantizedBytes(tensor.shape, { bits, groupSize: tierGroupSize }, storage);
+    return sum + quantizedBytes(tensor.shape, widthAt(tensor, bits), storage);
   }, 0);
 }
 

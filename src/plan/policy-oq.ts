@@ -1,7 +1,8 @@
 import type { FloatDtype } from "../kernel/dtype.ts";
-import type { Bits, Width } from "../kernel/width.ts";
+import { type Bits, isMxfp4, mxfp4Width, type Width } from "../kernel/width.ts";
 import { elements, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor, Role } from "../models/architecture.ts";
+import { widthAt } from "./plan-widths.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
 /** Facts that the rules use besides the tensors. */
@@ -35,11 +36,13 @@ export function planByRules(
     boostByScore(tensors, budget, context);
     spendTowardsTarget(tensors, budget, context);
   }
-  return chosen.map((bits) => ({ bits, groupSize: tierGroupSize }));
+  return chosen.map((bits, index) => widthAt(tensors[index]!, bits));
 }
 
 /**
  * Tracks the bits per weight of the quantizable tensors. Refuses changes that would exceed the cap.
+ * All count as affine: codes of the base take less, and do not pay for wider others. Else a tier
+ * could be larger than the next one.
  */
 class Budget {
   readonly chosen: Bits[];
@@ -159,17 +162,20 @@ function spendTowardsTarget(
 }
 
 /**
- * Describes the modules that do not have the tier's width, widest first: `8bitX48, 6bitX70`. Boosts
- * are those above it. Without any the plan is `uniform 8bit`.
+ * Describes the modules that do not have the tier's width, widest first: `8bitX48, 6bitX70`, codes
+ * of the base last: `mxfp4X72`. Boosts are those above it. Without any the plan is `uniform 8bit`.
  */
 export function describePlan(
   tier: Tier,
   widthsChosen: readonly Width[],
 ): { boosts: number; plan: string } {
   const counts = new Map<number, number>();
-  for (const { bits } of widthsChosen)
+  const others = widthsChosen.filter((width) => !isMxfp4(width));
+  for (const { bits } of others)
     if (bits !== tier.bits) counts.set(bits, (counts.get(bits) ?? 0) + 1);
   const parts = [...counts].sort(([a], [b]) => b - a).map(([bits, count]) => `${bits}bitX${count}`);
-  const boosts = widthsChosen.filter(({ bits }) => bits > tier.bits).length;
+  const kept = widthsChosen.length - others.length;
+  if (kept > 0) parts.push(`${mxfp4Width.mode}X${kept}`);
+  const boosts = others.filter(({ bits }) => bits > tier.bits).length;
   return { boosts, plan: parts.length === 0 ? `uniform ${tier.bits}bit` : parts.join(", ") };
 }

@@ -1,9 +1,10 @@
 import { grouped, parseSize, sizeUnits, splitSize } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
 import { bytesPerElement, type FloatDtype } from "../kernel/dtype.ts";
-import type { Bits, Width } from "../kernel/width.ts";
+import type { Bits } from "../kernel/width.ts";
 import { elements, quantizedBytes } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import { widthAt } from "./plan-widths.ts";
 import { type Tier, tierGroupSize } from "./tiers.ts";
 
 /** A tier by its size: bits per weight of the quantizable tensors, or bytes of all tensor data. */
@@ -148,8 +149,10 @@ function widerBytes(sizes: Sizes): number {
 }
 
 export function uniformBytes(bits: Bits, { quantizable, storage }: Sizes): number {
-  const width: Width = { bits, groupSize: tierGroupSize };
-  return quantizable.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, width, storage), 0);
+  return quantizable.reduce(
+    (sum, tensor) => sum + quantizedBytes(tensor.shape, widthAt(tensor, bits), storage),
+    0,
+  );
 }
 
 export function parametersOf({ quantizable }: Sizes): number {

@@ -3,9 +3,9 @@ import type { PlannedTensor } from "../models/architecture.ts";
 import { byRole } from "../models/by-role.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
 import { blockContext } from "../models/run.ts";
-import { type VisitedMatrix, visitBlock } from "./block-visit.ts";
+import { type CopiedMatrix, type VisitedMatrix, visitBlock } from "./block-visit.ts";
 import type { HessianWatch } from "./input-hessians.ts";
-import { tuneForTiers } from "./matrix-tuner.ts";
+import { copyForTiers, tuneForTiers } from "./matrix-tuner.ts";
 import { replaceMatrices } from "./replace-matrices.ts";
 import type { ResidualRepair } from "./residual-repair.ts";
 import { weightsOfTier } from "./stored-tier.ts";
@@ -26,8 +26,11 @@ export interface TunedBlock {
  * ones.
  */
 export function tuneBlock(walk: TuneWalk, place: TunedBlock, x: Matrix): Promise<Matrix> {
-  const { calibration, routers, tools } = walk;
-  const { layer, kind, quantized, residual } = place;
+  const { calibration, routers, tools, writer } = walk;
+  const { layer, kind, residual } = place;
+  const isTuned = (tensor: PlannedTensor) => writer.widthsOf(tensor).length > 0;
+  const quantized = place.quantized.filter(isTuned);
+  const copied = place.quantized.filter((tensor) => !isTuned(tensor));
   const tuneOne = async (matrix: VisitedMatrix) => {
     const target = (await residual?.target(matrix)) ?? null;
     return (await tuneForTiers(walk, { ...matrix, target })) ?? matrix.weight;
@@ -36,9 +39,10 @@ export function tuneBlock(walk: TuneWalk, place: TunedBlock, x: Matrix): Promise
     model: walk.model,
     ...{ layer, kind, tools },
     run: { length: calibration.length, ...routers?.recorders(walk.model.weights) },
-    quantized,
+    ...{ quantized, copied },
     watch: watchBlock(walk, layer),
     visit: tuneOne,
+    copy: (matrix: CopiedMatrix) => copyForTiers(walk, matrix),
   };
   return visitBlock(visit, x);
 }
@@ -63,6 +67,6 @@ function watchBlock({ ledger, calibration }: TuneWalk, layer: number): HessianWa
   const tokens = calibration.ids.length;
   return {
     drop: (rows, fedBy) => ledger.drop(rows, tokens, { layer, input: fedBy }),
-    route: (expert, x) => ledger.route(layer, expert, x),
+    route: (expert, tokens) => ledger.route(layer, expert, tokens),
   };
 }

@@ -21,21 +21,28 @@ export interface VisitedMatrix {
   readonly hessian: Hessian;
 }
 
+/** A matrix whose codes all tiers take from the base. */
+export type CopiedMatrix = Omit<VisitedMatrix, "x" | "hessian">;
+
 export interface BlockVisit {
   readonly model: Model;
   readonly layer: number;
   readonly kind: LayerKind;
   readonly run: RunOptions;
   readonly tools: TuningTools;
-  /** The block's quantized tensors. */
+  /** The block's quantized tensors, but for those that are copied. */
   readonly quantized: readonly PlannedTensor[];
+  /** Tensors whose matrices need no Hessian. Default: none. */
+  readonly copied?: readonly PlannedTensor[];
+  /** Called once for each of their matrices. */
+  readonly copy?: (matrix: CopiedMatrix) => Promise<void>;
   readonly watch: HessianWatch;
   /** Called once for each quantized matrix. Returns the weight that the forward pass uses. */
   readonly visit: (matrix: VisitedMatrix) => Promise<Weight>;
   /** Experts that are not visited: they need no Hessian. Default: none. */
   readonly passes?: (expert: number) => boolean;
   /** Called in place of `visit` for these. */
-  readonly pass?: (matrix: Omit<VisitedMatrix, "x" | "hessian">) => Promise<void>;
+  readonly pass?: (matrix: CopiedMatrix) => Promise<void>;
 }
 
 /**
@@ -53,15 +60,22 @@ export async function visitBlock(request: BlockVisit, x: Matrix): Promise<Matrix
   return y;
 }
 
-function visitingContext(
-  { model, layer, kind, run, tools, quantized, visit, passes = () => false, pass }: BlockVisit,
-  hessians: InputHessians,
-): BlockContext {
+function visitingContext(request: BlockVisit, hessians: InputHessians): BlockContext {
+  const { model, layer, kind, run, tools, quantized, visit, watch, pass } = request;
+  const { passes = () => false, copied = [], copy } = request;
   const plain = blockContext(model, layer, kind, run);
-  const tensors = new Map(quantized.map((tensor) => [tensor.role.role, tensor]));
+  const byRole = (list: readonly PlannedTensor[]) =>
+    new Map(list.map((tensor) => [tensor.role.role, tensor]));
+  const [tensors, copies] = [byRole(quantized), byRole(copied)];
   const weight: BlockContext["weight"] = async (role, x, options = {}) => {
     const own = await plain.weight(role, x, options);
     const tensor = tensors.get(role);
+    const copiedTensor = copies.get(role);
+    if (copiedTensor !== undefined) {
+      const { expert } = options;
+      if (expert !== undefined) watch.route(expert, x.rows);
+      await copy?.({ tensor: copiedTensor, expert: expert ?? 0, weight: own });
+    }
     if (tensor === undefined) return own;
     if (options.expert !== undefined && passes(options.expert)) {
       await pass?.({ tensor, expert: options.expert, weight: own });
@@ -78,6 +92,8 @@ function visitingContext(
     return model.ops.linear(x, await weight(role, x, options), bias);
   };
   const pool: BlockContext["pool"] = (fedBy, x) => hessians.pool(fedBy, x);
-  const wantsNear = (expert: number) => tools.settings.nearWeight > 0 && !passes(expert);
+  const isRouted = quantized.some(({ role }) => role.routed === true);
+  const wantsNear = (expert: number) =>
+    isRouted && tools.settings.nearWeight > 0 && !passes(expert);
   return { ...plain, weight, linear, pool, wantsNear };
 }

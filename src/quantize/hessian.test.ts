@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "vitest";
 import { Leases } from "../kernel/lease.ts";
 import { newMatrix } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
-import { collect, makeHessian, newGram } from "./hessian.ts";
+import { addScaled, collect, makeHessian, newGram, traceOf } from "./hessian.ts";
 
 const kernel = await openKernel({ workers: 2 });
 afterAll(() => kernel.close());
@@ -50,4 +50,21 @@ test("without tokens it is the shrinkage target; without one, all columns are al
     shrinkage: { target: null, strength: 2 },
   });
   expect(new Set(identity.diagonal).size).toBe(1);
+});
+
+test.each([7, 8])("a weighed sum of two Gram matrices of %i columns", async (columns) => {
+  const [gram, other] = [newGram(buffers, columns), newGram(buffers, columns)];
+  await collect(kernel, gram, tokens(20, columns));
+  await collect(kernel, other, tokens(30, columns));
+  const expected = gram.sums.map((sum, i) => Math.fround(sum + Math.fround(0.5 * other.sums[i]!)));
+  await addScaled(kernel, gram, other, 0.5);
+  expect([...gram.sums]).toEqual([...expected]);
+});
+
+test("the trace is the power of all columns", async () => {
+  const gram = newGram(buffers, 9);
+  const x = tokens(20, 9);
+  await collect(kernel, gram, x);
+  const power = x.data.reduce((sum, value) => sum + value ** 2, 0);
+  expect(traceOf(gram) / power).toBeCloseTo(1, 5);
 });

@@ -3,12 +3,13 @@ import { gram as addGram } from "../kernel/grams.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Leases } from "../kernel/lease.ts";
 import { type Matrix, newMatrix, sharedFloats } from "../kernel/matrix.ts";
+import { rowOf, triangleSize } from "../kernel/triangle.ts";
 import type { TuningSettings } from "./tuning-settings.ts";
 import type { TuningTools } from "./tuning-tools.ts";
 
 /** Second moments Σ x xᵀ of an input with `columns` channels. */
 export interface Gram {
-  /** `[columns, columns]`, row-major. Only the upper triangle is filled. */
+  /** The upper triangle of `[columns, columns]` (triangle.ts). */
   readonly sums: Float32Array<SharedArrayBuffer>;
   readonly columns: number;
   /** Number of rows x that were added. */
@@ -21,7 +22,8 @@ export interface Gram {
 export interface Hessian {
   readonly columns: number;
   /**
-   * Factor of the damped Hessian in `order`. Null if there is none; then only `diagonal` is used.
+   * Factor of the damped Hessian in `order`: its upper triangle. Null if there is none; then only
+   * `diagonal` is used.
    */
   readonly factor: Float32Array<SharedArrayBuffer> | null;
   readonly order: Uint32Array<SharedArrayBuffer>;
@@ -65,8 +67,9 @@ const dampings = [0.01, 0.1, 1];
 const mostSpare = 8;
 
 export function newGram(buffers: Leases, columns: number): Gram {
-  const buffer = buffers.take(4 * columns * columns);
-  const sums = new Float32Array(buffer, 0, columns * columns).fill(0);
+  const size = triangleSize(columns);
+  const buffer = buffers.take(4 * size);
+  const sums = new Float32Array(buffer, 0, size).fill(0);
   return { sums, columns, tokens: 0, release: () => buffers.give(buffer, mostSpare) };
 }
 
@@ -92,17 +95,19 @@ export async function addScaled(
   { sums, columns }: Gram,
   weight: number,
 ): Promise<void> {
-  const by = newMatrix(columns, columns);
+  // A triangle has as many elements as a matrix of this shape.
+  const odd = columns % 2 === 1 ? columns : columns + 1;
+  const by = newMatrix(sums.length / odd, odd);
   by.data.set(sums);
-  await kernel.run("scale", { x: by, factors: sharedFloats(columns).fill(weight) });
-  const x = { data: gram.sums, rows: columns, columns };
+  await kernel.run("scale", { x: by, factors: sharedFloats(odd).fill(weight) });
+  const x = { ...by, data: gram.sums };
   await kernel.run("elementwise", { what: "add", x, by });
 }
 
 /** Sum of the diagonal: the power of the input. */
 export function traceOf({ sums, columns }: Gram): number {
   let trace = 0;
-  for (let i = 0; i < columns; i++) trace += sums[i * (columns + 1)]!;
+  for (let i = 0; i < columns; i++) trace += sums[rowOf(columns, i) + i]!;
   return trace;
 }
 
@@ -113,10 +118,11 @@ export async function makeHessian(
   { shrinkage = { target: null, strength: 0 }, curvature = "hessian" }: HessianOptions = {},
 ): Promise<Hessian> {
   const { columns, sums } = gram;
-  const buffer = hessianBuffers.take(4 * columns * (columns + 2));
+  const size = triangleSize(columns);
+  const buffer = hessianBuffers.take(4 * (2 * columns + size));
   const order = new Uint32Array(buffer, 0, columns);
   const diagonal = new Float32Array(buffer, 4 * columns, columns);
-  const factor = new Float32Array(buffer, 8 * columns, columns * columns);
+  const factor = new Float32Array(buffer, 8 * columns, size);
   const release = () => hessianBuffers.give(buffer, mostSpare);
   const target = shrinkage.target?.sums ?? null;
   const share = shareOf(gram, shrinkage);

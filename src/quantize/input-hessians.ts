@@ -16,14 +16,14 @@ import type { TuningTools } from "./tuning-tools.ts";
 export interface HessianWatch {
   /** `rows` of an input were not finite. They count as zeros. */
   drop(rows: number, fedBy: string): void;
-  /** `x` holds the tokens that were routed to an expert. */
-  route(expert: number, x: Matrix): void;
+  /** So many tokens were routed to an expert. */
+  route(expert: number, tokens: number): void;
 }
 
 export interface HessianSource {
   readonly tools: TuningTools;
   readonly watch: HessianWatch;
-  /** The block's quantized tensors. Those with the same `fedBy` share a Hessian. */
+  /** The block's tuned tensors. Those with the same `fedBy` share a Hessian. */
   readonly quantized: readonly PlannedTensor[];
 }
 
@@ -53,6 +53,7 @@ export class InputHessians {
 
   /** Gathers the pooled Hessian of an input, which that of each expert is shrunk towards. */
   async pool(fedBy: string, x: Matrix): Promise<void> {
+    if (!this.#source.quantized.some(({ role }) => role.fedBy === fedBy)) return;
     const { kernel, hessianBuffers } = this.#source.tools;
     const gather = async () => {
       const gram = newGram(hessianBuffers, x.columns);
@@ -118,7 +119,7 @@ export class InputHessians {
     const { settings, kernel, hessianBuffers } = tools;
     const pooled = (await this.#pooled.get(fedBy)) ?? null;
     const x = await input.whole();
-    watch.route(expert, x);
+    watch.route(expert, x.rows);
     if (settings.experts === "pooled" && pooled !== null)
       return makeHessian(tools, pooled, { curvature: settings.curvature });
     const gram = newGram(hessianBuffers, x.columns);

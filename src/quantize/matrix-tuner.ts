@@ -2,13 +2,15 @@ import { refuseNonFinite } from "../base/finite.ts";
 import { bytesPerElement } from "../kernel/dtype.ts";
 import type { Weight } from "../kernel/matrix.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
+import type { CopiedMatrix } from "./block-visit.ts";
 import type { Hessian } from "./hessian.ts";
+import { energyOf } from "./kept-codes.ts";
 import { errorAgainst } from "./residual-repair.ts";
 import { type MatrixRows, rowsOfWeight, type TuneOptions, tuneMatrix } from "./tune-matrix.ts";
 import { tuneRouterAware } from "./tune-router-aware.ts";
 import type { TuneWalk } from "./tune-types.ts";
 import { copyOf, decodeMatrix, type TunedRows } from "./tuned-rows.ts";
-import type { TunedSums } from "./tuned-sums.ts";
+import { noSums, type TunedSums } from "./tuned-sums.ts";
 import { treatmentOf } from "./tuning-settings.ts";
 
 export interface TunedMatrix {
@@ -33,6 +35,8 @@ export async function tuneForTiers(walk: TuneWalk, matrix: TunedMatrix): Promise
   const { tensor, expert, hessian, weight, target } = matrix;
   const { rows, columns } = weight;
   const widths = writer.widthsOf(tensor);
+  if (isInMemory(weight) && writer.keepsCodes(tensor))
+    await keepCodes(walk, { tensor, expert, weight });
   const parts: TunedRows[] = [];
   const write = async (part: TunedRows) => {
     if (walk.sequential) parts.push(copyOf(part));
@@ -56,6 +60,26 @@ export async function tuneForTiers(walk: TuneWalk, matrix: TunedMatrix): Promise
   ledger.add({ tensor, expert, hessian, widths, sums: sums.map((sum) => ({ ...sum, ...errors })) });
   walk.progress(rows * columns * bytesPerElement[tensor.dtype]! * writer.tiers.length);
   return stored;
+}
+
+/** Writes the base's own codes of a matrix to all tiers of the walk, and records it. */
+export async function copyForTiers(walk: TuneWalk, matrix: CopiedMatrix): Promise<void> {
+  await keepCodes(walk, matrix);
+  const { tensor, weight } = matrix;
+  const bytes = weight.rows * weight.columns * bytesPerElement[tensor.dtype]!;
+  walk.progress(bytes * walk.writer.tiers.length);
+}
+
+/** Writes the base's own codes to the tiers that keep them. They have no error. */
+async function keepCodes(
+  { tools, writer, ledger }: TuneWalk,
+  { tensor, expert, weight }: CopiedMatrix,
+): Promise<void> {
+  const { energy, nonFinite } = await energyOf(tools.kernel, weight);
+  refuseNonFinite({ tensor, member: expert, row: 0, values: weight }, nonFinite);
+  await writer.writeCodes(tensor, expert, weight);
+  const sums = { ...noSums(), rows: weight.rows, weightEnergy: energy };
+  ledger.keep(tensor, expert, sums);
 }
 
 /** With repair `rounding`, errors count more in the directions that later routers read. */

@@ -18,7 +18,7 @@ import type { VisitedMatrix } from "./block-visit.ts";
 
 /**
  * Share of the error that a target compensates for. The fit is to the calibration rows; on other
- * rows it is only partly right (docs/benchmarks.md).
+ * rows it is only partly right.
  */
 const share = 0.5;
 /** Tokens per input channel that a fit needs. */

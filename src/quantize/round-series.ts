@@ -7,11 +7,12 @@ import { inOrder } from "../kernel/in-order.ts";
 import type { Kernel, QuantizeResult } from "../kernel/kernel-types.ts";
 import { Leases } from "../kernel/lease.ts";
 import type { Weight } from "../kernel/matrix.ts";
-import type { Rounding, Width } from "../kernel/width.ts";
+import { isMxfp4, type Rounding, type Width } from "../kernel/width.ts";
 import { distinct, elements, modulePath, sameWidth, unquantizedDtype } from "../mlx/format.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
+import { energyOf, writeCodes } from "./kept-codes.ts";
 
 /**
  * Bytes of some rows that are rounded at once: enough to hide a job's overhead, few enough for a
@@ -78,9 +79,9 @@ export async function quantizeSeries(request: QuantizeRequest): Promise<Quantize
     request.report.tick(done, total, "bytes");
     if (result === null) continue;
     for (const [index, plan] of request.plans.entries()) {
-      const width = plan.modules[modulePath(range.tensor)]!;
-      sums[index]!.error += widthOf(result, width).squaredError;
-      sums[index]!.energy += result.energy;
+      const { error, energy } = result.of(plan.modules[modulePath(range.tensor)]!);
+      sums[index]!.error += error;
+      sums[index]!.energy += energy;
     }
   }
   return sums.map(({ error, energy }) => ({ relativeError: energy === 0 ? 0 : error / energy }));
@@ -112,32 +113,67 @@ function stackedRow({ tensor, member, row }: RowRange): number {
   return member * memberRows(tensor) + row;
 }
 
+/** The squared error of a range at a width, and the sum of its squares. */
+interface RangeSums {
+  of(width: Width): { readonly error: number; readonly energy: number };
+}
+
 /** Null: no plan quantizes the tensor. */
 async function quantizeRange(
   range: RowRange,
   values: Weight,
   request: QuantizeRequest,
-): Promise<QuantizeResult | null> {
+): Promise<RangeSums | null> {
   const path = modulePath(range.tensor);
   const planned = request.plans.map((plan) => plan.modules[path]);
   if (planned[0] === undefined) {
     await castRange(range, values, request);
     return null;
   }
+  const widths = distinct(planned as Width[]);
+  const kept = widths.some(isMxfp4) ? await keepRange(range, values, request) : null;
+  const affine = widths.filter((width) => !isMxfp4(width));
+  const rounded = affine.length === 0 ? null : await roundRange(range, values, request, affine);
+  return {
+    of: (width) =>
+      isMxfp4(width)
+        ? { error: 0, energy: kept!.energy }
+        : { error: widthOf(rounded!, width).squaredError, energy: rounded!.energy },
+  };
+}
+
+/** Writes the base's own codes to the tiers that keep them. */
+async function keepRange(range: RowRange, values: Weight, request: QuantizeRequest) {
+  const { tensor } = range;
+  const found = await energyOf(request.kernel, values);
+  refuseNonFinite({ ...range, values }, found.nonFinite);
+  const place = { tensor, row: stackedRow(range) };
+  const keeps = (index: number) => isMxfp4(request.plans[index]!.modules[modulePath(tensor)]!);
+  const sinks = request.sinks.filter((_, index) => keeps(index));
+  await Promise.all(sinks.map((sink) => writeCodes(sink, place, values)));
+  return found;
+}
+
+/** Rounds rows at some widths, and writes them to the tiers that have these. */
+async function roundRange(
+  range: RowRange,
+  values: Weight,
+  request: QuantizeRequest,
+  widths: readonly Width[],
+): Promise<QuantizeResult> {
+  const path = modulePath(range.tensor);
   const { bytes: weights, dtype: from, rows, columns } = values;
   const result = await request.kernel.quantize({
-    weights,
-    from,
-    rows,
-    columns,
+    ...{ weights, from, rows, columns, widths },
     store: request.storage,
     rounding: request.rounding,
-    widths: distinct(planned as Width[]),
   });
   refuseNonFinite({ ...range, values }, result.nonFinite);
   await Promise.all(
     request.sinks.map(async (sink, index) => {
-      const { words, scales, biases } = widthOf(result, planned[index]!);
+      const width = request.plans[index]!.modules[path]!;
+      if (isMxfp4(width)) return;
+      const { words, scales, biases } = widthOf(result, width);
       const rowOf = (part: Uint8Array) => stackedRow(range) * (part.byteLength / rows);
       await sink.write(`${path}.weight`, rowOf(words), words);
       await sink.write(`${path}.scales`, rowOf(scales), scales);

@@ -2,7 +2,8 @@ import { pieces } from "../ground/pieces.ts";
 import { factorize } from "../kernel/factorize.ts";
 import { gram as addGram } from "../kernel/grams.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { type Matrix, newMatrix, sharedFloats } from "../kernel/matrix.ts";
+import { type Matrix, newMatrix } from "../kernel/matrix.ts";
+import { newTriangle, rowOf } from "../kernel/triangle.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { WeightSource } from "../models/run.ts";
@@ -20,8 +21,7 @@ export interface RowBlock {
 
 /**
  * Share of the loss that the routers' directions have, for errors that are spread evenly over the
- * residual stream. A larger share gives fewer flips but larger errors elsewhere
- * (docs/benchmarks.md).
+ * residual stream. A larger share gives fewer flips but larger errors elsewhere.
  */
 const share = 0.3;
 /**
@@ -116,8 +116,8 @@ export class RouterDirections {
 
   async #couple(readers: readonly Reader[]): Promise<readonly RowBlock[]> {
     const d = this.#hidden;
-    const factor = sharedFloats(d * d);
-    for (let i = 0; i < d; i++) factor[i * d + i] = 1;
+    const factor = newTriangle(d);
+    for (let i = 0; i < d; i++) factor[rowOf(d, i) + i] = 1;
     const strength = ((share / (1 - share)) * d) / readers.length;
     for (const { directions, squares } of readers) {
       await addGram(this.#kernel, { x: directions, sums: factor, alpha: strength / squares });

@@ -203,7 +203,7 @@ async function openWalk(series: Series, tiers: readonly TierTarget[]): Promise<T
 
 /** The results of a walk's tiers. */
 function closeWalk({ ledger, directions, writer }: TuneWalk): readonly TunedTier[] {
-  ledger.routerAware = directions?.modules.size ?? null;
+  ledger.routerAware = directions?.modules ?? null;
   return writer.tiers.map(({ plan }) => ledger.close(plan));
 }
 

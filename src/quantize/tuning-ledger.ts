@@ -1,8 +1,7 @@
 import type { Base } from "../base/base.ts";
 import { OqeError } from "../ground/errors.ts";
 import { sum, total } from "../ground/sum.ts";
-import type { Matrix } from "../kernel/matrix.ts";
-import type { Width } from "../kernel/width.ts";
+import { isMxfp4, mxfp4Width, type Width } from "../kernel/width.ts";
 import { modulePath } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { TierPlan } from "../plan/plan-types.ts";
@@ -59,7 +58,7 @@ export class TuningLedger {
    * Modules whose errors were reduced in the directions that later routers read; null without that
    * repair.
    */
-  routerAware: number | null = null;
+  routerAware: ReadonlySet<string> | null = null;
   /** Layer -> matrices that were tuned towards another target; null without that repair. */
   moved: Map<number, number> | null = null;
 
@@ -72,6 +71,11 @@ export class TuningLedger {
     const fallback = describeFallback(hessian);
     for (const [i, width] of widths.entries())
       this.#put(width, { module, expert, sums: sums[i]!, fallback });
+  }
+
+  /** Records a matrix whose codes are the base's. */
+  keep(tensor: PlannedTensor, expert: number, sums: TunedSums): void {
+    this.#put(mxfp4Width, { module: modulePath(tensor), expert, sums, fallback: null });
   }
 
   #put(width: Width, { module, expert, sums, fallback }: MatrixRecord): void {
@@ -114,10 +118,10 @@ export class TuningLedger {
   }
 
   /** Records how many tokens were routed to an expert. */
-  route(layer: number, expert: number, x: Matrix): void {
-    const tokens = this.#tokens.get(layer) ?? [];
-    tokens[expert] = x.rows;
-    this.#tokens.set(layer, tokens);
+  route(layer: number, expert: number, tokens: number): void {
+    const ofLayer = this.#tokens.get(layer) ?? [];
+    ofLayer[expert] = tokens;
+    this.#tokens.set(layer, ofLayer);
   }
 
   /**
@@ -153,7 +157,7 @@ export class TuningLedger {
         squaredError += sums.squaredError;
         weightEnergy += sums.weightEnergy;
       }
-      modules[path] = this.#recordOf(path, entries);
+      if (!isMxfp4(width)) modules[path] = this.#recordOf(path, entries);
     }
     const tuning: TuningRecord = {
       experts: this.#expertRecord(plan),
@@ -161,13 +165,19 @@ export class TuningLedger {
       kinds: kindRecords(this.#base.tensors, modules),
       repair: {
         routers: null,
-        routerAware: this.routerAware,
+        routerAware: this.#countAware(modules),
         moved: this.moved && total([...this.moved.values()]),
       },
       modules,
     };
     const relativeError = weightEnergy === 0 ? 0 : squaredError / weightEnergy;
     return { relativeError, tuning, warnings: this.#warnings() };
+  }
+
+  /** Of the modules that one tier has tuned. Another may have the base's codes for some. */
+  #countAware(tuned: Readonly<Record<string, ModuleRecord>>): number | null {
+    if (this.routerAware === null) return null;
+    return [...this.routerAware].filter((path) => Object.hasOwn(tuned, path)).length;
   }
 
   /** Expert and sums of each matrix, in the order of the experts. */
@@ -202,19 +212,22 @@ export class TuningLedger {
     let [matrices, below] = [0, 0];
     for (const tensor of this.#base.tensors) {
       const { role, layer, sources, shape } = tensor;
-      if (role.routed !== true || widthOf(plan, tensor) === undefined) continue;
+      const width = widthOf(plan, tensor);
+      if (role.routed !== true || width === undefined || isMxfp4(width)) continue;
       matrices += sources.length;
       below += sources.filter(
         (_, expert) => this.#tokens.get(layer!)![expert]! < shape.at(-1)!,
       ).length;
     }
+    // Nothing was tuned on the experts' tokens: their codes are the base's.
+    if (matrices === 0) return null;
     const middle = [tokens[(tokens.length - 1) >> 1]!, tokens[tokens.length >> 1]!];
     return {
       experts: tokens.length,
       min: tokens[0]!,
       median: mean(middle),
       unseen: tokens.filter((n) => n === 0).length,
-      belowColumns: matrices === 0 ? 0 : below / matrices,
+      belowColumns: below / matrices,
       tokens: [...this.#tokens]
         .map(([layer, own]) => ({ layer, tokens: own }))
         .toSorted((a, b) => a.layer - b.layer),
@@ -231,8 +244,8 @@ export class TuningLedger {
   }
 }
 
-function keyOf(path: string, { bits, groupSize }: Width): string {
-  return `${path} ${bits} ${groupSize}`;
+function keyOf(path: string, { bits, groupSize, mode }: Width): string {
+  return `${path} ${bits} ${groupSize} ${mode ?? ""}`;
 }
 
 function describeFallback(hessian: Hessian | null): string | null {

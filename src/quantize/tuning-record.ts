@@ -128,13 +128,13 @@ const repairRecord = object({
 
 /** The receipt's record of tuning one tier. */
 export const tuningRecordSchema = object({
-  /** null for a model without routed experts. */
+  /** null where no routed experts are tuned: there are none, or their codes are the base's. */
   experts: v.nullable(expertRecord),
   /** Rows of all inputs that were left out of a Hessian because they were not finite. */
   droppedRows: count,
   repair: repairRecord,
   kinds: entries(oneOf(tensorKinds), kindRecord),
-  /** MLX module path -> its record, for every quantized module. */
+  /** MLX module path -> its record, for every quantized module that has no codes of the base. */
   modules: entries(line, moduleRecord),
 });
 export type TuningRecord = v.InferOutput<typeof tuningRecordSchema>;

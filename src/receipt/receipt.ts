@@ -134,6 +134,8 @@ const options = object({
   carry: v.exactOptional(list(oneOf(carriedParts))),
   /** Parts of the base that the tier lacks. Absent: none. */
   leftOut: v.exactOptional(list(oneOf(carriedParts))),
+  /** The one loader of the tier. Absent: mlx-lm loads it, and mlx-vlm if it has the type. */
+  loader: v.exactOptional(oneOf(["mlx-vlm"])),
 });
 
 /**

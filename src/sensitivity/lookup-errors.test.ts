@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import { newMatrix } from "../kernel/matrix.ts";
 import { openKernel } from "../kernel/pool.ts";
+import { newTriangle } from "../kernel/triangle.ts";
 import { Ops } from "../models/ops.ts";
 import { type KnownError, lookupErrorOf, lookupResult, lookupWeight } from "./lookup-errors.ts";
 
@@ -11,9 +12,9 @@ beforeAll(async () => {
 });
 afterAll(() => kernel.close());
 
-/** L = [[6, 2], [2, 2]]: its mean diagonal is 4. Only the upper triangle is filled. */
-const sums = new Float32Array(new SharedArrayBuffer(16));
-sums.set([6, 2, 0, 2]);
+/** L = [[6, 2], [2, 2]]: its mean diagonal is 4. Its upper triangle. */
+const sums = newTriangle(2);
+sums.set([6, 2, 2]);
 const gram = { sums, columns: 2, tokens: 1, release: () => {} };
 
 describe("the moments of looked-up errors", () => {

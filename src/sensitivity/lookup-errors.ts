@@ -1,5 +1,6 @@
 import { sum, total } from "../ground/sum.ts";
 import { asWeight, type Matrix, newMatrix, sharedFloats, type Weight } from "../kernel/matrix.ts";
+import { rowOf } from "../kernel/triangle.ts";
 import type { Ops } from "../models/ops.ts";
 import { type Gram, traceOf } from "../quantize/hessian.ts";
 import { squaredDistances } from "./powers.ts";
@@ -30,7 +31,7 @@ export function lookupWeight(gram: Gram): Weight {
   const data = sharedFloats(columns * columns);
   for (let i = 0; i < columns; i++) {
     for (let j = i; j < columns; j++) {
-      const value = factor * sums[i * columns + j]!;
+      const value = factor * sums[rowOf(columns, i) + j]!;
       data[i * columns + j] = value;
       data[j * columns + i] = value;
     }
@@ -60,7 +61,7 @@ export async function lookupErrorOf(
 /**
  * Results of an error from those of one or two others. A unit of power costs more where L is large:
  * not all that a block reads counts alike. So the results per unit of power are taken as linear in
- * steep / power, between those of the two (docs/benchmarks.md).
+ * steep / power, between those of the two (docs/sensitivity.md).
  */
 export function lookupResult(
   error: LookupError,

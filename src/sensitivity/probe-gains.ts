@@ -15,7 +15,7 @@ export interface PartError {
  * Results of all parts. A part that has no probe gets them from the parts of its kind before and
  * behind it that have one. Their results per unit of error power are interpolated by depth,
  * position by position, and multiplied by its own error power. The gain changes slowly with depth
- * (docs/benchmarks.md). A probe without an error says nothing about the gain and is passed over.
+ * (docs/sensitivity.md). A probe without an error says nothing about the gain and is passed over.
  * Where no probe of the kind has one, the results are 0.
  */
 export function withUnprobed(

@@ -20,7 +20,7 @@ export interface ProbeShare {
 /**
  * The layers whose tensors are probed one by one: of every kind of block the first and the middle
  * one. An error of a down projection does less per unit of its power than one of an up projection.
- * These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
+ * These ratios are nearly the same at all depths but the first (docs/sensitivity.md).
  */
 export function sampledLayers(kinds: readonly LayerKind[]): ReadonlySet<number> {
   return new Set(

@@ -4,8 +4,10 @@ import type { Provable } from "../checkpoint/checkpoint.ts";
 import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import { isMxfp4 } from "../kernel/width.ts";
 import { modulePath } from "../mlx/format.ts";
-import { type FinishedModel, openFinished } from "../mlx/mlx-weights.ts";
+import { type FinishedModel, type FinishedTensor, openFinished } from "../mlx/mlx-weights.ts";
+import { keepsCodes } from "../models/source.ts";
 import { probeWidth } from "./probe-width.ts";
 import type { MeasuredModel } from "./sensitivity-request.ts";
 
@@ -33,7 +35,10 @@ export async function openProxy(
   }
 }
 
-/** The width in bits of every quantized module. Throws BAD_INPUT. */
+/**
+ * The width in bits of every quantized module that does not have the base's own codes. Throws
+ * BAD_INPUT.
+ */
 function checkProxy(
   { name }: Repository,
   { architecture, tensors }: FinishedModel,
@@ -47,11 +52,15 @@ function checkProxy(
     throw new OqeError(
       "BAD_INPUT",
       `${name} does not have the tensors of ${base.checkpoint.repository.name}: ` +
-        "it is a quantization of another model",
+        "it is a quantization of another model, or is written for another loader",
       "Give a quantized repository of the base itself as the proxy.",
     );
   }
-  const quantized = tensors.filter(({ width }) => width !== undefined);
+  // Codes of the base are the base.
+  const exact = new Set(base.tensors.filter(keepsCodes).map(modulePath));
+  const isExact = ({ name, width }: FinishedTensor) =>
+    isMxfp4(width!) && exact.has(modulePath({ name }));
+  const quantized = tensors.filter((one) => one.width !== undefined && !isExact(one));
   const ownBits = new Map(quantized.map((tensor) => [modulePath(tensor), tensor.width!.bits]));
   const coarse = [...ownBits].find(([, bits]) => bits <= probeWidth.bits);
   if (coarse === undefined) return ownBits;

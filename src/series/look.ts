@@ -71,8 +71,8 @@ export async function lookAtSeries(inputs: Inputs, request: LookRequest): Promis
   const { overwrite, gates, floors, policy } = inputs;
   checkNames(inputs);
   const hub = connect();
-  const { baseModel, carry } = inputs;
-  const opening = openBase(baseModel, () => hub, { allowHeaderOnly: true, carry });
+  const { baseModel, carry, loader } = inputs;
+  const opening = openBase(baseModel, () => hub, { allowHeaderOnly: true, carry, loader });
   const base = await opening.catch((failure: unknown) => {
     throw request.explain(failure);
   });

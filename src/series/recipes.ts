@@ -65,7 +65,7 @@ export type RecipeInputs = PlanInputs &
 export async function openBase(
   model: ModelReference,
   connect: () => Hub,
-  options: Pick<BaseOptions, "allowHeaderOnly" | "carry">,
+  options: Pick<BaseOptions, "allowHeaderOnly" | "carry" | "loader">,
 ): Promise<Base> {
   return readBase(await openRepository(model, connect), options);
 }
@@ -125,6 +125,7 @@ async function sharedRecipe(
       ...planningOptions(inputs, target),
       storage: base.storage,
       ...carriedOptions(base),
+      ...(base.architecture.loader !== undefined && { loader: base.architecture.loader }),
     },
     calibration: tuning?.record ?? null,
     evaluationRows: evaluation?.record ?? null,

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { Base } from "../base/base.ts";
+import { bytesToCarry } from "../base/carry.ts";
 import type { Rows } from "../calibration/rows.ts";
 import { mostHeldOutside } from "../checkpoint/held-runs.ts";
 import { paysAhead, type Shares, shareAhead } from "../estimate/ahead.ts";
@@ -10,8 +11,6 @@ import type { PlannedTier, RunWork } from "../estimate/work.ts";
 import type { EvaluationRows } from "../evaluation/evaluate.ts";
 import { type DiskNeed, freeBytes, requireRoom, tryFolder } from "../ground/disk.ts";
 import { machineMemory, usualMemory } from "../ground/memory.ts";
-import { sum } from "../ground/sum.ts";
-import { storedBytes } from "../mlx/format.ts";
 import { gateRowsOf, tuningSettings } from "../quantize/tuning-settings.ts";
 import { probeRowsOf, sampleOf } from "../sensitivity/probe-rows.ts";
 import { type FoldersRequest, isRounded } from "./folders.ts";
@@ -191,7 +190,7 @@ function workOf(request: SeriesRequest, workers: number): RunWork {
   return {
     shape,
     plans: runs.map(({ recipe }) => recipe.plan),
-    carried: sum(base.carried, storedBytes),
+    carried: bytesToCarry(base),
     measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
     tuning: tuning && {
       tokens: tuning.rows.tokens,

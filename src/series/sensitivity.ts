@@ -15,7 +15,9 @@ import { reasonOf } from "../ground/reasons.ts";
 import type { Report } from "../ground/report.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
+import { modulePath } from "../mlx/format.ts";
 import { type Origin, requireOrigin } from "../plan/sensitivity-check.ts";
+import { withModulesOf } from "../plan/sensitivity-modules.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { measure } from "../sensitivity/measure.ts";
 import type { ProbeSize } from "../sensitivity/probe-rows.ts";
@@ -34,11 +36,11 @@ import { WalkCheckpoint } from "./walk-checkpoint.ts";
 
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
-/** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
+/** Number of further rows on which the cost of flips is measured. */
 const moreSamples = 18;
 /**
  * Most tokens of each. Half as many for a model that takes minutes: there, most of the time and of
- * the memory is that of the probes (docs/benchmarks.md compares both).
+ * the memory is that of the probes (docs/sensitivity.md compares both).
  */
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** Parameters up to which a measurement takes less. */
@@ -91,7 +93,8 @@ export async function readGiven(
   const text = await onDisk(path, 0, () => readFile(path, "utf8"));
   const sensitivity = parseSensitivity(text, path);
   requireOrigin(sensitivity, originOf(base, kernel.sha256));
-  return { sensitivity, sha256: createHash("sha256").update(text).digest("hex") };
+  const spelled = withModulesOf(base.tensors.map(modulePath), sensitivity);
+  return { sensitivity: spelled, sha256: createHash("sha256").update(text).digest("hex") };
 }
 
 /** The engine and the base that a sensitivity must belong to. */
@@ -224,7 +227,10 @@ export function placeOf(
 ): string {
   const { sha256, samples, length } = rows;
   const size = probeSizeOf(base);
-  const key = [identity, sha256, samples, length, size, domainWeights, base.storage];
+  // Modules have other names in tiers for mlx-vlm alone.
+  const { storage, architecture } = base;
+  const key = [identity, sha256, samples, length, size, domainWeights, storage];
+  if (architecture.loader !== undefined) key.push(architecture.loader);
   const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 16);
   const name = base.checkpoint.repository.name.slice(0, mostOfName);
   return join(workDir, "sensitivities", `${name}-${hash}.json`);

@@ -8,7 +8,7 @@ import { grouped } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
 import type { Width } from "../kernel/width.ts";
-import { elements, modulePath } from "../mlx/format.ts";
+import { elements, modulePath, sameWidth } from "../mlx/format.ts";
 import type { FinishedModel } from "../mlx/mlx-weights.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 
@@ -58,11 +58,14 @@ export function checkWidths(
   { tensors }: FinishedModel,
 ): void {
   const show = (width: Width | undefined) =>
-    width === undefined ? "unquantized" : `${width.bits}-bit in groups of ${width.groupSize}`;
+    width === undefined
+      ? "unquantized"
+      : `${width.mode ?? `${width.bits}-bit`} in groups of ${width.groupSize}`;
   const found = new Map(tensors.map((tensor) => [modulePath(tensor), tensor.width]));
   for (const module of new Set([...found.keys(), ...Object.keys(plan.modules)])) {
     const [has, planned] = [found.get(module), plan.modules[module]];
-    if (has?.bits !== planned?.bits || has?.groupSize !== planned?.groupSize) {
+    const isSame = has && planned ? sameWidth(has, planned) : has === planned;
+    if (!isSame) {
       throw other(
         target,
         `config.json has "${module}" ${show(has)}, ${receiptPath} says ${show(planned)}`,

@@ -11,7 +11,7 @@ import type { Hub } from "../hub/hub-types.ts";
 import { type ModelReference, parseText } from "../inputs/input-values.ts";
 import type { Inputs } from "../inputs/inputs.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
-import { openFinished } from "../mlx/mlx-weights.ts";
+import { loaderOf, openFinished } from "../mlx/mlx-weights.ts";
 import { type Receipt, receiptPath } from "../receipt/receipt.ts";
 import { parseReceipt } from "../receipt/receipt-file.ts";
 import { proveReads, withWaitingBytes } from "./proven-reads.ts";
@@ -79,7 +79,8 @@ export async function verify(
   const reference = inputs.baseModel ?? baseOf(target, receipt);
   // A repository of another tool, or of an earlier version, need not have what the base has.
   const carry = receipt?.options.carry ?? [];
-  const open = () => openBase(reference, connect, { allowHeaderOnly: false, carry });
+  const loader = await loaderOf(target);
+  const open = () => openBase(reference, connect, { allowHeaderOnly: false, carry, loader });
   const base = await report.stage("Open the base model", open);
   try {
     if (receipt !== null) {

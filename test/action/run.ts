@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { inject } from "vitest";
 import { inputVariables, root } from "./checkout.ts";
 
 export interface Run {
@@ -33,7 +34,7 @@ function execute(
 ): Promise<Run> {
   const child = spawn(command, args, {
     cwd,
-    env: { PATH: path, ...env },
+    env: { PATH: path, NODE_COMPILE_CACHE: inject("compiled"), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -81,7 +82,7 @@ export async function runAct(act: string, scratch: string, call: ActCall): Promi
     ]),
     ...pairs("--var", call.variables),
     ...pairs("--secret", { HF_TOKEN: call.token, ...call.secrets }),
-    ...pairs("--env", call.environment ?? {}),
+    ...pairs("--env", { NODE_COMPILE_CACHE: inject("compiled"), ...call.environment }),
     ...(call.local ?? []).flatMap((folder) => ["--local-repository", folder]),
   ];
   return execute(act, args, call.repository, { HOME: home });

@@ -76,7 +76,7 @@ describe("a config", () => {
       "whose pattern is shorter than the model",
       pattern("MEMEM*EMEM"),
       "UNSUPPORTED_MODEL",
-      /backbone\.layers\.10.*no role/,
+      /backbone\.layers\.10.* is of layer 10, but config\.json gives 10 layers/,
     ],
     [
       "whose pattern differs from its number of layers",

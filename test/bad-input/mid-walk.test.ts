@@ -1,6 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runCliAlone } from "../support/cli-run.ts";
+import { runCli, runCliAlone } from "../support/cli-run.ts";
 import { environmentOf, type Fault, filler } from "../support/fault.ts";
 import { folderHashes } from "../support/folder-hashes.ts";
 import { removeFolder, scratchFolder, smallest } from "../support/models.ts";
@@ -18,9 +18,9 @@ let folder: string;
 let whole: Record<string, string>;
 beforeAll(async () => {
   folder = await scratchFolder();
-  const { stderr } = await runCliAlone(args(`${folder}/none`));
+  const { stderr } = await runCli(args(`${folder}/none`));
   limit = ["--memory-limit", /Set memory-limit ([\d.]+GB) or more/.exec(stderr)![1]!];
-  const made = await runCliAlone(args(`${folder}/whole`));
+  const made = await runCli(args(`${folder}/whole`));
   expect(made).toMatchObject({ code: 0, stderr: expect.stringMatching(/kept in files below/) });
   whole = await folderHashes(`${folder}/whole`);
 });
@@ -39,7 +39,7 @@ async function expectEnded(out: string, fault: Fault, code: string, says: RegExp
 
 /** The next run goes on, and its files are those of a run without a fault. */
 async function expectWhole(out: string) {
-  expect(await runCliAlone(args(out))).toMatchObject({ code: 0 });
+  expect(await runCli(args(out))).toMatchObject({ code: 0 });
   expect(await folderHashes(out)).toEqual(whole);
 }
 

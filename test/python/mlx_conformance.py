@@ -39,19 +39,31 @@ def tensors(folder):
 
 
 def widths(folder):
-    """Module path -> (bits, group size) as config.json says, the default under None."""
+    """Module path -> (bits, group size, mode) as config.json says, the default under None."""
     quantization = json.load(open(f"{folder}/config.json"))["quantization"]
-    modules = {path: (w["bits"], w["group_size"]) for path, w in quantization.items() if isinstance(w, dict)}
-    return modules | {None: (quantization["bits"], quantization["group_size"])}
+    modules = {path: width_of(w) for path, w in quantization.items() if isinstance(w, dict)}
+    return modules | {None: width_of(quantization)}
+
+
+def width_of(entry):
+    return entry["bits"], entry["group_size"], entry.get("mode", "affine")
+
+
+# The values of E2M1 (OCP MX specification v1.0): a sign, two bits of exponent, one of mantissa.
+E2M1 = np.array([sign * x for sign in (1, -1) for x in (0, 0.5, 1, 1.5, 2, 3, 4, 6)], np.float32)
 
 
 def dequantize(words, scales, biases, bits, group):
     """Dequantizes in plain numpy as the format defines it. A row is one little-endian stream of
-    codes. A value is code * scale + bias in float32."""
+    codes. A value is code * scale + bias in float32. Of mxfp4, which has no biases, it is the
+    code's value * 2^(scale - 127)."""
     rows = np.ascontiguousarray(np.array(words)).view(np.uint8)
     stream = np.unpackbits(rows, axis=-1, bitorder="little").reshape(*rows.shape[:-1], -1, bits)
     codes = (stream.astype(np.uint32) << np.arange(bits, dtype=np.uint32)).sum(-1).astype(np.float32)
     grouped = codes.reshape(*codes.shape[:-1], -1, group)
+    if biases is None:
+        powers = np.array(scales).astype(np.int32)[..., None] - 127
+        return np.ldexp(E2M1[grouped.astype(np.uint8)], powers).reshape(codes.shape)
     s, b = (np.array(x.astype(mx.float32))[..., None] for x in (scales, biases))
     return (grouped * s + b).reshape(codes.shape)
 
@@ -74,11 +86,15 @@ def put_dequantized(model, tier):
     worst = 0.0
     for name in [n for n in ours if n.endswith(".scales")]:
         path = name.removesuffix(".scales")
-        bits, group = table.get(path, table[None])
-        w = dequantize(ours[f"{path}.weight"], ours[name], ours[f"{path}.biases"], bits, group)
+        bits, group, mode = table.get(path, table[None])
+        if (mode == "mxfp4") != (f"{path}.biases" not in ours):
+            raise ValueError(f"{path}: biases do not fit the mode {mode}")
+        w = dequantize(ours[f"{path}.weight"], ours[name], ours.get(f"{path}.biases"), bits, group)
         was = np.array(weights[f"{path}.weight"])
         if was.shape != w.shape:
             raise ValueError(f"{path}: {was.shape} in the base, {w.shape} in the tier")
+        if mode == "mxfp4" and not np.array_equal(was, w):
+            raise ValueError(f"{path}: codes of the base that do not give its values")
         worst = max(worst, float(np.linalg.norm(was - w) / np.linalg.norm(was)) * (2**bits - 1))
         weights[f"{path}.weight"] = mx.array(w)
     model.load_weights(list(weights.items()))
@@ -129,8 +145,8 @@ def check_convert(base, tier):
     def predicate(path, module, *_):
         if path not in quantized or not hasattr(module, "to_quantized"):
             return False
-        bits, group = table.get(path, table[None])
-        return {"bits": bits, "group_size": group, "mode": "affine"}
+        bits, group, mode = table.get(path, table[None])
+        return {"bits": bits, "group_size": group, "mode": mode}
 
     with tempfile.TemporaryDirectory() as scratch:
         convert(base, f"{scratch}/mlx", quantize=True, q_group_size=table[None][1], q_bits=table[None][0], quant_predicate=predicate)
@@ -139,8 +155,8 @@ def check_convert(base, tier):
         differ = [n for n in ours if n not in theirs or not same(ours[n], theirs[n])]
         report(f"{name}: bit for bit what mlx_lm.convert writes", not differ, f"{len(ours)} tensors, differing: {differ[:4]}")
         config = json.load(open(f"{scratch}/mlx/config.json"))["quantization"]
-        stated = {p: (w["bits"], w["group_size"]) for p, w in config.items() if isinstance(w, dict)}
-        wrong = [p for p in quantized if stated.get(p, (config["bits"], config["group_size"])) != table.get(p, table[None])]
+        stated = {p: width_of(w) for p, w in config.items() if isinstance(w, dict)}
+        wrong = [p for p in quantized if stated.get(p, width_of(config)) != table.get(p, table[None])]
         report(f"{name}: the same widths in config.json", not wrong, wrong[:4])
 
 

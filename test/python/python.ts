@@ -15,6 +15,8 @@ const tools = process.env.OQE_TOOLS ?? join(homedir(), ".cache", "oqe-publisher"
 export async function runMlx(python: string, args: readonly string[]): Promise<string> {
   const { PATH = "", HOME = "" } = process.env;
   const env: Record<string, string> = { PATH, HOME, HF_HUB_OFFLINE: "1" };
+  // More threads wait for each other in loops, and the arrays are small.
+  for (const name of ["OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"]) env[name] = "1";
   if (existsSync(tools)) {
     env.TMPDIR = join(tools, "compiled-by-mlx");
     await mkdir(env.TMPDIR, { recursive: true });

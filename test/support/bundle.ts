@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
 import { bundle } from "../../.ci/bundle.ts";
+import { folderInMemory } from "./memory-disk.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -11,6 +12,8 @@ declare module "vitest" {
     bundle: string;
     /** Folder where Node keeps the compiled code of the CLI between its starts. */
     compiled: string;
+    /** The process of vitest, with which those that serve its workers end. */
+    process: number;
     /** Folder for what one test file makes and others read: see `tuned-run.ts`. */
     shared: string;
   }
@@ -22,7 +25,10 @@ declare module "vitest" {
  * with its sources. Elsewhere it is built from the sources as they are now.
  */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const inMemory = folderInMemory();
+  if (inMemory !== null) process.env.TMPDIR = inMemory; // for the workers too
   const folder = await mkdtemp(join(tmpdir(), "oqe-bundle-"));
+  project.provide("process", process.pid);
   project.provide("compiled", join(folder, "compiled"));
   project.provide("shared", join(folder, "shared"));
   await mkdir(join(folder, "shared"));
@@ -32,5 +38,5 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     await bundle(join(folder, "dist"));
     project.provide("bundle", join(folder, "dist"));
   }
-  return () => rm(folder, { recursive: true, force: true });
+  return () => rm(inMemory ?? folder, { recursive: true, force: true });
 }

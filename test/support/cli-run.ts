@@ -1,10 +1,13 @@
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, inject } from "vitest";
+import { countElsewhere } from "./cpu-time.ts";
 import { removeFolder } from "./models.ts";
 import type { Ended, Order } from "./standing-cli.ts";
 
@@ -30,8 +33,8 @@ export const evaluatedRows = [...tunedRows, "--floors", "none", "--evaluation-sa
 export const cli = `${inject("bundle")}/cli.js`;
 
 /**
- * Runs the CLI. It inherits only PATH of the caller's environment. Runs of a file share one process
- * (see `standing-cli.ts`), unless they overlap.
+ * Runs the CLI. It inherits only PATH of the caller's environment. Runs of a worker of vitest share
+ * one process (see `standing-cli.ts`), unless they overlap.
  */
 export async function runCli(
   args: readonly string[],
@@ -40,38 +43,52 @@ export async function runCli(
   if (isBusy) return runCliAlone(args, environment);
   isBusy = true;
   try {
-    return await runCliOn(process.execPath, args, environment);
+    const socket = join(inject("shared"), `${process.env.VITEST_POOL_ID}.sock`);
+    const ended = await runStanding(process.execPath, socket, { args, environment });
+    const { seconds, arch: _, ...result } = ended;
+    countElsewhere(seconds);
+    return result;
   } finally {
     isBusy = false;
   }
 }
 
-/** Runs the CLI on the given Node. Runs on one Node share one process, and must not overlap. */
+/**
+ * Runs the CLI on another Node than this one. Runs of a file on it share one process, and must not
+ * overlap.
+ */
 export function runCliOn(
   node: string,
   args: readonly string[],
   environment: Record<string, string> = {},
-): Promise<CliResult> {
-  const how = { execPath: node, execArgv: ["--no-warnings"], env: ownVariables() };
-  const child = standing.get(node) ?? fork(standingCli, [cli], how);
-  standing.set(node, child);
-  return orderFrom(node, { args, environment: { ...ownVariables(), ...environment } });
+): Promise<Ended> {
+  if (node === process.execPath) throw new Error("this is not another Node: use runCli");
+  return runStanding(node, ownSocket, { args, environment });
 }
 
-function orderFrom(node: string, order: Order): Promise<Ended> {
-  const child = standing.get(node)!;
-  return new Promise((done, reject) => {
-    const ended = (code: number | null) => {
-      standing.delete(node);
-      reject(new Error(`oqe ${order.args.join(" ")} ended its process with exit code ${code}`));
-    };
-    child.once("exit", ended);
-    child.once("message", (answer) => {
-      child.off("exit", ended);
-      done(answer as Ended);
-    });
-    child.send(order);
-  });
+/** Gives an order to the process at a socket, which is started if there is none. */
+async function runStanding(node: string, socket: string, order: Order): Promise<Ended> {
+  const { args, environment } = order;
+  if (!existsSync(socket)) await startStanding(node, socket);
+  const connection = connect(socket).setEncoding("utf8");
+  const whole: Order = { args, environment: { ...ownVariables(), ...environment } };
+  connection.write(`${JSON.stringify(whole)}\n`);
+  let answer = "";
+  for await (const text of connection) answer += text;
+  if (answer === "") await removeFolder(socket); // the next order starts another process
+  if (answer === "") throw new Error(`oqe ${args.join(" ")} ended its process`);
+  return JSON.parse(answer);
+}
+
+async function startStanding(node: string, socket: string): Promise<void> {
+  const args = ["--no-warnings", standingCli, cli, socket, String(inject("process"))];
+  const started = spawn(node, args, { env: ownVariables(), detached: true, stdio: "ignore" });
+  if (socket === ownSocket) child = started;
+  else started.unref(); // it serves the next file too
+  while (!existsSync(socket)) {
+    if (started.exitCode !== null) throw new Error(`${node} did not start the CLI`);
+    await setTimeout(5);
+  }
 }
 
 /** Runs the CLI in its own process: for tests of what a new process does. */
@@ -91,10 +108,12 @@ const ownVariables = () => ({
   RUNNER_TEMP: join(temporary, `${++runs}`),
 });
 const standingCli = fileURLToPath(new URL("./standing-cli.ts", import.meta.url));
-const standing = new Map<string, ChildProcess>();
+/** The socket of the process of this file alone, and that process. */
+const ownSocket = join(temporary, "own.sock");
+let child: ChildProcess | undefined;
 let isBusy = false;
 afterAll(async () => {
-  for (const child of standing.values()) if (child.kill()) await once(child, "close");
+  if (child?.kill()) await once(child, "close");
   await removeFolder(temporary);
 });
 

@@ -8,8 +8,8 @@ import type { StoredBytes } from "./safetensors.ts";
 export interface Publication {
   /** `quantization_config` of its config. */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** Codes a matrix; null: it stays as it is. */
-  readonly code: (leaf: string, matrix: StoredBytes) => CodedMatrix | null;
+  /** Codes a matrix by the end of its name; null: it stays as it is. */
+  readonly code: (leaf: string, matrix: StoredBytes, weight: string) => CodedMatrix | null;
   /** Names of the tensors that the base stores for a matrix. */
   readonly name: (weight: string) => Readonly<Record<"codes" | "scales" | "zeros", string>>;
   /** Tensors that the base stores beside the codes. */
@@ -40,6 +40,9 @@ const compressed = (format: string, weights: object) => ({
 });
 const shared = { actorder: null, dynamic: false, observer: "minmax" };
 const group = (size: number) => ({ ...shared, group_size: size, strategy: "group" });
+
+const leafOf = (weight: string) => /\.([qkvo]|gate|up|down|in|out)_proj\.weight$/.exec(weight)?.[1];
+const isProjection = (leaf: string) => !/^(gate|up|down)$/.test(leaf);
 
 /** Every way that is decoded. */
 export const publications: Readonly<Record<string, Publication>> = {
@@ -117,6 +120,61 @@ export const publications: Readonly<Record<string, Publication>> = {
     name: packed,
     beside: (weight, matrix) => [shapeOf(weight, matrix)],
   },
+  "fp8 in blocks of ModelOpt": {
+    settings: {
+      quant_method: "modelopt",
+      quant_algo: "fp8_pb_wo",
+      group_size: 64,
+      ignore: ["*head*"],
+    },
+    code: (_, matrix) => {
+      const made = asFp8(matrix, [64, 64]);
+      const [down, across] = made.scales.shape as [number, number];
+      return { ...made, scales: { ...made.scales, shape: [down, 1, across, 1] } };
+    },
+    name: scaled("_scale"),
+  },
+  "fp8 and mxfp8 of ModelOpt, by layer": {
+    settings: {
+      quant_method: "modelopt",
+      quant_algo: "MIXED_PRECISION",
+      ignore: ["lm_head", "backbone.layers.*.mixer.conv1d", "mtp*"],
+      quantized_layers: Object.fromEntries(
+        ["model", "backbone"].flatMap((stem) =>
+          [0, 1, 2, 3, 4, 5, 6, 7].map((layer) => [
+            `${stem}.layers.${layer}`,
+            { quant_algo: layer === 0 ? "FP8" : "MXFP8" },
+          ]),
+        ),
+      ),
+    },
+    code: (_, matrix, weight) => {
+      if (!weight.includes("layers.0.")) return asFp8(matrix, [1, 32], true);
+      const made = asFp8(matrix, matrix.shape as [number, number]);
+      return { ...made, scales: { ...made.scales, shape: [1] } };
+    },
+    name: scaled("_scale"),
+  },
+  "fp8 and int4 of compressed-tensors, by patterns": {
+    settings: {
+      ...compressed("mixed-precision", {}),
+      config_groups: {
+        group_0: {
+          targets: ["Linear"],
+          format: "pack-quantized",
+          weights: { ...group(32), num_bits: 4, type: "int", symmetric: true },
+        },
+        group_1: {
+          targets: ["re:.*\\.[qkvo]_proj$", "re:.*mixer\\.(in|out)_proj"],
+          format: "float-quantized",
+          weights: { ...shared, num_bits: 8, type: "float", strategy: "channel" },
+        },
+      },
+    },
+    code: (leaf, matrix) =>
+      isProjection(leaf) ? asFp8(matrix, [1, matrix.shape[1]!]) : asInt4(matrix, 32, false),
+    name: (weight) => (isProjection(leafOf(weight)!) ? scaled("_scale") : packed)(weight),
+  },
   "mxfp4 of compressed-tensors": {
     settings: compressed("mxfp4-pack-quantized", {
       ...group(32),
@@ -147,8 +205,8 @@ export async function publish(
 
 function store(tensors: Tensors, { code, name, beside }: Publication, coded: boolean): void {
   for (const [weight, matrix] of [...tensors]) {
-    const leaf = /\.([qkvo]|gate|up|down)_proj\.weight$/.exec(weight)?.[1];
-    const made = leaf === undefined ? null : code(leaf, matrix);
+    const leaf = leafOf(weight);
+    const made = leaf === undefined ? null : code(leaf, matrix, weight);
     if (made === null) continue;
     tensors.set(weight, made.values);
     if (!coded) continue;

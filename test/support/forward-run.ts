@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type Base, readBase } from "../../src/base/base.ts";
+import { type Base, type BaseOptions, readBase } from "../../src/base/base.ts";
 import { baseWeights } from "../../src/base/base-weights.ts";
 import { openFolder } from "../../src/checkpoint/folder.ts";
 import type { Kernel } from "../../src/kernel/kernel-types.ts";
@@ -12,8 +12,9 @@ import { logitsOf, runModel } from "./run-model.ts";
 export async function openBase(
   folder: string,
   kernel: Kernel,
+  options: Pick<BaseOptions, "loader"> = {},
 ): Promise<Model & Pick<Base, "wrapper"> & { close(): Promise<void> }> {
-  const base = await readBase(await openFolder(folder), { allowHeaderOnly: false });
+  const base = await readBase(await openFolder(folder), { allowHeaderOnly: false, ...options });
   base.architecture.forward.check(base.config);
   return {
     ...base,

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
+import { inject } from "vitest";
 import { cli } from "./cli-run.ts";
 
 /** Runs the CLI, and kills it when `isReached`. Returns whether it was killed before it ended. */
@@ -12,7 +13,7 @@ export async function killedWhen(
 ): Promise<boolean> {
   const child = spawn(process.execPath, [cli, ...args], {
     stdio: ["ignore", "pipe", "ignore"],
-    env: { PATH: process.env.PATH, ...environment },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: inject("compiled"), ...environment },
   });
   child.stdout.resume();
   const ended = once(child, "close"); // when the process that does the work has ended too

@@ -1,47 +1,50 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseJson } from "../../src/checkpoint/json.ts";
 import type { ModelConfig } from "../../src/checkpoint/model-config.ts";
 import { rewriteBase, type Tensors } from "./base-layouts.ts";
+import { readTensors } from "./safetensors.ts";
 
-/** Names of the towers as NVIDIA publishes them, a few of each. */
-const towers = [
-  "vision_model.radio_model.model.blocks.0.attn.qkv.weight",
-  "vision_model.radio_model.summary_idxs",
-  "vision_projector.vision_final_layernorm.weight",
-  "mlp1.1.weight",
-  "sound_encoder.encoder.layers.0.self_attn.q_proj.weight",
-  "sound_projection.linear1.weight",
-];
+/** A vision and a sound tower, and their keys of config.json (test/python/make_omni_towers.py). */
+export const omniTowers = fileURLToPath(
+  new URL("../models/nemotron_h_omni-towers/", import.meta.url),
+);
 
-/** A base of an Omni model whose language model is the Nemotron-H in `from`. */
+/**
+ * A base of an Omni model whose language model is the Nemotron-H in `from`, with whole towers.
+ * `change` changes config and tensors.
+ */
 export function wrapInOmni(
   from: string,
   folder: string,
   change: (config: ModelConfig, tensors: Tensors) => void = () => {},
 ): string {
-  const path = join(from, "config.json");
-  const { torch_dtype, ...language } = parseJson(readFileSync(path, "utf8"), path) as ModelConfig;
+  const read = (path: string) => parseJson(readFileSync(path, "utf8"), path) as ModelConfig;
+  const { torch_dtype, ...language } = read(join(from, "config.json"));
   const config: ModelConfig = {
     architectures: ["NemotronH_Nano_Omni_Reasoning_V3"],
     model_type: "NemotronH_Nano_Omni_Reasoning_V3",
     torch_dtype,
-    img_context_token_id: 18,
     llm_config: language,
-    vision_config: { model_type: "radio", patch_size: 16 },
-    sound_config: { model_type: "parakeet", hidden_size: 1024 },
+    ...read(join(omniTowers, "towers.json")),
   };
   rewriteBase(from, folder, (tensors) => {
     for (const [name, tensor] of [...tensors]) {
       tensors.delete(name);
       tensors.set(`language_model.${name}`, tensor);
     }
-    for (const name of towers)
-      tensors.set(name, { dtype: "BF16", shape: [8, 8], bytes: new Uint8Array(128) });
+    // Only a language model that predicts several tokens brings this norm.
+    for (const [name, tensor] of readTensors(join(omniTowers, "towers.safetensors")))
+      if (language.num_nextn_predict_layers || !name.includes("final_layernorm"))
+        tensors.set(name, tensor);
     change(config, tensors);
   });
   // One key is infinite, which JSON.stringify would make null.
   const text = JSON.stringify(config, (_, value) => (value === Infinity ? "∞" : value));
   writeFileSync(join(folder, "config.json"), text.replaceAll('"∞"', "Infinity"));
+  const pixels = { norm_mean: [0.48, 0.46, 0.41], norm_std: [0.27, 0.26, 0.28], patch_size: 4 };
+  const budget = { min_num_patches: 16, max_num_patches: 16 };
+  writeFileSync(join(folder, "preprocessor_config.json"), JSON.stringify({ ...pixels, ...budget }));
   return folder;
 }

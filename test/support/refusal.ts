@@ -20,6 +20,8 @@ export interface Refusal {
   readonly code: string;
   /** What the message must say: what is wrong, and where. */
   readonly says: RegExp;
+  /** What the line after it must say: what to do next. */
+  readonly next?: RegExp;
   /** Whether the run must keep the parts that it finished for the next run. Default: it may. */
   readonly keepsParts?: boolean;
 }
@@ -78,7 +80,7 @@ export class RefusalScene {
    * finished parts: in the work folder, and on a branch beside main.
    */
   async expectRefused(refusal: Omit<Refusal, "what">): Promise<void> {
-    const { base, args = [], token = "hf_good", code, says, keepsParts = false } = refusal;
+    const { base, args = [], token = "hf_good", code, says, next, keepsParts = false } = refusal;
     const model = await base();
     const work = `${this.#folder}/work`;
     await rm(work, { recursive: true, force: true });
@@ -95,6 +97,7 @@ export class RefusalScene {
     expect(errors).toHaveLength(1);
     expect(errors[0]).toContain(`[${code}]`);
     expect(errors[0]).toMatch(says);
+    if (next !== undefined) expect(result.stderr).toMatch(next);
     expect(result.stderr).not.toMatch(/^\s+at .*:\d+:\d+/m);
     if (token !== "") expect(result.stderr).not.toContain(token);
     // A walk may have staged finished parts on a branch beside main.

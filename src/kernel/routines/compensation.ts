@@ -1,7 +1,8 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyRectangleIn, Layout, memory } from "../arena.ts";
+import { copyTriangleIn, Layout, memory } from "../arena.ts";
 import { checkMatrix, type Matrix } from "../matrix.ts";
 import type { Routine } from "../routine.ts";
+import { checkTriangle, rowOf } from "../triangle.ts";
 
 /**
  * How a block of positions compensates for the errors of later positions. Positions are fixed from
@@ -9,7 +10,7 @@ import type { Routine } from "../routine.ts";
  * errors of the positions L after the block.
  */
 export interface CompensationJob {
-  /** R, float32 `[d, d]`, row-major, upper triangle. */
+  /** R `[d, d]`, its upper triangle (triangle.ts). */
   readonly factor: Float32Array<SharedArrayBuffer>;
   readonly d: number;
   /** The block: positions `[top, bottom)`, bottom < d. */
@@ -22,7 +23,7 @@ export interface CompensationJob {
 export const compensation: Routine<CompensationJob, void> = {
   describe: ({ d, top, bottom }) => `compensation of positions ${top} to ${bottom} of ${d}`,
   check({ factor, d, top, bottom, out }, fail) {
-    if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+    checkTriangle("the factor", factor, d, fail);
     if (!(top >= 0 && top < bottom && bottom < d))
       fail(`positions ${top} to ${bottom} of ${d}: expected a block with positions after it`);
     checkMatrix("the output", out, [d - bottom, bottom - top], fail);
@@ -36,17 +37,12 @@ export const compensation: Routine<CompensationJob, void> = {
     // and the rows of B and X.
     const block = new Float32Array(memory.buffer, base + offsetOfBlock, n * n);
     for (let i = 0; i < n; i++) {
-      for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i]!;
+      for (let j = i; j < n; j++)
+        block[i * n + j] = factor[rowOf(d, bottom - 1 - j) + bottom - 1 - i]!;
       const row = bottom - 1 - i;
       const place = base + offsetOfRows + 4 * i * later;
-      copyRectangleIn(place, {
-        data: factor,
-        columns: d,
-        top: row,
-        bottom: row + 1,
-        left: bottom,
-        right: d,
-      });
+      const part = { data: factor, d, top: row, bottom: row + 1 };
+      copyTriangleIn(place, { ...part, left: bottom, right: d });
     }
     wasm.solve(n, later, base + offsetOfBlock, base + offsetOfRows);
     const solved = new Float32Array(memory.buffer, base + offsetOfRows, n * later);

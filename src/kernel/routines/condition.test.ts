@@ -1,41 +1,46 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { sharedFloats, sharedIntegers } from "../matrix.ts";
 import { openKernel } from "../pool.ts";
+import { newTriangle, rowOf } from "../triangle.ts";
 import type { ConditionJob } from "./condition.ts";
 
 const kernel = await openKernel({ workers: 1 });
 afterAll(() => kernel.close());
 
-/** A symmetric matrix with the given diagonal; elements below it must not be read. */
+/** The upper triangle of a symmetric matrix with the given diagonal. */
 function symmetric(diagonal: readonly number[], phase: number): Float32Array<SharedArrayBuffer> {
   const d = diagonal.length;
-  const matrix = sharedFloats(d * d).fill(Number.NaN);
+  const matrix = newTriangle(d);
   for (let i = 0; i < d; i++) {
-    matrix[i * d + i] = diagonal[i]!;
-    for (let j = i + 1; j < d; j++) matrix[i * d + j] = Math.sin(phase + 3 * i + 5 * j);
+    matrix[rowOf(d, i) + i] = diagonal[i]!;
+    for (let j = i + 1; j < d; j++) matrix[rowOf(d, i) + j] = Math.sin(phase + 3 * i + 5 * j);
   }
   return matrix;
+}
+
+function columnsOf({ length }: Float32Array): number {
+  return (Math.sqrt(8 * length + 1) - 1) / 2;
 }
 
 function jobOf(
   gram: Float32Array<SharedArrayBuffer>,
   change: Partial<ConditionJob> = {},
 ): ConditionJob {
-  const d = Math.sqrt(gram.length);
+  const d = columnsOf(gram);
   const outputs = {
     order: sharedIntegers(d),
     diagonal: sharedFloats(d),
-    factor: sharedFloats(d * d).fill(Number.NaN),
+    factor: newTriangle(d).fill(Number.NaN),
   };
   return { gram, target: null, share: 0, damping: 0, ...outputs, ...change };
 }
 
 /** The definition, on whole matrices in float64. */
 function expected({ gram, target, share, damping }: ConditionJob) {
-  const d = Math.sqrt(gram.length);
+  const d = columnsOf(gram);
   const indices = Array.from({ length: d }, (_, i) => i);
   const full = (upper: Float32Array) => (i: number, j: number) =>
-    upper[Math.min(i, j) * d + Math.max(i, j)]!;
+    upper[rowOf(d, Math.min(i, j)) + Math.max(i, j)]!;
   const trace = (at: (i: number, j: number) => number) =>
     indices.reduce((sum, i) => sum + at(i, i), 0);
   const g = full(gram);
@@ -65,7 +70,7 @@ describe("the conditioned matrix equals its definition", () => {
   const ones = [4, 1, 9, 1, 1, 25, 0.5, 1];
   const dead = [4, 0, 9, 0, 1, 25, 0.5, 0];
   const target = symmetric([1, 2, 3, 4, 5, 6, 7, 8], 2);
-  const nothing = sharedFloats(64);
+  const nothing = newTriangle(8);
   for (const [name, job] of [
     ["as it is", jobOf(symmetric(ones, 1))],
     ["damped", jobOf(symmetric(ones, 1), { damping: 0.01 })],
@@ -98,7 +103,8 @@ describe("the conditioned matrix equals its definition", () => {
       const d = order.length;
       for (let p = 0; p < d; p++) {
         expect(job.diagonal[p]).toBeCloseTo(diagonal[p]!, 5);
-        for (let q = p; q < d; q++) expect(job.factor[p * d + q]).toBeCloseTo(factor(p, q), 5);
+        for (let q = p; q < d; q++)
+          expect(job.factor[rowOf(d, p) + q]).toBeCloseTo(factor(p, q), 5);
       }
     });
   }
@@ -125,7 +131,7 @@ test("operands that contradict each other are refused", async () => {
   for (const [change, message] of [
     [{ share: 1.5 }, "a share of 1.5"],
     [{ damping: Number.NaN }, "a damping of NaN"],
-    [{ target: sharedFloats(8) }, "the target has 8"],
+    [{ target: newTriangle(4) }, "the target has 10 elements, expected 6"],
     [{ diagonal: sharedFloats(2) }, "the diagonal has 2"],
     [{ factor: job.gram }, "overwrite"],
   ] as const) {

@@ -1,11 +1,12 @@
 import type { Routine } from "../routine.ts";
+import { checkTriangle, rowOf } from "../triangle.ts";
 
 /**
  * Turns a Gram matrix into the Hessian to be factorized: shrunk, without dead columns, in tuning
  * order, damped.
  */
 export interface ConditionJob {
-  /** G: float32 `[d, d]`, row-major, upper triangle. */
+  /** G `[d, d]`: its upper triangle (triangle.ts). */
   readonly gram: Float32Array<SharedArrayBuffer>;
   /** T, as `gram`: G is shrunk towards it. Null: towards G's own diagonal. */
   readonly target: Float32Array<SharedArrayBuffer> | null;
@@ -26,10 +27,7 @@ export interface ConditionJob {
    * mean.
    */
   readonly diagonal: Float32Array<SharedArrayBuffer>;
-  /**
-   * Overwritten, float32 `[d, d]`, row-major: H in `order`, damped. Elements below the diagonal
-   * have no meaning. Not the memory of G or T.
-   */
+  /** Overwritten: the upper triangle of H in `order`, damped. Not the memory of G or T. */
   readonly factor: Float32Array<SharedArrayBuffer>;
 }
 
@@ -54,16 +52,16 @@ interface Mixture {
   readonly target: number;
 }
 
-/** Rows whose elements below the diagonal are moved above it at once. */
-const blockRows = 64;
+/** Positions that are written at once where a row of G gives a column of H: some cache lines. */
+const positionsAtOnce = 64;
 
 export const condition: Routine<ConditionJob, ConditionAnswer> = {
   describe: ({ order }) => `conditioning of ${order.length}x${order.length}`,
   check({ gram, target, share, damping, order, diagonal, factor }, fail) {
     const d = order.length;
-    if (gram.length !== d * d) fail(`the gram has ${gram.length} elements`);
-    if (target && target.length !== d * d) fail(`the target has ${target.length} elements`);
-    if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+    checkTriangle("the gram", gram, d, fail);
+    if (target) checkTriangle("the target", target, d, fail);
+    checkTriangle("the factor", factor, d, fail);
     if (diagonal.length !== d) fail(`the diagonal has ${diagonal.length} elements`);
     if (!(share >= 0 && share <= 1)) fail(`a share of ${share}, expected 0 to 1`);
     if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY))
@@ -80,14 +78,14 @@ export const condition: Routine<ConditionJob, ConditionAnswer> = {
     const { dead, mean, trace } = answer;
     order.set(Array.from(diagonal.keys()).sort((a, b) => diagonal[a]! - diagonal[b]! || b - a));
     permute(job, mixture, answer.isLive);
-    for (let p = 0; p < d; p++) factor[p * d + p] = diagonal[order[p]!]! + damping * mean;
+    for (let p = 0; p < d; p++) factor[rowOf(d, p) + p] = diagonal[order[p]!]! + damping * mean;
     return { dead, mean, trace };
   },
 };
 
 function traceOf(matrix: Float32Array, d: number): number {
   let trace = 0;
-  for (let i = 0; i < d; i++) trace += matrix[i * d + i]!;
+  for (let i = 0; i < d; i++) trace += matrix[rowOf(d, i) + i]!;
   return trace;
 }
 
@@ -107,7 +105,7 @@ function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mi
   const isLive = new Uint8Array(d);
   let [trace, live] = [0, 0];
   for (let i = 0; i < d; i++) {
-    const at = i * d + i;
+    const at = rowOf(d, i) + i;
     diagonal[i] = mixture.gramDiagonal * gram[at]! + (target ? mixture.target * target[at]! : 0);
     if (diagonal[i]! <= 0) continue;
     isLive[i] = 1;
@@ -119,31 +117,49 @@ function conditionDiagonal({ gram, target, diagonal }: ConditionJob, mixture: Mi
   return { isLive, mean, trace, dead: d - live };
 }
 
-/** Writes H off the diagonal. Reads row by row; puts each element at its columns' positions. */
-function permute(
+/**
+ * Writes H off the diagonal. Element (i, j) of G, i < j, is that of their positions p and q. It
+ * lies in row p of H if p < q, else in row q.
+ */
+function permute(job: ConditionJob, mixture: Mixture, isLive: Uint8Array): void {
+  const d = job.order.length;
+  const position = new Uint32Array(d);
+  for (let p = 0; p < d; p++) position[job.order[p]!] = p;
+  for (let p = 0; p < d; p += positionsAtOnce) {
+    const range = [p, Math.min(d, p + positionsAtOnce)] as const;
+    writePositions(job, { mixture, isLive, position }, range);
+  }
+}
+
+interface Permutation {
+  readonly mixture: Mixture;
+  readonly isLive: Uint8Array;
+  /** Of each natural column. */
+  readonly position: Uint32Array;
+}
+
+/** Takes the rows of G whose positions are `[first, end)`. */
+function writePositions(
   { gram, target, order, factor }: ConditionJob,
-  mixture: Mixture,
-  isLive: Uint8Array,
+  { mixture, isLive, position }: Permutation,
+  [first, end]: readonly [number, number],
 ): void {
   const d = order.length;
-  const position = new Uint32Array(d);
-  for (let p = 0; p < d; p++) position[order[p]!] = p;
-  factor.fill(0);
-  // (p, q) and (q, p) are the same element. It is written to the row of the lower natural column.
-  for (let i = 0; i < d; i++) {
-    const [to, from] = [position[i]! * d, i * d];
-    const [ofGram, ofTarget] = isLive[i] ? [mixture.gram, mixture.target] : [0, 0];
-    for (let j = i + 1; j < d; j++) {
-      const value = ofGram * gram[from + j]! + (target ? ofTarget * target[from + j]! : 0);
-      factor[to + position[j]!] = isLive[j] ? value : 0;
-    }
-  }
-  // Elements below the diagonal are added to the zeros above it, a few rows at a time so that they
-  // stay in the cache.
-  for (let left = 0; left < d; left += blockRows) {
-    const right = Math.min(d, left + blockRows);
-    for (let p = 0; p < right; p++) {
-      for (let q = Math.max(p + 1, left); q < right; q++) factor[p * d + q]! += factor[q * d + p]!;
+  const count = end - first;
+  const naturals = order.slice(first, end);
+  const inGram = Float64Array.from(naturals, (i) => rowOf(d, i));
+  const inFactor = Float64Array.from(naturals, (_, k) => rowOf(d, first + k));
+  const ofGram = Float64Array.from(naturals, (i) => (isLive[i] ? mixture.gram : 0));
+  const ofTarget = Float64Array.from(naturals, (i) => (isLive[i] ? mixture.target : 0));
+  for (let j = Math.min(...naturals) + 1; j < d; j++) {
+    const q = position[j]!;
+    const row = rowOf(d, q) + first;
+    const live = isLive[j] === 1;
+    for (let k = 0; k < count; k++) {
+      if (naturals[k]! >= j) continue;
+      const at = inGram[k]! + j;
+      const value = ofGram[k]! * gram[at]! + (target ? ofTarget[k]! * target[at]! : 0);
+      factor[first + k < q ? inFactor[k]! + q : row + k] = live ? value : 0;
     }
   }
 }

@@ -1,18 +1,16 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyRectangleIn, copyRectangleOut, Layout } from "../arena.ts";
+import { copyTriangleIn, copyTriangleOut, Layout } from "../arena.ts";
 import type { Routine } from "../routine.ts";
 import { checkTile, type Tile } from "../tiles.ts";
-import { TileProduct } from "./tile-product.ts";
+import { checkTriangle } from "../triangle.ts";
+import { type CopyRows, TileProduct } from "./tile-product.ts";
 
 /**
  * Finishes one tile of a Cholesky factor H = RᵀR in place. The tiles above it and the diagonal tile
  * of its row are finished.
  */
 export interface FactorTileJob extends Tile {
-  /**
-   * Float32 `[d, d]`, row-major: R in the rows before `top`, H from there on. Only the upper
-   * triangle is read.
-   */
+  /** An upper triangle (triangle.ts): R in the rows before `top`, H from there on. */
   readonly factor: Float32Array<SharedArrayBuffer>;
 }
 
@@ -24,7 +22,7 @@ export interface FactorTileAnswer {
 export const factorTile: Routine<FactorTileJob, FactorTileAnswer> = {
   describe: ({ d, top, left }) => `factor of ${d}x${d}, tile at ${top},${left}`,
   check({ factor, d, top, bottom, left, right }, fail) {
-    if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+    checkTriangle("the factor", factor, d, fail);
     checkTile({ d, top, bottom, left, right }, fail);
   },
   run({ factor, d, top, bottom, left, right }) {
@@ -34,19 +32,21 @@ export const factorTile: Routine<FactorTileJob, FactorTileAnswer> = {
     const offsetOfTriangle = layout.place(diagonal ? 0 : 4 * height * height);
     const base = layout.claim();
     const [atTile, atTriangle] = [base + product.tile, base + offsetOfTriangle];
-    const host = { data: factor, columns: d };
-    const tile = { ...host, top, bottom, left, right };
-    copyRectangleIn(atTile, tile);
-    const above = { left: { ...host, left: top, right: bottom }, right: { ...host, left, right } };
-    product.add(base, above, top, -1);
+    const tile = { data: factor, d, top, bottom, left, right };
+    copyTriangleIn(atTile, tile);
+    const above =
+      (left: number, right: number): CopyRows =>
+      (address, top, bottom) =>
+        copyTriangleIn(address, { data: factor, d, top, bottom, left, right });
+    product.add(base, { left: above(top, bottom), right: above(left, right) }, top, -1);
     let pivot = -1;
     if (diagonal) {
       pivot = wasm.cholesky(height, atTile);
     } else {
-      copyRectangleIn(atTriangle, { ...host, top, bottom, left: top, right: bottom });
+      copyTriangleIn(atTriangle, { ...tile, left: top, right: bottom });
       wasm.solve(height, width, atTriangle, atTile);
     }
-    copyRectangleOut(atTile, tile, diagonal);
+    copyTriangleOut(atTile, tile);
     return { pivot: pivot < 0 ? null : top + pivot };
   },
 };

@@ -1,6 +1,7 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
 import { memory } from "../arena.ts";
 import type { Routine } from "../routine.ts";
+import { rowOf } from "../triangle.ts";
 import type { Width } from "../width.ts";
 import { eachBlock, factorOf } from "./tune-blocks.ts";
 import {
@@ -78,7 +79,7 @@ function pivotsOf({ columns, factor, order, diagonal }: ForecastJob): Float32Arr
   const pivots = new Float32Array(columns);
   if (factor === null || order === null)
     return diagonal === null ? pivots.fill(1) : new Float32Array(diagonal);
-  for (let p = 0; p < columns; p++) pivots[order[p]!] = factor[p * columns + p]! ** 2;
+  for (let p = 0; p < columns; p++) pivots[order[p]!] = factor[rowOf(columns, p) + p]! ** 2;
   return pivots;
 }
 

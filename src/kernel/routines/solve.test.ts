@@ -1,8 +1,9 @@
 import { afterAll, expect, test } from "vitest";
 import { factorize } from "../factorize.ts";
 import { cross } from "../grams.ts";
-import { type Matrix, newMatrix, sharedFloats, sharedIntegers } from "../matrix.ts";
+import { type Matrix, newMatrix, sharedIntegers } from "../matrix.ts";
 import { openKernel } from "../pool.ts";
+import { newTriangle, rowOf } from "../triangle.ts";
 
 const kernels = await Promise.all([1, 3].map((workers) => openKernel({ workers })));
 const kernel = kernels[1]!;
@@ -39,9 +40,9 @@ test("solutions are in natural order for any order of the factor", async () => {
         for (let j = 0; j < d; j++) h[i * d + j]! += x.data[t * d + i]! * x.data[t * d + j]!;
     }
     for (let i = 0; i < d; i++) h[i * d + i]! += 1;
-    const factor = sharedFloats(d * d);
+    const factor = newTriangle(d);
     for (let p = 0; p < d; p++)
-      for (let q = p; q < d; q++) factor[p * d + q] = h[order[p]! * d + order[q]!]!;
+      for (let q = p; q < d; q++) factor[rowOf(d, p) + q] = h[order[p]! * d + order[q]!]!;
     expect(await factorize(kernel, factor, d)).toEqual({ pivot: null });
     const b = activations(rows, d, 2);
     const solved = newMatrix(rows, d);
@@ -61,6 +62,40 @@ test("solutions are in natural order for any order of the factor", async () => {
     }
     expect(worst).toBeLessThan(1e-5);
   }
+});
+
+test("a factor of several panels is solved by parts of it", async () => {
+  // Upper, with elements near the diagonal and far from it, so that H·x takes few operations.
+  const [d, rows] = [4500, 3];
+  const order = numbered(Array.from({ length: d }, (_, i) => (i * 7 + 3) % d));
+  const factor = newTriangle(d);
+  const far = [1, 40, 2100, 4200];
+  for (let p = 0; p < d; p++) {
+    factor[rowOf(d, p) + p] = 1 + (p % 5) / 4;
+    for (const step of far.filter((step) => p + step < d))
+      factor[rowOf(d, p) + p + step] = 0.2 * Math.sin(p + step);
+  }
+  const at = (p: number, q: number) => factor[rowOf(d, p) + q]!;
+  const x = activations(rows, d, 1);
+  const b = newMatrix(rows, d);
+  for (let row = 0; row < rows; row++) {
+    const position = (p: number) => row * d + order[p]!;
+    const y = Array.from({ length: d }, (_, p) =>
+      [0, ...far].reduce(
+        (sum, step) => sum + (p + step < d ? at(p, p + step) * x.data[position(p + step)]! : 0),
+        0,
+      ),
+    );
+    for (let p = 0; p < d; p++) {
+      b.data[position(p)] = [0, ...far].reduce(
+        (sum, step) => sum + (p >= step ? at(p - step, p) * y[p - step]! : 0),
+        0,
+      );
+    }
+  }
+  await kernel.run("solve", { factor, order, b });
+  const worst = b.data.reduce((most, value, i) => Math.max(most, Math.abs(value - x.data[i]!)), 0);
+  expect(worst).toBeLessThan(2e-5);
 });
 
 test("moments of two inputs are XᵀY over the given rows, for any number of workers", async () => {
@@ -102,9 +137,9 @@ test("a difference replaces x, and its squares are summed up", async () => {
 
 test("operands of another shape are refused", async () => {
   const b = newMatrix(2, 3);
-  const job = { factor: sharedFloats(9), order: numbered([2, 0, 1]), b };
+  const job = { factor: newTriangle(3), order: numbered([2, 0, 1]), b };
   for (const change of [
-    { factor: sharedFloats(8) },
+    { factor: newTriangle(4) },
     { order: numbered([0, 1, 1]) },
     { order: numbered([0, 1]) },
   ]) {

@@ -1,9 +1,9 @@
 import * as wasm from "../../../kernel-wasm/pkg/oqe_kernel.js";
-import { copyRectangleIn, type Layout, type Rectangle } from "../arena.ts";
+import type { Layout } from "../arena.ts";
 import { struct } from "../struct.ts";
 
-/** Columns `[left, right)` of a matrix. */
-export type Columns = Omit<Rectangle, "top" | "bottom">;
+/** Copies rows `[top, bottom)` of an operand into the arena, one after the other. */
+export type CopyRows = (address: number, top: number, bottom: number) => void;
 
 export const ProductCall = struct({
   left: "usize",
@@ -47,13 +47,10 @@ export class TileProduct {
     this.tile = layout.place(4 * shape.height * shape.width);
   }
 
-  /**
-   * L `[depth, height]` and R `[depth, width]` are columns of host matrices. On the diagonal R is
-   * L.
-   */
+  /** L is `[depth, height]`, R `[depth, width]`. On the diagonal R is L. */
   add(
     base: number,
-    operands: { readonly left: Columns; readonly right: Columns },
+    operands: { readonly left: CopyRows; readonly right: CopyRows },
     depth: number,
     alpha: number,
   ): void {
@@ -61,8 +58,8 @@ export class TileProduct {
     const { left, right, call } = this.#offsets;
     for (let top = 0; top < depth; top += slab) {
       const bottom = Math.min(depth, top + slab);
-      copyRectangleIn(base + left, { ...operands.left, top, bottom });
-      if (!isDiagonal) copyRectangleIn(base + right, { ...operands.right, top, bottom });
+      operands.left(base + left, top, bottom);
+      if (!isDiagonal) operands.right(base + right, top, bottom);
       ProductCall.write(base + call, {
         left: base + left,
         right: base + right,

@@ -4,6 +4,7 @@ import { bytesPerElement, type FloatDtype } from "../dtype.ts";
 import { packedBytes } from "../packed.ts";
 import type { Fail } from "../routine.ts";
 import { struct } from "../struct.ts";
+import { checkTriangle } from "../triangle.ts";
 import { checkShape, checkWidth, type Width } from "../width.ts";
 
 /** Rows of a weight, as exports/tuning.rs takes them. */
@@ -19,7 +20,7 @@ export interface TuneFrame {
   /** Dtype of scales and biases. */
   readonly store: FloatDtype;
   /**
-   * R, float32 `[columns, columns]`, upper triangle: H = RᵀR, its rows and columns in `order`.
+   * R `[columns, columns]`, its upper triangle (triangle.ts): H = RᵀR, rows and columns in `order`.
    * Null: columns cannot compensate each other's errors. Then scales are searched, codes are the
    * nearest, and losses are Σ diagonal · e².
    */
@@ -114,29 +115,6 @@ interface TaskPlaces {
 /** At 8 bits the stored scale is too coarse for a fit to improve it. */
 const mostRefitted = 6;
 
-/**
- * Memory of a worker for the rows of a job, in bytes. It never shrinks. The factor's block and the
- * second derivatives (`columns`² float32) come on top.
- */
-const memoryForRows = 120e6;
-/** Rows, or twice the columns: with so many at once, what is done once for them hardly counts. */
-const enoughRows = 512;
-
-/** How many rows of these tasks a worker can hold at once: a multiple of 16. */
-export function rowsAtOnce(
-  columns: number,
-  tasks: readonly TuneTask[],
-  { sources, window = columns }: { readonly sources: number; readonly window?: number | undefined },
-): number {
-  const ofSource = 4 + bytesPerElement.F32;
-  const ofDescent = (12 * Math.min(window, columns)) / columns;
-  // Errors, codes and the packed result; gradients and their two bounds.
-  const ofTask = ({ bits, sweeps }: TuneTask) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
-  const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
-  const most = Math.min(memoryForRows / (each * columns), Math.max(enoughRows, 2 * columns));
-  return Math.max(16, Math.floor(most / 16) * 16);
-}
-
 /** Calls `fail` where an operand contradicts the others. */
 export function checkFrame(frame: TuneFrame, tasks: readonly TuneTask[], fail: Fail): void {
   const { rows, columns, factor, order, diagonal, sources } = frame;
@@ -159,7 +137,7 @@ export function checkFrame(frame: TuneFrame, tasks: readonly TuneTask[], fail: F
   if ((factor === null) !== (order === null))
     fail("expected both a factor and its order, or neither");
   if (!factor || !order) return;
-  if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+  checkTriangle("the factor", factor, columns, fail);
   const isPermutation = new Set(order).size === columns && order.every((at) => at < columns);
   if (order.length !== columns || !isPermutation)
     fail("the order is not a permutation of the columns");

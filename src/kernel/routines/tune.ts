@@ -4,14 +4,8 @@ import { bytesOf } from "../matrix.ts";
 import { checkPacked, type Packed, packedBytes, packedParts } from "../packed.ts";
 import type { Routine } from "../routine.ts";
 import { eachBlock, factorOf } from "./tune-blocks.ts";
-import {
-  checkFrame,
-  numbersPerRow,
-  prepare,
-  rowsAtOnce,
-  type TuneFrame,
-  type TuneTask,
-} from "./tune-frame.ts";
+import { checkFrame, numbersPerRow, prepare, type TuneFrame, type TuneTask } from "./tune-frame.ts";
+import { rowsAtOnce } from "./tune-memory.ts";
 
 /**
  * Quantizes rows of a weight at several widths so that tr(E H Eᵀ) becomes small, where E = W - Ŵ
