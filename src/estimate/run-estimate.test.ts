@@ -224,6 +224,21 @@ describe("a dense base with a wide MLP", () => {
     expect(each).toBeLessThan(0.5e9); // with a factor in each it was 6.2 GB
   });
 
+  // docs/benchmarks.md, "Wide matrices".
+  test.each([
+    [{ hidden: 3584, mlp: 18_944, vocabulary: 32_768 }, 128, 4.68e9],
+    [{ hidden: 5120, mlp: 27_648, vocabulary: 8192 }, 16, 5.26e9],
+  ] as const)(
+    "%o needs at least what was measured, and at most a fifth more",
+    (size, rows, most) => {
+      const work = tuned(wide(size.hidden, size.mlp, size.vocabulary, 1), 2);
+      const own = { ...work, tuning: { ...work.tuning!, tokens: rows * 256 } };
+      const { sideBySide, held } = estimateRun(own);
+      expect(sideBySide + held).toBeGreaterThan(most);
+      expect(sideBySide + held).toBeLessThan(1.2 * most);
+    },
+  );
+
   test("works at the widths of models of 32 B and 70 B", () => {
     expect(most(tuned(wide(5120, 27_648, 152_064, 2), 4))).toBeLessThan(10e9);
     expect(most(tuned(wide(8192, 28_672, 128_256, 2), 4))).toBeLessThan(12e9);
