@@ -129,6 +129,38 @@ describe("a base is refused", () => {
     await expect(opening).rejects.toMatchObject({ code: "BAD_CHECKPOINT", message });
   });
 
+  test.each<[what: string, change: Change, message: string]>([
+    [
+      "heads of the vision tower",
+      set("vision_config", "num_attention_heads", 5),
+      '"hidden_size" in "vision_config" is 48, but "num_attention_heads" is 5, which does not ' +
+        "divide it",
+    ],
+    [
+      "heads of the audio tower",
+      set("sound_config", "num_attention_heads", 3),
+      'tensor "sound_encoder.encoder.layers.0.self_attn.q_proj.weight" of shape [32, 32], but ' +
+        "config.json gives [30, 32]",
+    ],
+    [
+      "a width that the projector does not read",
+      (config, tensors) => {
+        const parts = config.vision_config as Record<string, unknown>;
+        config.vision_config = { ...parts, hidden_size: 48 };
+        config.vit_hidden_size = 12;
+        config.downsample_ratio = 0.25;
+        drop(/final_layernorm/)(config, tensors);
+        config.vision_final_layernorm = false;
+      },
+      '"hidden_size" in "vision_config" is 48, but "vit_hidden_size" is 12',
+    ],
+  ])("with %s", async (_, change, message) => {
+    await expect(open(make(change))).rejects.toMatchObject({
+      code: "BAD_CHECKPOINT",
+      message: expect.stringContaining(message),
+    });
+  });
+
   test("without any one tensor of its towers", async () => {
     const towers = (await open(make())).carried.filter(({ part }) => part !== "mtp");
     expect(towers).toHaveLength(102);

@@ -7,7 +7,7 @@ const mostExpressions = 200;
 
 /** The mark of compressed-tensors before a regular expression. */
 const mark = "re:";
-const known = "characters, classes, groups, repeats, anchors and lookaheads";
+export const known = "characters, classes, groups, repeats, anchors and lookaheads";
 
 /** The names that settings may use for a module: those of vLLM and of transformers' newer files. */
 export function spellingsOf(module: string): readonly string[] {

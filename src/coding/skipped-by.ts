@@ -1,5 +1,7 @@
+import { quote } from "../checkpoint/json.ts";
+import { Expression } from "./expression.ts";
 import { modelOptFields } from "./model-opt.ts";
-import { expressionOf, limitExpressions, wildcardsOf } from "./names.ts";
+import { expressionOf, known, limitExpressions, wildcardsOf } from "./names.ts";
 import type { Fields, Refuse } from "./scheme.ts";
 import type { Skipped } from "./skipped.ts";
 
@@ -14,13 +16,28 @@ const nothing: Skipped = {
 export function skippedBy(method: string, settings: Fields, refuse: Refuse): Skipped {
   if (method === "compressed-tensors") return byCompressedTensors(settings, refuse);
   if (method === "modelopt") return byModelOpt(modelOptFields(settings), refuse);
-  const under = namesIn(settings.modules_to_not_convert);
+  const listed = namesIn(settings.modules_to_not_convert);
+  const under = listed.filter((name) => !signs.test(name));
   return {
     ...nothing,
     modules: new Set([...namesIn(settings.ignored_layers), ...namesIn(settings.ignore)]),
     under: new Set(under.filter((name) => !name.includes("*"))),
     patterns: under.filter((name) => name.includes("*")),
+    expressions: boundedExpressions(listed, refuse),
   };
+}
+
+/** Signs of a regular expression that no name has. */
+const signs = /[\\^$|()[\]{}?+]/;
+
+/** transformers takes each entry for an expression that matches a name up to the end of a part. */
+function boundedExpressions(listed: readonly string[], refuse: Refuse) {
+  const texts = listed.filter((name) => signs.test(name));
+  limitExpressions(texts.length, refuse);
+  return texts.map((text) => {
+    const found = Expression.read(`(?:${text})(?=\\.|$)`);
+    return found ?? refuse(`the expression ${quote(text)}`, known);
+  });
 }
 
 /** Whole names, and regular expressions behind `re:`. Names of classes match no module's name. */

@@ -14,7 +14,7 @@ export interface Skipped {
 /**
  * Whether a module is named as not quantized. `under` and `patterns` as transformers'
  * `should_convert_module`: from the start of a name up to the end of a part (`mlp.gate` is not
- * `mlp.gate_proj`), or whole parts at its end. Of its regular expressions `*` alone is read.
+ * `mlp.gate_proj`), or what stands at its end (`gate` is `mlp.shared_expert_gate` too).
  */
 export function isSkipped(skipped: Skipped, module: string): boolean {
   return spellingsOf(module).some((name) => isNamed(skipped, name));
@@ -25,6 +25,8 @@ function isNamed({ modules, under, patterns, expressions }: Skipped, module: str
   const parts = module.split(".");
   const cuts = parts.flatMap((_, at) => [parts.slice(0, at + 1), parts.slice(at)]);
   if (cuts.some((some) => under.has(some.join(".")))) return true;
+  const last = parts.at(-1)!;
+  if ([...last].some((_, at) => under.has(last.slice(at)))) return true;
   if (expressions.some((expression) => expression.matches(module))) return true;
   return patterns.some((pattern) => isMatch(pattern.replaceAll(".*", "*").split("*"), module));
 }

@@ -1,6 +1,7 @@
 import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Carried } from "./carried.ts";
+import { contradiction } from "./fold.ts";
 import { omniConfig } from "./omni-config.ts";
 import type { PartContext, PartTensor } from "./part-tensors.ts";
 import { channelsLast } from "./transforms.ts";
@@ -17,6 +18,7 @@ type Size = number | null;
 const visionDefaults: ModelConfig = {
   hidden_size: 1280,
   num_hidden_layers: 32,
+  num_attention_heads: 16,
   intermediate_size: 5120,
   patch_size: 16,
   max_resolution: 2048,
@@ -57,7 +59,10 @@ function made(make: (...sizes: number[]) => number, ...sizes: readonly Size[]): 
   return sizes.some((size) => size === null) ? null : Math.floor(make(...(sizes as number[])));
 }
 
-/** Tensors of the vision tower and of its projector (mlx-vlm's VisionModel, VisionProjection). */
+/**
+ * Tensors of the vision tower and of its projector (mlx-vlm's VisionModel, VisionProjection).
+ * Throws behind the last for sizes that contradict each other.
+ */
 function* visionTensors({ file, folded }: PartContext): Iterable<PartTensor> {
   const outer = omniConfig(file);
   const size = reader(visionOf(file), visionDefaults);
@@ -104,6 +109,21 @@ function* visionTensors({ file, folded }: PartContext): Iterable<PartTensor> {
   // A base whose language model predicts several tokens has this norm, if config.json does not say.
   const hasNorm = outer.vision_final_layernorm ?? Number(folded.num_nextn_predict_layers) > 0;
   if (hasNorm) for (const one of both("", [seen])) yield { ...one, under: finalNorm };
+  requireHeads("vision_config", hidden, size("num_attention_heads"));
+  if (hidden !== null && seen !== null && hidden !== seen)
+    throw contradiction(
+      `"hidden_size" in "vision_config" is ${hidden}`,
+      `"vit_hidden_size" is ${seen}`,
+    );
+}
+
+/** Throws BAD_CHECKPOINT for a width that no whole number of heads makes. */
+function requireHeads(key: string, hidden: Size, heads: Size): void {
+  if (hidden !== null && heads !== null && hidden % heads !== 0)
+    throw contradiction(
+      `"hidden_size" in "${key}" is ${hidden}`,
+      `"num_attention_heads" is ${heads}, which does not divide it`,
+    );
 }
 
 const finalNorm = "vision_projector.vision_final_layernorm";
@@ -157,6 +177,7 @@ function* soundTensors({ file, folded }: PartContext): Iterable<PartTensor> {
     yield { ...one, under };
   for (const one of linear("linear2", languageSize(folded), middle, config?.projection_bias))
     yield { ...one, under };
+  requireHeads("sound_config", hidden, heads);
 }
 
 /** Convolutions that halve the time, and a projection. Between them are activations. */

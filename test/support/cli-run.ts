@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, inject } from "vitest";
-import { countElsewhere } from "./cpu-time.ts";
+import { countElsewhere, share } from "./cpu-time.ts";
 import { removeFolder } from "./models.ts";
 import type { Ended, Order } from "./standing-cli.ts";
 
@@ -84,7 +84,10 @@ async function startStanding(node: string, socket: string): Promise<void> {
   const args = ["--no-warnings", standingCli, cli, socket, String(inject("process"))];
   const started = spawn(node, args, { env: ownVariables(), detached: true, stdio: "ignore" });
   if (socket === ownSocket) child = started;
-  else started.unref(); // it serves the next file too
+  else {
+    started.unref(); // it serves the next file too
+    share(started.pid!);
+  }
   while (!existsSync(socket)) {
     if (started.exitCode !== null) throw new Error(`${node} did not start the CLI`);
     await setTimeout(5);

@@ -9,10 +9,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 const target = process.env.OQE_TEST_CPU;
 
 let elsewhere = 0;
+/** Processes that serve other files too. What they do for this file is counted by each order. */
+const shared = new Set<string>();
 
-/** Adds CPU seconds that a process spent for this file which did not start it. */
+/** Adds CPU seconds that a shared process spent for this file. */
 export function countElsewhere(seconds: number): void {
   elsewhere += seconds;
+}
+
+/** Tells that a process, which this file starts, serves the next ones too. */
+export function share(process: number): void {
+  shared.add(String(process));
 }
 
 /** CPU seconds of a process, its children that run and those that ended, by Linux's own count. */
@@ -26,7 +33,8 @@ function used(process: string): number {
     const children = threads.flatMap((thread) =>
       readFileSync(`/proc/${process}/task/${thread}/children`, "utf8").split(" ").filter(Boolean),
     );
-    return children.reduce((sum, child) => sum + used(child), own);
+    const ours = children.filter((child) => !shared.has(child));
+    return ours.reduce((sum, child) => sum + used(child), own);
   } catch {
     return 0; // it ended meanwhile, and its parent's count will have it
   }
