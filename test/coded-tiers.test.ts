@@ -6,6 +6,7 @@ import type { Receipt } from "../src/receipt/receipt.ts";
 import { rounded, runCli } from "./support/cli-run.ts";
 import { publications, publish } from "./support/coded-bases.ts";
 import { editConfig, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { readTensors } from "./support/safetensors.ts";
 
 /** What a run makes of a coded base: its tiers, receipt and card. */
 
@@ -30,7 +31,60 @@ async function publishTier(base: string) {
   return run;
 }
 
-test("nothing of the coding reaches a tier, and receipt and card tell of it", async () => {
+/** Words of settings, and ends of names of tensors, that only a coded base has. */
+const leftovers =
+  /^(quant_|quantized_|config_groups|kv_cache|compression|modelopt|ignore$|modules_to_not|producer$)/;
+const codedTensor = /scale(_inv)?$|_(packed|shape|blocks|scales|g_idx)$|zero_point$/;
+
+/** Every key of a config, at any depth, and every text in it. */
+function wordsOf(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [key, ...wordsOf(inner)]);
+}
+
+/** The base in every place where readers look for settings. */
+async function declareEverywhere(codes: string, settings: Record<string, unknown>): Promise<void> {
+  const own = { quantization: settings, producer: { name: "modelopt" } };
+  if (settings.quant_method === "modelopt")
+    await writeFile(join(codes, "hf_quant_config.json"), JSON.stringify(own));
+  await editConfig(codes, (config) => {
+    config.compression_config = { ...settings };
+    config.text_config = { quantization_config: { ...settings } };
+  });
+}
+
+test.each(Object.entries(publications))(
+  "nothing of the coding reaches a tier: %s",
+  async (name, way) => {
+    const { codes } = await publish(smallest.llama!, join(folder, `left ${name}`), way);
+    await declareEverywhere(codes, { ...way.settings });
+    const out = join(folder, `out ${name}`);
+    const run = await runCli(["quantize", codes, "--out", out, "--tiers", "oQ4e", ...rounded]);
+    expect(run).toMatchObject({ code: 0 });
+    const [tier] = await readdir(out);
+    const at = join(out, tier!);
+    const files = await readdir(at);
+    expect(files.filter((file) => /quant|compress|scale/.test(file))).toEqual([]);
+    const { quantization, quantization_config, ...config } = JSON.parse(
+      await readFile(join(at, "config.json"), "utf8"),
+    );
+    expect(quantization).toEqual(quantization_config);
+    const paths = Object.keys(quantization).filter((key) => !/^(bits|group_size|mode)$/.test(key));
+    expect(paths.filter((path) => !path.includes("."))).toEqual([]);
+    expect(wordsOf(config).filter((word) => leftovers.test(word))).toEqual([]);
+    const names = files
+      .filter((file) => file.endsWith(".safetensors"))
+      .flatMap((file) => [...readTensors(join(at, file)).keys()]);
+    expect(names.length).toBeGreaterThan(20);
+    const own = /\.scales$/;
+    expect(names.filter((one) => codedTensor.test(one) && !own.test(one))).toEqual([]);
+    const index = JSON.parse(await readFile(join(at, "model.safetensors.index.json"), "utf8"));
+    expect(Object.keys(index.weight_map).sort()).toEqual(names.sort());
+  },
+);
+
+test("receipt and card tell of the coding, and no file has a word of it", async () => {
   const way = publications["fp8, a scale a tensor, of ModelOpt"]!;
   const { codes } = await publish(smallest.llama!, join(folder, "modelopt"), way);
   const settings = '{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"FP8"}}';

@@ -74,9 +74,9 @@ const converted: Record<string, Case> = {
 };
 
 /** A coded base, of which one tier is made. */
-const coded = (type: string, way: string, flags: readonly string[]): Case => {
+const coded = (type: string, way: string, flags: readonly string[], tier = "oQ4e"): Case => {
   const made = once(() => publish(smallest[type]!, join(out, way, type), publications[way]!));
-  const codes = own(async () => (await made()).codes, [...flags, "--tiers", "oQ4e"], 1);
+  const codes = own(async () => (await made()).codes, [...flags, "--tiers", tier], 1);
   return { ...codes, values: async () => (await made()).values };
 };
 const microscaled = "mxfp4 of compressed-tensors";
@@ -94,8 +94,9 @@ for (const [type, way] of codedBases) {
   // One tier for both checks.
   const tier = once(async () => one.make(`${type}, ${way}`, await one.base()));
   loaded[`${type}, ${way}`] = { ...one, make: tier };
-  // Of the values of mxfp4, mlx_lm.convert would choose other scales than the base has.
-  if (way !== microscaled) converted[`${type}, ${way}, mlx`] = { ...one, make: tier };
+  // From 4 bits on, a tier has the codes of mxfp4 themselves.
+  const rounds = way === microscaled ? coded(type, way, mlx, "oQ3.5e") : { ...one, make: tier };
+  converted[`${type}, ${way}, mlx`] = rounds;
 }
 loaded[`llama, ${microscaled}, tuned`] = coded("llama", microscaled, evaluatedRows);
 

@@ -57,6 +57,14 @@ beforeAll(async () => {
 });
 afterAll(() => removeFolder(folder));
 
+test("the page names the programs that load the tiers", () => {
+  const [one, two] = measuredSeries as [Receipt, Receipt];
+  const forVlm: Receipt = { ...two, options: { ...two.options, loader: "mlx-vlm" } };
+  expect(pageOf([one])).toContain("of 1 model, for mlx-lm on Macs");
+  expect(pageOf([forVlm])).toContain("of 1 model, for mlx-vlm on Macs");
+  expect(pageOf([one, forVlm])).toContain("of 1 model, for mlx-lm and mlx-vlm on Macs");
+});
+
 describe("oqe site", () => {
   const write = (places: readonly string[], out: string, isLocal = false) => {
     warnings.length = 0;

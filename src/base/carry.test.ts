@@ -42,9 +42,10 @@ function storedOf(name: string): Map<string, StoredBytes> {
   return new Map(own.map(([key, tensor]) => [key.slice(name.length + 1), tensor]));
 }
 
+/** Codes of `_blocks` are in another order than their values, and are not carried. */
 const inBf16 = Object.keys(settings).filter((name) => golden.get(`${name}=`)!.dtype === "BF16");
 
-describe.each(inBf16.filter((name) => name !== "mxfp4"))("%s", (name) => {
+describe.each(inBf16.filter((name) => !name.startsWith("mxfp4")))("%s", (name) => {
   test("is carried as the values of transformers or compressed-tensors, in BF16", async () => {
     const { tensors, bytes } = await carried(name, storedOf(name));
     const { shape, bytes: expected } = golden.get(`${name}=`)!;

@@ -47,7 +47,7 @@ ${generator}${escapeHtml(engine.version)}">
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
-<p class="lead">${plural(found.length, "tier")} of ${plural(lines.length, "model")}, for mlx-lm on Macs with
+<p class="lead">${plural(found.length, "tier")} of ${plural(lines.length, "model")}, for ${loadersOf(found)} on Macs with
 Apple silicon. Every figure is from the receipt in the tier's repository.</p>
 <div class="top">
 <div>${drawing === null ? "<p>No tier was evaluated, so there is no picture.</p>" : drawSvg(drawing)}</div>
@@ -180,4 +180,10 @@ function escapeHtml(text: string): string {
     .replace(/</g, "&lt;")
     .replace(/>/g, "&gt;")
     .replace(/"/g, "&quot;");
+}
+
+/** The programs that load the tiers: some are for mlx-vlm alone. */
+function loadersOf(found: readonly FoundReceipt[]): string {
+  const names = new Set(found.map(({ receipt }) => receipt.options.loader ?? "mlx-lm"));
+  return [...names].sort().join(" and ");
 }

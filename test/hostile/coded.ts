@@ -16,6 +16,8 @@ import { type Target, textOf, utf8 } from "./target.ts";
 const ways = [
   "fp8 in blocks, one of each shape",
   "int4 with zero points of compressed-tensors",
+  "fp8 and int4 of compressed-tensors, by patterns",
+  "fp8 and mxfp8 of ModelOpt, by layer",
 ] as const;
 
 /** The settings and the headers of coded bases, as far as the first rows of every tensor. */
