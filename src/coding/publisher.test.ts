@@ -23,20 +23,47 @@ test.each([
 });
 
 test.each([
-  ["qwen/Qwen3-8B-FP8", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
-  ["nvidia/Nano-FP8", "base_model:\n- nvidia/Nano-BF16", "nvidia/Nano-BF16"],
+  ["acme/Qwen3-8B-FP8", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
+  ["acme/Nano-FP8", "base_model:\n- nvidia/Nano-BF16", "nvidia/Nano-BF16"],
   ["acme/Llama-FP8-dynamic", "base_model: meta/Llama", "meta/Llama"],
   ["acme/Llama-quantized.w4a16", "base_model: meta/Llama", "meta/Llama"],
   ["acme/Any", "base_model: meta/Llama\nbase_model_relation: Quantized", "meta/Llama"],
   ["nvidia/Llama-FP4", "base_model:\n- meta/Llama", "meta/Llama"],
-  ["nvidia/Nano-NVFP4", "base_model:\n- nvidia/Nano-BF16", "nvidia/Nano-BF16"],
-  ["qwen/Qwen3-8B-AWQ", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
-  ["qwen/Qwen3-8B-GPTQ-Int4", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
+  ["acme/Nano-NVFP4", "base_model:\n- nvidia/Nano-BF16", "nvidia/Nano-BF16"],
+  ["acme/Qwen3-8B-AWQ", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
+  ["acme/Qwen3-8B-GPTQ-Int4", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
 ])("%s with the card %j is a quantization", async (id, fields, original) => {
   await expect(checkPublisher(repository(id, fields))).rejects.toMatchObject({
     code: "ALREADY_QUANTIZED",
     message: `${id} is already quantized: its card says that it is a quantization of "${original}"`,
     hint: expect.stringContaining(`Name "${original}" as the base`),
+  });
+});
+
+test.each([
+  ["Qwen/Qwen3-8B-FP8", "base_model: qwen/Qwen3-8B", "qwen/Qwen3-8B"],
+  ["nvidia/Nano-FP8", "base_model:\n- nvidia/Nano-BF16", "nvidia/Nano-BF16"],
+  [
+    "moonshotai/Kimi",
+    "base_model: moonshotai/Kimi-BF16\nbase_model_relation: quantized",
+    "moonshotai/Kimi-BF16",
+  ],
+])(
+  "%s with the card %j is a quantization by the makers: a warning",
+  async (id, fields, original) => {
+    expect(await checkPublisher(repository(id, fields))).toBe(
+      `${id} is a quantization of "${original}" by the same owner. The figures compare with its ` +
+        "values, so the error of that quantization is not in them. Tiers of " +
+        `"${original}" are closer to the model`,
+    );
+  },
+);
+
+test("a folder has no owner, so it is not the makers' own quantization", async () => {
+  const folder = { ...repository("qwen/Qwen3-8B-FP8", "base_model: qwen/Qwen3-8B"), id: null };
+  await expect(checkPublisher(folder)).rejects.toMatchObject({
+    code: "ALREADY_QUANTIZED",
+    hint: expect.stringMatching(/If its makers quantized it, name their repository on the Hub\.$/),
   });
 });
 

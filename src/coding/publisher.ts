@@ -14,6 +14,8 @@ interface Origin {
   readonly isQuantization: boolean;
   /** The repository that it was quantized from, by its card. */
   readonly original: string | null;
+  /** The same owner publishes the original. */
+  readonly isByMaker: boolean;
   /** The name without words of a precision; null: it has none. */
   readonly stem: string | null;
   /** The card says of which model it was made, and how. */
@@ -29,27 +31,46 @@ async function originOf(repository: Repository): Promise<Origin> {
   const word = precision.exec(name.slice(first));
   const isCopy = named !== undefined && relation === null && word !== null;
   const isQuantization = relation?.trim().toLowerCase() === "quantized" || isCopy;
+  const original = isQuantization ? (named ?? null) : null;
+  const [owner, from] = [repository.id, original].map(ownerOf);
   return {
     isQuantization,
-    original: isQuantization ? (named ?? null) : null,
+    original,
+    isByMaker: owner !== null && owner === from,
     isTold: named !== undefined || relation !== null,
     stem: word === null || word.index === 0 ? null : name.slice(0, first + word.index),
   };
 }
 
+/** The owner of `owner/name`, as the Hub compares them: in lower case. Null: there is none. */
+function ownerOf(id: string | null | undefined): string | null {
+  const owner = /^([^/]+)\/[^/]+$/.exec(id ?? "")?.[1];
+  return owner?.toLowerCase() ?? null;
+}
+
 /**
- * Whether the model's authors publish it in this coding, or somebody quantized another repository,
- * with loss. The base's own card decides (docs/decisions/0019-coded-bases.md). Throws
- * ALREADY_QUANTIZED for a quantization of another repository. Gives a warning where no card says
- * anything.
+ * Whether the model's makers publish it in this coding, or somebody else quantized their
+ * repository, with loss. The base's own card decides (docs/decisions/0019-coded-bases.md). Throws
+ * ALREADY_QUANTIZED for a quantization of another owner's repository. Gives a warning for one of
+ * the makers, and where no card says anything.
  */
 export async function checkPublisher(repository: Repository): Promise<string | null> {
   const origin = await originOf(repository);
-  const { isQuantization, original, stem, isTold } = origin;
+  const { isQuantization, isByMaker, original, stem, isTold } = origin;
+  if (isByMaker)
+    return (
+      `${repository.id} is a quantization of ${quote(original!)} by the same owner. The figures ` +
+      "compare with its values, so the error of that quantization is not in them. Tiers of " +
+      `${quote(original!)} are closer to the model`
+    );
   if (isQuantization) {
     const what = original === null ? "another model" : quote(original);
     const found = `its card says that it is a quantization of ${what}`;
-    return refuseQuantized(repository, found, adviceOf(origin));
+    const advice = adviceOf(origin);
+    if (repository.id !== null || original === null)
+      return refuseQuantized(repository, found, advice);
+    const elsewhere = "If its makers quantized it, name their repository on the Hub.";
+    return refuseQuantized(repository, found, `${advice} ${elsewhere}`);
   }
   const name = repository.id ?? repository.name;
   const unsure = "so nothing says whether its authors quantized it or somebody else did, with loss";
