@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Width } from "../src/kernel/width.ts";
 import type { LocalHub } from "../src/local-hub/local-hub.ts";
 import { startLocalHub } from "../src/local-hub/local-hub.ts";
 import type { TierPlan } from "../src/plan/plan-types.ts";
@@ -88,9 +89,8 @@ describe("a sensitivity", () => {
       expect(total(({ share }) => share)).toBeCloseTo(1, 9);
       expect(total((role) => role.bytes)).toBeLessThanOrEqual(bytes);
       const attention = roles.filter(({ role }: { role: string }) => role.startsWith("attention."));
-      expect(
-        Math.min(...attention.flatMap(({ bits }: { bits: number[] }) => bits)),
-      ).toBeGreaterThanOrEqual(6);
+      const widths: Width[] = attention.flatMap((role: { widths: Width[] }) => role.widths);
+      expect(Math.min(...widths.map(({ bits }) => bits))).toBeGreaterThanOrEqual(6);
     }
     const text = (await runCli([...ask, ...floors])).stdout;
     expect(text).toMatch(/^oQ4e: \d\.\d\d bpw of 4\.60, predicted KL .*floors attention=6$/m);
