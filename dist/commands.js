@@ -1,7 +1,8 @@
 import { a as __require, o as __toESM, r as __commonJSMin } from "./undici.js";
-import { $ as refuseOverlap, A as openDependencies, An as gateNames, At as defaultEndpoint, B as publishModel, Bn as describeIssue, Bt as linearScale, Cn as parseInputs, Cr as choice, Dn as assets, En as usualWorkDir, Er as didYouMean, F as unexpected, Fn as modulePath, Ft as require_dist, Gn as matching, Gt as heading, H as openBase, Hn as flag, Ht as placeLabels, I as writtenAs, In as quantizedBytes, Jn as parse, Jt as scaleAxis, Kn as object, Kt as marks, L as readModel, Ln as costlyFloors, M as readSeriesFile, Mn as flipFactor, Mt as costsSoFar, N as longestFile, Nn as flipLoss, Nt as runWords, O as numberStages, On as describeFailures, Or as quietReport, Ot as receiptPath, P as readYaml, Pn as elements, Pt as engine, Q as evaluationShape, Qn as check$2, Qt as labelText, R as measureModel, Rn as formatFloors, Tn as unusedInputs, Tr as wholeNumber, U as openRepository, Un as line$2, Ut as dottedPath, V as quantizeModel, Vn as entries, Vt as logScale, Wn as list, Wt as errorBars, X as writeSensitivity, Xn as sha256, Xt as colors, Y as estimateEvaluation, Yn as readJson$1, Yt as drawSvg, Z as drawWikitext, Zt as lineColors, _ as cronFault, _r as variant, _t as makeFolder, an as nats, ar as nullish, at as withWaitingBytes, br as describeInput, bt as decorate, cn as fitMac, cr as optional, dn as byteCount, dt as openFinished, er as literal, et as rowDrawer, f as checkCallers, fn as gibibytes, ft as widthOf, g as textsOf, gn as carriedLines, gt as parseReceipt, h as tableOf, hn as plural, hr as string, ht as rewriteCard, i as needsWords, in as estimate, ir as nullable, it as proveReads, j as findModel, jn as inputTable, jr as isRepositoryId, k as stagesOf, kn as limitsOf, kr as terminalReport, kt as readText$1, ln as loadedBytes, lr as parse$1, m as readWorkflow, mn as percentage, mr as safeParse, mt as fingerprint, nn as verdictOf, nr as minLength, nt as openEvaluation, o as stateOf$1, on as ratio, or as number, ot as writeAside, p as tellCallers, pn as gigabytes, pr as safeInteger, pt as readCarried, qn as oneOf, qt as text$2, r as requireReleasable, rn as verdictWords, rt as withStates, sn as share, sr as object$2, st as evaluateTiers, tn as licenceIds, tr as maxLength, tt as openCalibration, u as lookAtSeries, un as bitsPerWeight, ur as pipe, ut as TimeIsUp, vr as parseModel, vt as onDisk, wn as parsePlaces, wr as optionalCount, yr as parseText, yt as tryFile, z as planModel, zn as count, zt as unitOf } from "./release-limits.js";
+import { $ as refuseOverlap, $n as readJson$1, A as openDependencies, An as gateNames, Ar as didYouMean, At as defaultEndpoint, B as publishModel, Bn as sameWidth, Bt as linearScale, Cn as parseInputs, Cr as parseText, Dn as assets, Dr as choice, En as usualWorkDir, F as unexpected, Fn as widthOf, Fr as isRepositoryId, Ft as require_dist, Gn as entries, Gt as heading, H as openBase, Hn as formatFloors, Ht as placeLabels, I as writtenAs, In as flipLoss, Jn as list, Jt as scaleAxis, Kn as flag, Kt as marks, L as readModel, Ln as elements, M as readSeriesFile, Mn as flipFactor, Mr as quietReport, Mt as costsSoFar, N as longestFile, Nn as widthAt, Nr as terminalReport, Nt as runWords, O as numberStages, On as describeFailures, Or as optionalCount, Ot as receiptPath, P as readYaml, Pn as widthName, Pt as engine, Q as evaluationShape, Qn as parse, Qt as labelText, R as measureModel, Rn as modulePath, Sr as parseModel, Tn as unusedInputs, U as openRepository, Un as count, Ut as dottedPath, V as quantizeModel, Vn as costlyFloors, Vt as logScale, Wn as describeIssue, Wt as errorBars, X as writeSensitivity, Xn as object, Xt as colors, Y as estimateEvaluation, Yn as matching, Yt as drawSvg, Z as drawWikitext, Zn as oneOf, Zt as lineColors, _ as cronFault, _r as safeInteger, _t as makeFolder, an as nats, ar as maxLength, at as withWaitingBytes, bt as decorate, cn as fitMac, cr as nullable, dn as byteCount, dr as object$2, dt as loaderOf, er as sha256, et as rowDrawer, f as checkCallers, fn as gibibytes, fr as optional, ft as openFinished, g as textsOf, gn as carriedLines, gt as parseReceipt, h as tableOf, hn as plural, ht as rewriteCard, i as needsWords, in as estimate, ir as literal, it as proveReads, j as findModel, jn as inputTable, k as stagesOf, kn as limitsOf, kr as wholeNumber, kt as readText$1, ln as loadedBytes, lr as nullish, m as readWorkflow, mn as percentage, mr as pipe, mt as fingerprint, nn as verdictOf, nr as check$2, nt as openEvaluation, o as stateOf$1, on as ratio, or as minLength, ot as writeAside, p as tellCallers, pn as gigabytes, pr as parse$1, pt as readCarried, qn as line$2, qt as text$2, r as requireReleasable, rn as verdictWords, rt as withStates, sn as share, st as evaluateTiers, tn as licenceIds, tt as openCalibration, u as lookAtSeries, un as bitsPerWeight, ur as number, ut as TimeIsUp, vr as safeParse, vt as onDisk, wn as parsePlaces, wr as describeInput, xr as variant, yr as string, yt as tryFile, z as planModel, zn as quantizedBytes, zt as unitOf } from "./release-limits.js";
 import { n as wrapped, r as paintFor, t as wrap } from "./wrap.js";
 import { C as exitCodes, E as codeOf, b as OqeError, f as byteSize, h as grouped, j as reasonOf, o as hasTerminal, x as asKnown, y as threeDigits } from "./memory.js";
+import { m as isMxfp4 } from "./routines.js";
 import { u as shellWord } from "./message-place.js";
 import { r as whenStopped } from "./supervise.js";
 import { execFile } from "node:child_process";
@@ -3789,7 +3790,7 @@ function explainPlan(plan, tensors, storage, sensitivity) {
 		return {
 			role,
 			layers: layers.length === 0 ? null : [layers[0], layers.at(-1)],
-			bits: modules.map((module) => plan.modules[module].bits),
+			widths: modules.map((module) => plan.modules[module]),
 			bytes: own.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, widthOf(plan, tensor), storage), 0),
 			share: costs && modules.reduce((sum, module) => sum + costs.share(module), 0),
 			next: costs && nextBoost(own, plan, storage, costs)
@@ -3798,8 +3799,11 @@ function explainPlan(plan, tensors, storage, sensitivity) {
 }
 function costsOfPlan(plan, sensitivity) {
 	const widths = new Map(sensitivity.tensors.map((tensor) => [tensor.module, tensor.widths]));
-	const at = (module, bits) => widths.get(module).find((width) => width.bits === bits);
-	const own = (module) => at(module, plan.modules[module].bits);
+	const at = (module, to) => isMxfp4(to) ? {
+		forcedKl: 0,
+		flipPower: 0
+	} : widths.get(module).find(({ bits }) => bits === to.bits);
+	const own = (module) => at(module, plan.modules[module]);
 	const power = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).flipPower, 0);
 	const forcedKl = Object.keys(plan.modules).reduce((sum, module) => sum + own(module).forcedKl, 0);
 	const factor = flipFactor(sensitivity);
@@ -3807,8 +3811,8 @@ function costsOfPlan(plan, sensitivity) {
 	const total = forcedKl + flips;
 	return {
 		share: (module) => (own(module).forcedKl + (power > 0 ? flips * own(module).flipPower / power : 0)) / (total || 1),
-		saving(module, bits) {
-			const [now, then] = [own(module), at(module, bits)];
+		saving(module, to) {
+			const [now, then] = [own(module), at(module, to)];
 			return now.forcedKl - then.forcedKl + flips - flipLoss(factor, Math.max(0, power - now.flipPower + then.flipPower));
 		}
 	};
@@ -3823,16 +3827,13 @@ function nextBoost(tensors, plan, storage, costs) {
 			5,
 			6,
 			8
-		]) {
-			if (to <= width.bits) continue;
-			const bytes = quantizedBytes(tensor.shape, {
-				...width,
-				bits: to
-			}, storage) - quantizedBytes(tensor.shape, width, storage);
+		].map((bits) => widthAt(tensor, bits))) {
+			const bytes = quantizedBytes(tensor.shape, to, storage) - quantizedBytes(tensor.shape, width, storage);
+			if (bytes <= 0) continue;
 			const saves = costs.saving(module, to);
 			if (best === null || saves / bytes > best.saves / best.bytes) best = {
 				module,
-				from: width.bits,
+				from: width,
 				to,
 				bytes,
 				saves
@@ -3868,21 +3869,21 @@ async function hashOf(target, path) {
 }
 /** The config has the widths of the receipt's plan. (The shards were compared with the config.) */
 function checkWidths({ plan }, target, { tensors }) {
-	const show = (width) => width === void 0 ? "unquantized" : `${width.bits}-bit in groups of ${width.groupSize}`;
+	const show = (width) => width === void 0 ? "unquantized" : `${width.mode ?? `${width.bits}-bit`} in groups of ${width.groupSize}`;
 	const found = new Map(tensors.map((tensor) => [modulePath(tensor), tensor.width]));
 	for (const module of /* @__PURE__ */ new Set([...found.keys(), ...Object.keys(plan.modules)])) {
 		const [has, planned] = [found.get(module), plan.modules[module]];
-		if (has?.bits !== planned?.bits || has?.groupSize !== planned?.groupSize) throw other(target, `config.json has "${module}" ${show(has)}, ${receiptPath} says ${show(planned)}`);
+		if (!(has && planned ? sameWidth(has, planned) : has === planned)) throw other(target, `config.json has "${module}" ${show(has)}, ${receiptPath} says ${show(planned)}`);
 	}
 }
-/** Carried tensors have the base's bytes, moved as declared. Reads them in both. */
-async function checkCarried({ carried, checkpoint }, target, finished) {
+/** Carried tensors have the base's values, decoded and moved as declared. Reads them in both. */
+async function checkCarried({ carried, checkpoint }, target, finished, kernel) {
 	const theirs = finished.checkpoint;
 	for (const { name, dtype, shape } of carried) {
 		const found = theirs.tensors.get(name);
 		if (!(found?.dtype === dtype && found.shape.join() === shape.join())) throw other(target, `tensor "${name}" ${found === void 0 ? "is missing" : `is ${found.dtype} [${found.shape}]`}, of the base ${dtype} [${shape}]`);
 	}
-	for await (const { range, bytes } of readCarried(carried, checkpoint)) {
+	for await (const { range, bytes } of readCarried(carried, checkpoint, kernel)) {
 		const { name } = range.tensor;
 		const stored = await theirs.read(name, range.start, bytes.length);
 		if (Buffer.compare(stored, bytes) !== 0) throw other(target, `tensor "${name}" does not have the base's values`);
@@ -3977,9 +3978,11 @@ async function verify(model, inputs, { report, connect, openKernel }) {
 	const receipt = await readOwnReceipt(target);
 	const reference = inputs.baseModel ?? baseOf(target, receipt);
 	const carry = receipt?.options.carry ?? [];
+	const loader = await loaderOf(target);
 	const open = () => openBase(reference, connect, {
 		allowHeaderOnly: false,
-		carry
+		carry,
+		loader
 	});
 	const base = await report.stage("Open the base model", open);
 	try {
@@ -4025,7 +4028,7 @@ async function evaluateTarget(request) {
 	try {
 		checkShapes(base, target, finished);
 		if (receipt !== null) checkWidths(receipt, target, finished);
-		const compare = () => checkCarried(base, target, finished);
+		const compare = () => checkCarried(base, target, finished, kernel);
 		if (base.carried.length > 0) await report.stage("Compare carried tensors", compare);
 		const rows = await report.stage("Draw the rows", () => drawRows(request));
 		const tier = {
@@ -4545,7 +4548,7 @@ ${generator}${escapeHtml(engine.version)}">
 <body>
 <main>
 <h1>${escapeHtml(title)}</h1>
-<p class="lead">${plural(found.length, "tier")} of ${plural(lines.length, "model")}, for mlx-lm on Macs with
+<p class="lead">${plural(found.length, "tier")} of ${plural(lines.length, "model")}, for ${loadersOf(found)} on Macs with
 Apple silicon. Every figure is from the receipt in the tier's repository.</p>
 <div class="top">
 <div>${drawing === null ? "<p>No tier was evaluated, so there is no picture.</p>" : drawSvg(drawing)}</div>
@@ -4667,6 +4670,10 @@ function oneLine(text) {
 }
 function escapeHtml(text) {
 	return oneLine(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/"/g, "&quot;");
+}
+/** The programs that load the tiers: some are for mlx-vlm alone. */
+function loadersOf(found) {
+	return [...new Set(found.map(({ receipt }) => receipt.options.loader ?? "mlx-lm"))].sort().join(" and ");
 }
 
 // src/site/site-receipts.ts
@@ -9283,14 +9290,14 @@ function formatPlan(plan, width) {
 * the gain of its best next boost.
 */
 function formatExplanation(plan, roles, width) {
-	const rows = roles.map(({ role, layers, bytes, share, next, bits }) => [
+	const rows = roles.map(({ role, layers, bytes, share, next, widths }) => [
 		role,
 		layers === null ? "" : layers[0] === layers[1] ? String(layers[0]) : `${layers[0]}-${layers[1]}`,
 		grouped(bytes),
 		share === null ? "" : `${(100 * share).toFixed(1)} %`,
-		next === null ? "" : `${layerOf(next.module)}${next.from}\u2192${next.to}`,
+		next === null ? "" : `${layerOf(next.module)}${widthName(next.from)}\u2192${widthName(next.to)}`,
 		next === null ? "" : (1e6 * next.saves / next.bytes).toExponential(1),
-		collapse(bits)
+		collapse(widths.map(widthName))
 	]);
 	const { predicted, floors } = plan;
 	const limits = floors === null ? "" : `, floors ${formatFloors(floors)}`;
@@ -9304,17 +9311,17 @@ function layerOf(module) {
 	return layer === void 0 ? "" : `layer ${layer} `;
 }
 /** `6 5×3 4`. */
-function collapse(bits) {
+function collapse(names) {
 	const runs = [];
-	for (const width of bits) {
+	for (const name of names) {
 		const last = runs.at(-1);
-		if (last?.bits === width) last.count++;
+		if (last?.name === name) last.count++;
 		else runs.push({
-			bits: width,
+			name,
 			count: 1
 		});
 	}
-	return runs.map((run) => run.count === 1 ? run.bits : `${run.bits}×${run.count}`).join(" ");
+	return runs.map((run) => run.count === 1 ? run.name : `${run.name}×${run.count}`).join(" ");
 }
 /** The tensors that no tier quantizes: one line per reason. */
 function formatUnquantized(plan) {

@@ -260,7 +260,7 @@ var StageProgress = class {
 			share,
 			amount: amountText(series),
 			rate: perSecond > 0 ? rateText(perSecond, series.unit) : null,
-			left: perSecond > 0 && done < total ? duration(Math.max(0, left)) : null
+			left: perSecond > 0 && left > 0 ? duration(left) : null
 		};
 		return {
 			name: this.#name,

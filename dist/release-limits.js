@@ -2,7 +2,7 @@ import { a as __require, i as __exportAll, r as __commonJSMin } from "./undici.j
 import { a as code, c as link$1, d as webAddress, i as attribute, l as prose, o as commentJson, r as withoutSecrets, s as inline, t as placeOf$3, u as shellWord } from "./message-place.js";
 import { A as notJson, D as isOutOfMemory, E as codeOf, O as isSystemError, T as outOfMemory, _ as sizeUnits, a as LiveLine, b as OqeError, c as openTerminal, d as percentText, f as byteSize, g as parseSize, h as grouped, i as usualMemory, j as reasonOf$2, k as knownReason, m as duration$1, p as decimal, r as machineMemory, u as StageProgress, v as splitSize, w as memoryHint, x as asKnown, y as threeDigits } from "./memory.js";
 import { i as plainPaint, n as wrapped } from "./wrap.js";
-import { A as collectAll, C as sharedDoubles, D as bytesPerElement, E as weightRows, M as collectShared, N as collectYoung, O as isFloat, S as sharedBytes, T as sharedIntegers, _ as floatsOf$2, a as rowsAtOnce$1, b as newMatrix, c as packedBytes, d as plainHeads, g as copyMatrix, h as clear$1, i as deltaWidths, l as bitWidths, m as bytesOf$4, n as checkQuantize, o as mostRows$1, p as asWeight, r as describeQuantize, s as tileBounds, t as routineOf, u as groupSizes$1, v as inShared, w as sharedFloats, x as rowsOf$1, y as joinRows } from "./routines.js";
+import { A as sharedBytes, B as collectShared, C as clear$1, D as joinRows, E as inShared, F as bytesPerElement, H as countShared, I as isFloat, M as sharedFloats, N as sharedIntegers, O as newMatrix, P as weightRows, R as collectAll, S as bytesOf$4, T as floatsOf$2, V as collectYoung, a as checkQuantize, b as triangleSize, c as mostRows$1, d as mxfp4, f as bitWidths, g as plainHeads, h as mxfp4Width, i as pieces, j as sharedDoubles, k as rowsOf$1, l as tileBounds, m as isMxfp4, n as rowsAtOnce$1, o as describeQuantize, p as groupSizes$1, r as tuningMemory$1, s as deltaWidths, t as routineOf, u as packedBytes, v as newTriangle, w as copyMatrix, x as asWeight, y as rowOf$1 } from "./routines.js";
 import { c as info, p as warning, s as group } from "./core.js";
 import { inspect as inspect$1, isDeepStrictEqual } from "node:util";
 import { availableParallelism, homedir, hostname } from "node:os";
@@ -22,7 +22,7 @@ import { Agent as Agent$1, request as request$2 } from "node:https";
 
 // src/hub/names.ts
 /** The Hub stores at most 96 characters of a repository name. */
-const longestName = 96;
+const longestName$1 = 96;
 /** Characters of a namespace or repository name on the Hub. */
 const nameCharacters = /^[A-Za-z0-9._-]+$/;
 /**
@@ -33,7 +33,7 @@ function checkRepositoryName(namespace, name) {
 	const id = `${namespace}/${name}`;
 	const fault = nameFault("namespace", namespace) ?? nameFault("name", name);
 	if (fault === null) return id;
-	throw new OqeError("BAD_INPUT", `"${printable$1(id)}" is not a repository name on the Hub: ${fault}`, `Namespace and name have letters, digits, ".", "_" and "-", at most ${longestName} each.`);
+	throw new OqeError("BAD_INPUT", `"${printable$1(id)}" is not a repository name on the Hub: ${fault}`, `Namespace and name have letters, digits, ".", "_" and "-", at most ${longestName$1} each.`);
 }
 /** The same check for a whole id, `<namespace>/<name>`. Returns it. */
 function checkRepositoryId(id) {
@@ -48,7 +48,7 @@ function isRepositoryId(id) {
 }
 function nameFault(part, name) {
 	if (name === "") return `the ${part} is empty`;
-	if (name.length > longestName) return `the ${part} has ${name.length} characters, at most ${longestName} are allowed`;
+	if (name.length > longestName$1) return `the ${part} has ${name.length} characters, at most ${longestName$1} are allowed`;
 	if (!nameCharacters.test(name)) return `the ${part} has a character other than letters, digits, ".", "_" and "-"`;
 	if (/^[.-]|[.-]$/.test(name)) return `the ${part} starts or ends with "." or "-"`;
 	if (/--|\.\./.test(name)) return `the ${part} has "--" or ".."`;
@@ -754,496 +754,9 @@ function checkDomainWeights(weights, domains) {
 	if (domains.every((domain) => weights[domain] === 0)) throw new OqeError("BAD_INPUT", `domain-weights: no domain has a weight; ${has}`, "Give one of them a weight above 0.");
 }
 
-// src/checkpoint/json.ts
-/**
-* No config or header is nested this deep. The limit keeps the recursion from filling the stack.
-*/
-const MAX_DEPTH = 100;
-/**
-* 100 MB of `[],[],\u2026` would become gigabytes of objects. A header of 250,000 tensors is smaller.
-*/
-const MAX_VALUES = 4e6;
-/** No double needs more digits. */
-const MAX_NUMBER_LENGTH = 400;
-/**
-* Reads JSON as Python writes it: also bare `NaN`, `Infinity`, `-Infinity`, and transformers'
-* `{"__float__": "Infinity"}`.
-* Refuses the key `__proto__`. `where` names the file in messages.
-* Throws BAD_CHECKPOINT with line and column.
-*/
-function parseJson$1(text, where, options = {}) {
-	return new JsonReader(text, where, options).document();
-}
-/**
-* The value as an object with string keys; undefined for anything else, such as arrays and null.
-*/
-function asObject(value) {
-	return typeof value === "object" && value !== null && !Array.isArray(value) ? value : void 0;
-}
-/**
-* A name from an untrusted file, quoted and shortened for a message. Line breaks, control
-* characters and marks of writing direction are escaped.
-*/
-function quote$1(name) {
-	const short = name.length > 100 ? `${name.slice(0, 100)}\u2026` : name;
-	return JSON.stringify(short).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-/**
-* Any value from an untrusted file for a message. `String(value)` would throw for an object with a
-* key `toString`.
-*/
-function show$1(value) {
-	if (typeof value === "number") return String(value);
-	return typeof value === "string" ? quote$1(value) : quote$1(JSON.stringify(value) ?? "nothing").slice(1, -1);
-}
-const words$7 = {
-	true: true,
-	false: false,
-	null: null,
-	NaN: NaN,
-	Infinity: Number.POSITIVE_INFINITY,
-	"-Infinity": Number.NEGATIVE_INFINITY
-};
-var JsonReader = class {
-	text;
-	where;
-	refuseDuplicates;
-	floatKeys;
-	at = 0;
-	values = 0;
-	constructor(text, where, options) {
-		this.text = text;
-		this.where = where;
-		this.refuseDuplicates = options.duplicateKeys === "refuse";
-		this.floatKeys = options.floatKeys;
-	}
-	document() {
-		const value = this.value(0, "");
-		this.skipBlank();
-		if (this.at < this.text.length) this.fail(`expected the end, got ${this.here()}`);
-		return value;
-	}
-	value(depth, key) {
-		if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH}`);
-		if (++this.values > MAX_VALUES) this.fail(`more than ${MAX_VALUES} values`);
-		this.skipBlank();
-		const first = this.text[this.at];
-		if (first === "{") return this.object(depth);
-		if (first === "[") return this.array(depth, key);
-		if (first === "\"") return this.string();
-		for (const word in words$7) if (this.text.startsWith(word, this.at)) {
-			this.at += word.length;
-			return words$7[word];
-		}
-		return this.number(key);
-	}
-	object(depth) {
-		const object = {};
-		this.at++;
-		if (this.accept("}")) return object;
-		do {
-			this.skipBlank();
-			if (this.text[this.at] !== "\"") this.fail(`expected a key in double quotes, got ${this.here()}`);
-			const key = this.string();
-			if (key === "__proto__") this.fail("the key \"__proto__\" is not allowed");
-			if (this.refuseDuplicates && Object.hasOwn(object, key)) this.fail(`the key ${quote$1(key)} occurs twice`);
-			if (!this.accept(":")) this.fail(`expected ':', got ${this.here()}`);
-			object[key] = this.value(depth + 1, key);
-		} while (this.accept(","));
-		if (!this.accept("}")) this.fail(`expected ',' or '}', got ${this.here()}`);
-		return decodeFloat(object);
-	}
-	array(depth, key) {
-		const array = [];
-		this.at++;
-		if (this.accept("]")) return array;
-		do
-			array.push(this.value(depth + 1, key));
-		while (this.accept(","));
-		if (!this.accept("]")) this.fail(`expected ',' or ']', got ${this.here()}`);
-		return array;
-	}
-	string() {
-		const start = this.at++;
-		let plain = true;
-		for (;; this.at++) {
-			const c = this.text.charCodeAt(this.at);
-			if (c === 34) break;
-			if (c === 92) {
-				plain = false;
-				this.at++;
-			} else if (c < 32) this.fail("control character in a string");
-			else if (Number.isNaN(c)) this.fail("a string without end");
-		}
-		this.at++;
-		if (plain) return this.text.slice(start + 1, this.at - 1);
-		try {
-			return JSON.parse(this.text.slice(start, this.at));
-		} catch {
-			return this.fail("a bad escape in the string that ends here");
-		}
-	}
-	number(key) {
-		const start = this.at;
-		while (/[-+.eE\d]/.test(this.text[this.at] ?? "")) if (++this.at - start > MAX_NUMBER_LENGTH) this.fail(`a number of more than ${MAX_NUMBER_LENGTH} digits`);
-		const token = this.text.slice(start, this.at);
-		if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(token)) {
-			this.at = start;
-			this.fail(`expected a value, got ${this.here()}`);
-		}
-		if (/[.eE]/.test(token)) this.floatKeys?.add(key);
-		return Number(token);
-	}
-	accept(mark) {
-		this.skipBlank();
-		if (this.text[this.at] !== mark) return false;
-		this.at++;
-		return true;
-	}
-	skipBlank() {
-		for (;;) {
-			const c = this.text.charCodeAt(this.at);
-			if (c !== 32 && c !== 10 && c !== 13 && c !== 9) return;
-			this.at++;
-		}
-	}
-	here() {
-		return this.at < this.text.length ? quote$1(this.text.slice(this.at, this.at + 12)) : "the end of the text";
-	}
-	fail(problem) {
-		const before = this.text.slice(0, this.at);
-		const line = before.split("\n").length;
-		const column = this.at - before.lastIndexOf("\n");
-		throw new OqeError("BAD_CHECKPOINT", `${this.where} is not valid JSON: line ${line}, column ${column}: ${problem}`, "Download the file again, or ask the model's authors.");
-	}
-};
-const namedFloats = /* @__PURE__ */ new Map([
-	["NaN", NaN],
-	["Infinity", Number.POSITIVE_INFINITY],
-	["-Infinity", Number.NEGATIVE_INFINITY]
-]);
-function decodeFloat(object) {
-	const name = object.__float__;
-	if (name === void 0 || Object.keys(object).length > 1) return object;
-	return namedFloats.get(name) ?? object;
-}
-/**
-* JSON text as mlx-lm writes a config: keys of the top level sorted, nested ones in their order,
-* `indent` spaces, no line break at the end. Non-finite floats become `{"__float__": "Infinity"}`,
-* since only Python reads the bare words. Whole numbers below a key of `floatKeys` keep their `.0`:
-* transformers' config classes tell 0 from 0.0 and refuse the wrong one.
-*/
-function writeJson(value, indent, floatKeys = /* @__PURE__ */ new Set()) {
-	const object = asObject(value);
-	const sorted = object && Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
-	const step = " ".repeat(indent);
-	const write = (item, key, margin) => {
-		if (typeof item === "number") return writeNumber(item, floatKeys.has(key));
-		if (typeof item !== "object" || item === null) return JSON.stringify(item);
-		const inner = margin + step;
-		if (Array.isArray(item)) {
-			const items = item.map((one) => write(one ?? null, key, inner));
-			return items.length === 0 ? "[]" : `[${inner}${items.join(`,${inner}`)}${margin}]`;
-		}
-		const members = Object.entries(item).filter(([, member]) => member !== void 0).map(([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner)}`);
-		return members.length === 0 ? "{}" : `{${inner}${members.join(`,${inner}`)}${margin}}`;
-	};
-	return write(sorted ?? value, "", "\n");
-}
-function writeNumber(value, asFloat) {
-	if (!Number.isFinite(value)) return `{"__float__": "${value}"}`;
-	if (!Number.isInteger(value)) return String(value);
-	if (!asFloat) return BigInt(value).toString();
-	const text = String(value);
-	return text.includes("e") ? text : `${text}.0`;
-}
-
-// src/models/part-tensors.ts
-/** Endings of a name in a checkpoint that has codes in place of values. */
-const codedEnds = [
-	"",
-	"_packed",
-	"_blocks"
-];
-const floats$2 = /* @__PURE__ */ new Set([
-	"BF16",
-	"F16",
-	"F32"
-]);
-/**
-* Compares a tensor with those of the base. Shapes of codes are not compared. Gives the shape in
-* the base if it is another; "missing" if there is none; null if all is well.
-*/
-function compareTensor({ name, shape }, found) {
-	const own = found.get(name);
-	if (own === void 0) return codedEnds.some((end) => found.has(name + end)) ? null : "missing";
-	if (!floats$2.has(own.dtype)) return null;
-	return own.shape.length === shape.length && shape.every((size, axis) => size === null || size === own.shape[axis]) ? null : own.shape;
-}
-
-// src/coding/coding.ts
-/** Names of the base tensors that values are decoded from. */
-function tensorsOfCoding({ codes, scales, zeros }) {
-	return [
-		codes,
-		scales,
-		...zeros === null ? [] : [zeros]
-	];
-}
-/** How many blocks a matrix has, down and across. */
-function blocksOf([high, wide], rows, columns) {
-	return [high === Number.POSITIVE_INFINITY ? 1 : Math.ceil(rows / high), wide === Number.POSITIVE_INFINITY ? 1 : Math.ceil(columns / wide)];
-}
-/** For people: what one scale multiplies. */
-function scaleWords([high, wide]) {
-	const all = Number.POSITIVE_INFINITY;
-	if (high === all && wide === all) return "a scale for each tensor";
-	if (high === 1 && wide === all) return "a scale for each row";
-	if (high === 1) return `a scale for each group of ${wide}`;
-	return `a scale for each block of ${high} × ${wide}`;
-}
-
-// src/models/source.ts
-/** All values of a base tensor, in its own order. */
-function wholeTensor(tensor, base) {
-	return {
-		tensor,
-		base,
-		shape: base,
-		strides: rowMajor(base),
-		offset: 0,
-		coding: null,
-		plus: 0
-	};
-}
-/** The same view of values that are decoded: it is one of the codes' own order. */
-function asCoded(source, coding) {
-	if (coding === void 0) return source;
-	if (!coding.isTransposed) return {
-		...source,
-		coding
-	};
-	const [rows, columns] = source.base.slice(-2);
-	const moved = (elements) => {
-		const [row, column] = [Math.floor(elements / columns) % rows, elements % columns];
-		return elements - (row * columns + column) + column * rows + row;
-	};
-	return {
-		...source,
-		coding,
-		base: [
-			...source.base.slice(0, -2),
-			columns,
-			rows
-		],
-		strides: source.strides.map(moved),
-		offset: moved(source.offset)
-	};
-}
-/** Whether the view's values lie one after the other, without gaps. */
-function isContiguous({ shape, strides }) {
-	const expected = rowMajor(shape);
-	return shape.every((size, axis) => size === 1 || strides[axis] === expected[axis]);
-}
-/** Whether a row of the view runs across rows of the base tensor. */
-function isTransposed(source) {
-	return !isContiguous(source) && source.shape.length > 1 && source.strides.at(-1) !== 1;
-}
-/** Element of the base tensor at which a row of the view starts. Rows: all axes but the last. */
-function rowStart({ shape, strides, offset }, row) {
-	let [start, rest] = [offset, row];
-	for (let axis = shape.length - 2; axis >= 0; axis--) {
-		start += rest % shape[axis] * strides[axis];
-		rest = Math.floor(rest / shape[axis]);
-	}
-	return start;
-}
-/** Names of the base tensors that the values are read from. */
-function tensorsOf$1({ tensor, coding }) {
-	return coding === null ? [tensor] : tensorsOfCoding(coding);
-}
-/** Index in the base tensor, one number an axis, of value `column` in row `row` of the view. */
-function placeOf$2(source, row, column) {
-	let rest = rowStart(source, row) + column * source.strides.at(-1);
-	return rowMajor(source.base).map((stride) => {
-		const index = Math.floor(rest / stride);
-		rest -= index * stride;
-		return index;
-	});
-}
-function rowMajor(shape) {
-	const strides = [];
-	let stride = 1;
-	for (const size of shape.toReversed()) {
-		strides.unshift(stride);
-		stride *= size;
-	}
-	return strides;
-}
-
-// src/models/carried.ts
-/** Parts of a model that a tier holds as the base has them: never run, never quantized. */
-const carriedParts = [
-	"vision",
-	"audio",
-	"mtp"
-];
-/** Name of a part for people. */
-const partWords$1 = {
-	vision: "vision tower",
-	audio: "audio tower",
-	mtp: "multi-token prediction"
-};
-/**
-* The file of a part; null: it lies in the model's shards. mlx-lm reads `model*.safetensors` and
-* mlx-vlm the files of the index, so neither meets a file of its own that the index does not name.
-*/
-const sidecars = {
-	vision: null,
-	audio: null,
-	mtp: "mtp.safetensors"
-};
-/** Files of their own that a base with these parts may have. */
-function sidecarsOf(declared = [], kept = new Set(carriedParts)) {
-	return declared.flatMap(({ part }) => kept.has(part) ? sidecars[part] ?? [] : []);
-}
-/** The declared part that a base tensor belongs to, and its prefix; null: to none. */
-function partOf$1(declared, name) {
-	for (const carried of declared) for (const [base, mlx] of carried.names) {
-		if (name.startsWith(base)) return {
-			carried,
-			prefix: base,
-			mlx: mlx ?? base,
-			isMlx: false
-		};
-		if (mlx !== void 0 && name.startsWith(mlx)) return {
-			carried,
-			prefix: mlx,
-			mlx,
-			isMlx: true
-		};
-	}
-	return null;
-}
-/**
-* Separates the tensors of carried parts from the others. Those of parts that are not `kept` are
-* left out.
-*/
-function splitCarried(declared, tensors, kept) {
-	const own = /* @__PURE__ */ new Map();
-	const carried = [];
-	const left = /* @__PURE__ */ new Set();
-	for (const [name, tensor] of tensors) {
-		const found = partOf$1(declared, name);
-		if (found === null) own.set(name, tensor);
-		else if (kept.has(found.carried.part)) carried.push(carry(found, name, tensor));
-		else left.add(found.carried.part);
-	}
-	return {
-		own,
-		carried,
-		leftOut: carriedParts.filter((part) => left.has(part))
-	};
-}
-/**
-* Throws BAD_CHECKPOINT for a part that is not whole or has another shape than the config gives,
-* or that config.json promises in vain or does not know.
-*/
-function checkCarried(declared, configs, carried) {
-	for (const one of declared) checkPart(one, configs, carried);
-}
-function carry({ carried, prefix, mlx, isMlx }, name, { dtype, shape, coding }) {
-	if (coding !== void 0) throw new OqeError("UNSUPPORTED_MODEL", `tensor "${coding.codes}" of the ${partWords$1[carried.part]} holds codes; such a part is copied, not decoded`, `Leave it out: set carry without ${carried.part}.`);
-	const whole = wholeTensor(name, shape);
-	const move = Object.entries(carried.moves ?? {}).find(([end]) => name.endsWith(end))?.[1];
-	const source = move !== void 0 && !isMlx && shape.length > 1 ? move(whole, 0) : whole;
-	return {
-		part: carried.part,
-		name: mlx + name.slice(prefix.length),
-		dtype,
-		shape: source.shape,
-		source
-	};
-}
-function checkPart(declared, { config, folded }, all) {
-	const { part, configKey, names, layers = {} } = declared;
-	const own = all.filter((tensor) => tensor.part === part);
-	const what = partWords$1[part];
-	const leave = `Or leave it out: set carry without ${part}.`;
-	const prefixes = names.map(([base]) => `"${base}"`).join(", ");
-	if (configKey !== void 0 && isSet(config, configKey) !== own.length > 0) throw bad$8(isSet(config, configKey) ? `config.json has "${configKey}", but no tensor begins with ${prefixes}` : `tensor "${own[0].source.tensor}" is of a ${what}, but config.json has no "${configKey}"`, `The upload may be incomplete. ${leave}`);
-	if (own.length === 0) return;
-	const byName = behindPrefix(declared, own);
-	const { prefix: front } = partOf$1([declared], own[0].source.tensor);
-	const missing = (name) => bad$8(`the ${what} is incomplete: tensor "${front}${name}" is missing`, `Download the whole model again. ${leave}`);
-	for (const [prefix, countOf] of Object.entries(layers)) {
-		const number = countOf(config);
-		const byLayer = gatherLayers(prefix, byName.keys());
-		const count = number ?? byLayer.size;
-		if (byLayer.size > count) throw bad$8(`the ${what} has ${byLayer.size} layers "${front}${prefix}N", config.json says ${count}`, "The config may belong to another checkpoint.");
-		const leaves = new Set([...byLayer.values()].flatMap((one) => [...one]));
-		for (let layer = 0; layer < count; layer++) {
-			const found = byLayer.get(String(layer));
-			for (const leaf of leaves.size === 0 ? ["\u2026"] : leaves) if (!found?.has(leaf)) throw missing(`${prefix}${layer}.${leaf}`);
-		}
-	}
-	const wanted = declared.needs?.({
-		file: config,
-		folded,
-		names: new Set(byName.keys())
-	}) ?? [];
-	for (const tensor of wanted) {
-		const shape = compareTensor(tensor, byName);
-		if (shape === "missing") throw missing(tensor.name);
-		if (shape !== null) throw bad$8(`the ${what} has tensor "${front}${tensor.name}" of shape [${shape.join(", ")}], but config.json gives [${tensor.shape.map((size) => size ?? "any").join(", ")}]`, `The config may belong to another checkpoint. ${leave}`);
-	}
-}
-/** Tensors of a part in the base's layout, by their names behind its prefix. */
-function behindPrefix(declared, own) {
-	return new Map(own.map(({ dtype, source: { tensor, base } }) => {
-		const { prefix, isMlx } = partOf$1([declared], tensor);
-		const name = tensor.slice(prefix.length);
-		return [name, {
-			dtype,
-			shape: isMlx && Object.keys(declared.moves ?? {}).some((end) => name.endsWith(end)) ? [
-				base[0],
-				...base.slice(-1),
-				...base.slice(1, -1)
-			] : base
-		}];
-	}));
-}
-/**
-* Throws BAD_CHECKPOINT for a carried tensor whose name in the MLX repository is that of another,
-* carried or not. `taken`: all names of the language model.
-*/
-function refuseCollisions(carried, taken) {
-	const seen = /* @__PURE__ */ new Map();
-	for (const { name, source } of carried) {
-		const other = seen.get(name) ?? (taken.has(name) ? "a tensor of the language model" : null);
-		if (other !== null) throw bad$8(`tensor "${source.tensor}" would be "${name}" in the MLX repository, and so would ${other}`, "The base has a tensor twice, or under a name that its config does not give.");
-		seen.set(name, `"${source.tensor}"`);
-	}
-}
-/** Layers by number -> the names behind it. */
-function gatherLayers(prefix, names) {
-	const layers = /* @__PURE__ */ new Map();
-	for (const name of names) {
-		if (!name.startsWith(prefix)) continue;
-		const [layer, ...rest] = name.slice(prefix.length).split(".");
-		layers.set(layer, (layers.get(layer) ?? /* @__PURE__ */ new Set()).add(rest.join(".")));
-	}
-	return layers;
-}
-/** Whether config.json has an object under the key that says something. */
-function isSet(config, key) {
-	return Object.keys(asObject(config[key]) ?? {}).length > 0;
-}
-function bad$8(problem, hint) {
-	return new OqeError("BAD_CHECKPOINT", problem, hint);
-}
-
 // src/models/architecture.ts
+/** Programs that load MLX repositories. */
+const loaders = ["mlx-lm", "mlx-vlm"];
 /** Parts of a model that have matrices, from its input to its output. Floors are given by part. */
 const parts$1 = [
 	"embeddings",
@@ -1298,6 +811,241 @@ function leavesExpert({ routed, projection }) {
 function behindExperts(roles) {
 	if (roles.some((role) => leavesExpert(role) && role.residual === true)) return null;
 	return roles.find(({ part, residual }) => part === "latent" && residual === true) ?? null;
+}
+
+// src/coding/coding.ts
+/** Names of the base tensors that values are decoded from. */
+function tensorsOfCoding({ codes, scales, zeros }) {
+	return [
+		codes,
+		scales,
+		...zeros === null ? [] : [zeros]
+	];
+}
+/** How many blocks a matrix has, down and across. */
+function blocksOf$1([high, wide], rows, columns) {
+	return [high === Number.POSITIVE_INFINITY ? 1 : Math.ceil(rows / high), wide === Number.POSITIVE_INFINITY ? 1 : Math.ceil(columns / wide)];
+}
+/** For people: what one scale multiplies. */
+function scaleWords([high, wide]) {
+	const all = Number.POSITIVE_INFINITY;
+	if (high === all && wide === all) return "a scale for each tensor";
+	if (high === 1 && wide === all) return "a scale for each row";
+	if (high === 1) return `a scale for each group of ${wide}`;
+	return `a scale for each block of ${high} × ${wide}`;
+}
+
+// src/models/source.ts
+/** All values of a base tensor, in its own order. */
+function wholeTensor(tensor, base) {
+	return {
+		tensor,
+		base,
+		shape: base,
+		strides: rowMajor(base),
+		offset: 0,
+		coding: null,
+		plus: 0
+	};
+}
+/** The same view of values that are decoded: it is one of the codes' own order. */
+function asCoded(source, coding) {
+	if (coding === void 0) return source;
+	if (!coding.isTransposed) return {
+		...source,
+		coding
+	};
+	const [rows, columns] = source.base.slice(-2);
+	const moved = (elements) => {
+		const [row, column] = [Math.floor(elements / columns) % rows, elements % columns];
+		return elements - (row * columns + column) + column * rows + row;
+	};
+	return {
+		...source,
+		coding,
+		base: [
+			...source.base.slice(0, -2),
+			columns,
+			rows
+		],
+		strides: source.strides.map(moved),
+		offset: moved(source.offset)
+	};
+}
+/** Whether the view's values lie one after the other, without gaps. */
+function isContiguous({ shape, strides }) {
+	const expected = rowMajor(shape);
+	return shape.every((size, axis) => size === 1 || strides[axis] === expected[axis]);
+}
+/**
+* Whether MLX's mxfp4 holds the view's codes as they are: it has whole rows of codes, with a scale
+* for 32 of them.
+*/
+function keepsMxfp4({ coding, base, shape, strides, offset, plus }) {
+	if (coding === null || coding.format !== "fp4" || plus !== 0) return false;
+	const [high, wide] = coding.block;
+	const columns = base.at(-1);
+	const isRow = (elements) => elements % columns === 0;
+	return high === 1 && wide === 32 && columns % wide === 0 && shape.length > 1 && shape.at(-1) === columns && strides.at(-1) === 1 && [offset, ...strides.slice(0, -1)].every(isRow);
+}
+/**
+* Whether a matrix, or a stack of them, can be stored with the codes that the base has for it.
+* Tables outside the blocks are tuned for their use instead.
+*/
+function keepsCodes(tensor) {
+	return tensor.layer !== null && tensor.sources.every(keepsMxfp4);
+}
+/** Whether a row of the view runs across rows of the base tensor. */
+function isTransposed(source) {
+	return !isContiguous(source) && source.shape.length > 1 && source.strides.at(-1) !== 1;
+}
+/** Element of the base tensor at which a row of the view starts. Rows: all axes but the last. */
+function rowStart({ shape, strides, offset }, row) {
+	let [start, rest] = [offset, row];
+	for (let axis = shape.length - 2; axis >= 0; axis--) {
+		start += rest % shape[axis] * strides[axis];
+		rest = Math.floor(rest / shape[axis]);
+	}
+	return start;
+}
+/** Names of the base tensors that the values are read from. */
+function tensorsOf$1({ tensor, coding }) {
+	return coding === null ? [tensor] : tensorsOfCoding(coding);
+}
+/** Index in the base tensor, one number an axis, of value `column` in row `row` of the view. */
+function placeOf$2(source, row, column) {
+	let rest = rowStart(source, row) + column * source.strides.at(-1);
+	return rowMajor(source.base).map((stride) => {
+		const index = Math.floor(rest / stride);
+		rest -= index * stride;
+		return index;
+	});
+}
+function rowMajor(shape) {
+	const strides = [];
+	let stride = 1;
+	for (const size of shape.toReversed()) {
+		strides.unshift(stride);
+		stride *= size;
+	}
+	return strides;
+}
+
+// src/models/carried.ts
+/** Parts of a model that a tier holds with the base's values: never run, never quantized. */
+const carriedParts = [
+	"vision",
+	"audio",
+	"mtp"
+];
+/** Name of a part for people. */
+const partWords$1 = {
+	vision: "vision tower",
+	audio: "audio tower",
+	mtp: "multi-token prediction"
+};
+/**
+* The file of a part; null: it lies in the model's shards. mlx-lm reads `model*.safetensors` and
+* mlx-vlm the files of the index, so neither meets a file of its own that the index does not name.
+*/
+const sidecars = {
+	vision: null,
+	audio: null,
+	mtp: "mtp.safetensors"
+};
+/** The parts of `wanted` that the tiers can hold. */
+function keptParts(declared = [], wanted = carriedParts) {
+	const refused = declared.filter(({ isRefused }) => isRefused).map(({ part }) => part);
+	return new Set(wanted.filter((part) => !refused.includes(part)));
+}
+/** Files of their own that a base with these parts may have. */
+function sidecarsOf(declared = [], kept = new Set(carriedParts)) {
+	const files = declared.flatMap(({ part }) => kept.has(part) ? sidecars[part] ?? [] : []);
+	return [...new Set(files)];
+}
+/** The declared part that a base tensor belongs to, and its prefix; null: to none. */
+function partOf$1(declared, name) {
+	for (const carried of declared) for (const [base, mlx] of carried.names) {
+		if (name.startsWith(base)) return {
+			carried,
+			prefix: base,
+			base,
+			mlx: mlx ?? base,
+			isMlx: false
+		};
+		if (mlx !== void 0 && name.startsWith(mlx)) return {
+			carried,
+			prefix: mlx,
+			base,
+			mlx,
+			isMlx: true
+		};
+	}
+	return null;
+}
+/** Separates the tensors of carried parts from the others. */
+function splitCarried(declared, tensors) {
+	const [own, beside] = [/* @__PURE__ */ new Map(), /* @__PURE__ */ new Map()];
+	for (const [name, tensor] of tensors) (partOf$1(declared, name) === null ? own : beside).set(name, tensor);
+	return {
+		own,
+		beside
+	};
+}
+/** The parts that some of these tensors are of. */
+function partsAmong(declared, names) {
+	const found = /* @__PURE__ */ new Set();
+	for (const name of names) {
+		const part = partOf$1(declared, name)?.carried.part;
+		if (part !== void 0) found.add(part);
+	}
+	return carriedParts.filter((part) => found.has(part));
+}
+/**
+* The tensors that a tier holds of carried parts, without those that mlx-vlm drops. Codes are
+* decoded to the dtype `storage`. Throws UNSUPPORTED_MODEL for codes whose values would have to be
+* moved too.
+*/
+function carryTensors(declared, beside, storage) {
+	const moved = new Set(declared.filter(({ isMoved }) => isMoved?.(beside)));
+	return [...beside].flatMap(([name, tensor]) => {
+		const found = partOf$1(declared, name);
+		if (found.carried.drops?.(name)) return [];
+		const isMlx = found.isMlx || moved.has(found.carried);
+		const carried = carry({
+			...found,
+			isMlx
+		}, name, tensor);
+		return [carried.source.coding === null ? carried : {
+			...carried,
+			dtype: storage
+		}];
+	});
+}
+function carry({ carried, prefix, mlx, isMlx }, name, { dtype, shape, coding }) {
+	const whole = asCoded(wholeTensor(name, shape), coding);
+	const move = isMlx || shape.length < 2 ? null : carried.move?.(name, shape.length);
+	if (coding !== void 0 && (move || coding.isTransposed)) throw new OqeError("UNSUPPORTED_MODEL", `tensor "${coding.codes}" of the ${partWords$1[carried.part]} holds codes in another order than its values have in a tier`, `Leave it out: set carry without ${carried.part}.`);
+	const source = move ? move(whole, 0) : whole;
+	return {
+		part: carried.part,
+		name: mlx + name.slice(prefix.length),
+		dtype,
+		shape: source.shape,
+		source
+	};
+}
+/**
+* Throws BAD_CHECKPOINT for a carried tensor whose name in the MLX repository is that of another,
+* carried or not. `taken`: all names of the language model.
+*/
+function refuseCollisions(carried, taken) {
+	const seen = /* @__PURE__ */ new Map();
+	for (const { name, source } of carried) {
+		const other = seen.get(name) ?? (taken.has(name) ? "a tensor of the language model" : null);
+		if (other !== null) throw new OqeError("BAD_CHECKPOINT", `tensor "${source.tensor}" would be "${name}" in the MLX repository, and so would ${other}`, "The base has a tensor twice, or under a name that its config does not give.");
+		seen.set(name, `"${source.tensor}"`);
+	}
 }
 
 // node_modules/valibot/dist/index.mjs
@@ -1609,11 +1357,11 @@ function minValue(requirement, message$1) {
 	};
 }
 /* @__NO_SIDE_EFFECTS__ */
-function parseJson(config$1, message$1) {
+function parseJson$1(config$1, message$1) {
 	return {
 		kind: "transformation",
 		type: "parse_json",
-		reference: parseJson,
+		reference: parseJson$1,
 		config: config$1,
 		message: message$1,
 		async: false,
@@ -2467,14 +2215,14 @@ function readJson(text, { where, code, hint }) {
 /** One issue in words: `field "plan.bpw" is "4.7"; expected a number, not negative`. */
 function describeIssue(issue) {
 	const path = printed(JSON.stringify(pathOf$2(issue)).slice(1, -1));
-	return `${issue.path === void 0 ? "it" : `field "${path}"`} is ${quote(issue.input)}; expected ${issue.message}`;
+	return `${issue.path === void 0 ? "it" : `field "${path}"`} is ${quote$1(issue.input)}; expected ${issue.message}`;
 }
 /** `plan.modules.lm_head.bits`, `series[0].tier`; empty for the document itself. */
 function pathOf$2({ path }) {
 	return (path ?? []).map(({ key }, at) => typeof key === "number" ? `[${key}]` : `${at > 0 ? "." : ""}${key}`).join("");
 }
 /** A value for a message: its JSON on one line, cut where it is long. */
-function quote(value) {
+function quote$1(value) {
 	const text = printed(toJson(value));
 	return text.length > longestQuote ? `${text.slice(0, 79)}\u2026` : text;
 }
@@ -2953,7 +2701,8 @@ function isAligned(shape, groupSize) {
 /** Bytes of codes, scales and biases together. */
 function quantizedBytes(shape, width, storage) {
 	const n = elements(shape);
-	return n * width.bits / 8 + n / width.groupSize * 2 * bytesPerElement[storage];
+	const perGroup = isMxfp4(width) ? 1 : 2 * bytesPerElement[storage];
+	return n * width.bits / 8 + n / width.groupSize * perGroup;
 }
 /**
 * Dtype of an unquantized tensor in the MLX repository: the storage dtype, unless mlx-lm's
@@ -2973,12 +2722,18 @@ function storedTensors(tensor, width, storage) {
 	const columns = tensor.shape.at(-1);
 	const path = modulePath(tensor);
 	const grouped = [...lead, columns / width.groupSize];
+	const codes = {
+		name: `${path}.weight`,
+		dtype: "U32",
+		shape: [...lead, columns * width.bits / 32]
+	};
+	if (isMxfp4(width)) return [codes, {
+		name: `${path}.scales`,
+		dtype: "U8",
+		shape: grouped
+	}];
 	return [
-		{
-			name: `${path}.weight`,
-			dtype: "U32",
-			shape: [...lead, columns * width.bits / 32]
-		},
+		codes,
 		{
 			name: `${path}.scales`,
 			dtype: storage,
@@ -3005,7 +2760,7 @@ function distinct(widths) {
 	return widths.filter((width, i) => widths.findIndex((other) => sameWidth(other, width)) === i);
 }
 function sameWidth(a, b) {
-	return a.bits === b.bits && a.groupSize === b.groupSize;
+	return a.bits === b.bits && a.groupSize === b.groupSize && a.mode === b.mode;
 }
 
 // src/plan/knapsack-core.ts
@@ -3457,53 +3212,6 @@ function meet(one, other) {
 	};
 }
 
-// src/plan/sensitivity-check.ts
-/** Costs, or costs per byte, count as equal when they differ by less than this share. */
-const flatness = 1e-6;
-const again$1 = "Measure again. A plan is never made from it.";
-/**
-* Throws BAD_SENSITIVITY for costs that are not finite, negative, all zero, or equal for every
-* tensor.
-*/
-function requireContrast({ tensors, together }) {
-	const odd = [...[
-		together.forcedKl,
-		together.freeKl,
-		together.flipPower
-	], ...tensors.flatMap(({ widths }) => widths.flatMap((width) => [width.forcedKl, width.flipPower]))].find((value) => !Number.isFinite(value) || value < 0);
-	if (odd !== void 0) throw refuse$2(`contains a cost of ${odd}`);
-	const forcedKl = tensors.map(({ widths }) => widths[0]?.forcedKl ?? 0);
-	if (forcedKl.every((cost) => cost === 0)) throw refuse$2("is all zeros");
-	const perByte = tensors.map(({ widths }, i) => forcedKl[i] / (widths[0]?.bytes ?? 1));
-	if (tensors.length > 1 && (isFlat(forcedKl) || isFlat(perByte))) throw refuse$2("is flat: every weight has the same cost");
-}
-function isFlat(values) {
-	let [least, most] = [Number.POSITIVE_INFINITY, 0];
-	for (const value of values) {
-		least = Math.min(least, value);
-		most = Math.max(most, value);
-	}
-	return most - least <= flatness * most;
-}
-function refuse$2(what) {
-	return new OqeError("BAD_SENSITIVITY", `the sensitivity ${what}`, again$1);
-}
-/**
-* Throws BAD_SENSITIVITY for a sensitivity of another state of the base, or of an engine that gives
-* other bytes.
-*/
-function requireOrigin({ engine, base }, expected) {
-	const compare = (what, got, wanted) => {
-		if (got !== wanted) throw refuse$2(`is of ${what} ${got}, not ${wanted}`);
-	};
-	if (base.revision !== expected.base.revision) {
-		const nameOf = ({ name, revision }) => `${name} at ${revision}`;
-		throw refuse$2(`is of base ${nameOf(base)}, not ${nameOf(expected.base)}`);
-	}
-	const nameOf = (one) => `${one.name} with recipe version ${one.recipe}`;
-	compare("engine", nameOf(engine), nameOf(expected.engine));
-}
-
 // src/plan/tiers.ts
 /** oMLX's levels 8, 6, 5 and 4 (omlx/oq.py). Level 8 is uniform. */
 const tiers = [
@@ -3557,6 +3265,75 @@ function stripSuffixes(name) {
 	let stripped = name;
 	while (suffix.test(stripped)) stripped = stripped.replace(suffix, "");
 	return stripped === "" ? name : stripped;
+}
+
+// src/plan/plan-widths.ts
+/**
+* The width at which tiers store a tensor that is to have `bits`. Codes of mxfp4 that the base has
+* are stored as they are from 4 bits on: they have no error, and take 4.25 bits a weight, less than
+* affine codes of 4 bits. Only narrower affine codes are smaller.
+*/
+function widthAt(tensor, bits) {
+	return bits >= mxfp4Width.bits && keepsCodes(tensor) ? mxfp4Width : {
+		bits,
+		groupSize: 64
+	};
+}
+/** A width in few letters: `6`, `mxfp4`. */
+function widthName(width) {
+	return isMxfp4(width) ? "mxfp4" : String(width.bits);
+}
+/** The width that a plan gives a tensor; undefined for an unquantized one. */
+function widthOf$3({ modules }, tensor) {
+	const path = modulePath(tensor);
+	return Object.hasOwn(modules, path) ? modules[path] : void 0;
+}
+
+// src/plan/sensitivity-check.ts
+/** Costs, or costs per byte, count as equal when they differ by less than this share. */
+const flatness = 1e-6;
+const again$1 = "Measure again. A plan is never made from it.";
+/**
+* Throws BAD_SENSITIVITY for costs that are not finite, negative, all zero, or equal for every
+* tensor.
+*/
+function requireContrast({ tensors, together }) {
+	const odd = [...[
+		together.forcedKl,
+		together.freeKl,
+		together.flipPower
+	], ...tensors.flatMap(({ widths }) => widths.flatMap((width) => [width.forcedKl, width.flipPower]))].find((value) => !Number.isFinite(value) || value < 0);
+	if (odd !== void 0) throw refuse$2(`contains a cost of ${odd}`);
+	const forcedKl = tensors.map(({ widths }) => widths[0]?.forcedKl ?? 0);
+	if (forcedKl.every((cost) => cost === 0)) throw refuse$2("is all zeros");
+	const perByte = tensors.map(({ widths }, i) => forcedKl[i] / (widths[0]?.bytes ?? 1));
+	if (tensors.length > 1 && (isFlat(forcedKl) || isFlat(perByte))) throw refuse$2("is flat: every weight has the same cost");
+}
+function isFlat(values) {
+	let [least, most] = [Number.POSITIVE_INFINITY, 0];
+	for (const value of values) {
+		least = Math.min(least, value);
+		most = Math.max(most, value);
+	}
+	return most - least <= flatness * most;
+}
+function refuse$2(what) {
+	return new OqeError("BAD_SENSITIVITY", `the sensitivity ${what}`, again$1);
+}
+/**
+* Throws BAD_SENSITIVITY for a sensitivity of another state of the base, or of an engine that gives
+* other bytes.
+*/
+function requireOrigin({ engine, base }, expected) {
+	const compare = (what, got, wanted) => {
+		if (got !== wanted) throw refuse$2(`is of ${what} ${got}, not ${wanted}`);
+	};
+	if (base.revision !== expected.base.revision) {
+		const nameOf = ({ name, revision }) => `${name} at ${revision}`;
+		throw refuse$2(`is of base ${nameOf(base)}, not ${nameOf(expected.base)}`);
+	}
+	const nameOf = (one) => `${one.name} with recipe version ${one.recipe}`;
+	compare("engine", nameOf(engine), nameOf(expected.engine));
 }
 
 // src/plan/targets.ts
@@ -3660,11 +3437,7 @@ function widerBytes(sizes) {
 	return parametersOf$1(sizes) * 2 * (bytesPerElement[sizes.storage] - 2) / 64;
 }
 function uniformBytes(bits, { quantizable, storage }) {
-	const width = {
-		bits,
-		groupSize: 64
-	};
-	return quantizable.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, width, storage), 0);
+	return quantizable.reduce((sum, tensor) => sum + quantizedBytes(tensor.shape, widthAt(tensor, bits), storage), 0);
 }
 function parametersOf$1({ quantizable }) {
 	return quantizable.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
@@ -3686,22 +3459,11 @@ function refuseBudget(tier, { bytes: smallest, limits, hasFloors }, sizes) {
 */
 function planByCosts(tier, context) {
 	const { quantizable: tensors, sensitivity, storage, layers } = context;
-	const options = costsOfTensors(tensors, sensitivity).map((widths, i) => widths.map(({ bits, forcedKl, flipPower }) => {
-		const width = {
-			bits,
-			groupSize: 64
-		};
-		return {
-			width,
-			bytes: quantizedBytes(tensors[i].shape, width, storage),
-			forcedKl,
-			flipPower
-		};
-	}));
+	const options = costsOfTensors(tensors, sensitivity).map((widths, i) => optionsOf(tensors[i], widths, storage));
 	requireFloors(tier, context);
 	const budget = budgetBytes(tier, context);
 	const solve = (least) => {
-		const items = options.map((all, i) => all.filter(({ width }) => width.bits >= least[i]));
+		const items = options.map((all, i) => all.filter(({ meets }) => meets >= least[i]));
 		const loss = findLeastLoss(items, budget, flipFactor(sensitivity));
 		return {
 			...loss,
@@ -3726,15 +3488,37 @@ function planByCosts(tier, context) {
 		floorCosts: Object.fromEntries(Object.keys(floors).map((name) => [name, costOf(name)]))
 	};
 }
+/**
+* The widths that a tensor may have. Codes of the base cost nothing, and meet every floor: no width
+* is nearer to the base.
+*/
+function optionsOf(tensor, costs, storage) {
+	const options = costs.map(({ bits, forcedKl, flipPower }) => {
+		const width = widthAt(tensor, bits);
+		const own = isMxfp4(width) ? {
+			meets: measuredBits.at(-1),
+			forcedKl: 0,
+			flipPower: 0
+		} : {
+			meets: bits,
+			forcedKl,
+			flipPower
+		};
+		return {
+			width,
+			bytes: quantizedBytes(tensor.shape, width, storage),
+			...own
+		};
+	});
+	const isFirst = ({ width }, at) => options.findIndex((other) => sameWidth(other.width, width)) === at;
+	return options.filter(isFirst);
+}
 /** Bytes of the smallest plan: every tensor has the least width that its floors allow. */
 function floorBytes({ quantizable, storage, floors, layers }) {
 	const { least } = applyFloors(floors, quantizable, layers);
 	return quantizable.reduce((sum, tensor, i) => {
 		const bits = measuredBits.find((width) => width >= least[i]);
-		return sum + quantizedBytes(tensor.shape, {
-			bits,
-			groupSize: 64
-		}, storage);
+		return sum + quantizedBytes(tensor.shape, widthAt(tensor, bits), storage);
 	}, 0);
 }
 /**
@@ -3814,13 +3598,12 @@ function planByRules(tier, tensors, context) {
 		boostByScore(tensors, budget, context);
 		spendTowardsTarget(tensors, budget, context);
 	}
-	return chosen.map((bits) => ({
-		bits,
-		groupSize: 64
-	}));
+	return chosen.map((bits, index) => widthAt(tensors[index], bits));
 }
 /**
 * Tracks the bits per weight of the quantizable tensors. Refuses changes that would exceed the cap.
+* All count as affine: codes of the base take less, and do not pay for wider others. Else a tier
+* could be larger than the next one.
 */
 var Budget = class {
 	chosen;
@@ -3916,15 +3699,18 @@ function spendTowardsTarget(tensors, budget, { scores }) {
 	}
 }
 /**
-* Describes the modules that do not have the tier's width, widest first: `8bitX48, 6bitX70`. Boosts
-* are those above it. Without any the plan is `uniform 8bit`.
+* Describes the modules that do not have the tier's width, widest first: `8bitX48, 6bitX70`, codes
+* of the base last: `mxfp4X72`. Boosts are those above it. Without any the plan is `uniform 8bit`.
 */
 function describePlan(tier, widthsChosen) {
 	const counts = /* @__PURE__ */ new Map();
-	for (const { bits } of widthsChosen) if (bits !== tier.bits) counts.set(bits, (counts.get(bits) ?? 0) + 1);
+	const others = widthsChosen.filter((width) => !isMxfp4(width));
+	for (const { bits } of others) if (bits !== tier.bits) counts.set(bits, (counts.get(bits) ?? 0) + 1);
 	const parts = [...counts].sort(([a], [b]) => b - a).map(([bits, count]) => `${bits}bitX${count}`);
+	const kept = widthsChosen.length - others.length;
+	if (kept > 0) parts.push(`${mxfp4Width.mode}X${kept}`);
 	return {
-		boosts: widthsChosen.filter(({ bits }) => bits > tier.bits).length,
+		boosts: others.filter(({ bits }) => bits > tier.bits).length,
 		plan: parts.length === 0 ? `uniform ${tier.bits}bit` : parts.join(", ")
 	};
 }
@@ -4141,6 +3927,15 @@ const tierInputs = [
 		doc: "Parts of the base that the tiers hold beside the language model, unquantized, as a list or `none`: `vision` and `audio` towers, `mtp` (multi-token prediction). A base without a part gives none"
 	},
 	{
+		name: "loader",
+		group: "Tiers",
+		commands: measuring,
+		default: "mlx-lm",
+		example: "mlx-vlm",
+		...choice(...loaders),
+		doc: "Program that the tiers are written for. Only Nemotron Omni differs: mlx-lm loads its language model alone, `mlx-vlm` the whole model from a repository that mlx-lm does not load"
+	},
+	{
 		name: "policy",
 		group: "Tiers",
 		commands: making$1,
@@ -4295,13 +4090,13 @@ const repairRecord = object({
 });
 /** The receipt's record of tuning one tier. */
 const tuningRecordSchema = object({
-	/** null for a model without routed experts. */
+	/** null where no routed experts are tuned: there are none, or their codes are the base's. */
 	experts: nullable(expertRecord),
 	/** Rows of all inputs that were left out of a Hessian because they were not finite. */
 	droppedRows: count$1,
 	repair: repairRecord,
 	kinds: entries(oneOf(tensorKinds), kindRecord),
-	/** MLX module path -> its record, for every quantized module. */
+	/** MLX module path -> its record, for every quantized module that has no codes of the base. */
 	modules: entries(line, moduleRecord)
 });
 /** The kind of each part of a model; experts have two. */
@@ -4561,7 +4356,7 @@ const tierSummary = {
 	carried: exactOptional(entries(oneOf(carriedParts), count$1)),
 	/** Modules above the tier's base width. */
 	boosts: count$1,
-	/** Boosts by width, as `8bitX48, 6bitX70`. */
+	/** Other modules by width, as `8bitX48, 6bitX70, mxfp4X72`. */
 	plan: line,
 	/** null for a plan by fixed rules. */
 	predicted: nullable(predictedLoss),
@@ -4573,6 +4368,22 @@ const tierSummary = {
 	*/
 	floorCosts: nullable(entries(floorName, share$3))
 };
+/** `mode` mxfp4: the codes are the base's own. */
+const widthSchema = pipe(object({
+	bits: oneOf(bitWidths),
+	groupSize: oneOf(groupSizes$1),
+	mode: exactOptional(oneOf([mxfp4Width.mode]))
+}), agree(function* ({ bits, groupSize, mode }) {
+	if (mode === void 0) return;
+	if (bits !== mxfp4Width.bits) yield {
+		at: ["bits"],
+		expected: "4, for the mode is mxfp4"
+	};
+	if (groupSize !== mxfp4Width.groupSize) yield {
+		at: ["groupSize"],
+		expected: "32, for the mode is mxfp4"
+	};
+}));
 /**
 * A tier's plan: the width of every quantized module. Plain JSON: the same value goes to `plan
 * --json`, receipt and card.
@@ -4580,10 +4391,7 @@ const tierSummary = {
 const tierPlanSchema = object({
 	...tierSummary,
 	/** MLX module path -> width. */
-	modules: entries(line, object({
-		bits: oneOf(bitWidths),
-		groupSize: oneOf(groupSizes$1)
-	}))
+	modules: entries(line, widthSchema)
 });
 
 // src/evaluation/evaluation-types.ts
@@ -4792,14 +4600,14 @@ function judge(figures, limits) {
 		}];
 	});
 }
-const words$6 = {
+const words$7 = {
 	"max-kl": ["mean KL", "at most"],
 	"min-same-top": ["share of positions with the same likeliest token", "at least"],
 	"min-router-agreement": ["router agreement", "at least"]
 };
 /** A line for every failed gate: `mean KL is 0.31; gate max-kl requires at most 0.2`. */
 function describeFailures(gates) {
-	return gates.filter(({ passed }) => !passed).map(({ gate, value, limit }) => `${words$6[gate][0]} is ${value}; gate ${gate} requires ${words$6[gate][1]} ${limit}`);
+	return gates.filter(({ passed }) => !passed).map(({ gate, value, limit }) => `${words$7[gate][0]} is ${value}; gate ${gate} requires ${words$7[gate][1]} ${limit}`);
 }
 /**
 * Parses a gate's input: one number for all tiers, limits by tier as `oQ4e=0.05, oQ8e=0.002`, or
@@ -4814,14 +4622,14 @@ function parseGate(gate, text, tiers) {
 		const [, named, value = ""] = /^(?:([^=]+)=)?([^=]*)$/.exec(word) ?? [];
 		const tier = named === void 0 ? "all" : tiers.find((known) => known.toLowerCase() === named.toLowerCase());
 		const limit = Number(value);
-		if (tier === void 0) throw bad$7(gate, `"${named}" is not a tier; known are ${tiers.join(", ")}`);
-		if (!/^\d*\.?\d+(e-?\d+)?$/i.test(value) || !(limit <= most)) throw bad$7(gate, `"${word}" is not a limit: expected a number ${range}`);
-		if (Object.hasOwn(limits, tier)) throw bad$7(gate, `two limits for ${tier === "all" ? "all tiers" : tier}`);
+		if (tier === void 0) throw bad$8(gate, `"${named}" is not a tier; known are ${tiers.join(", ")}`);
+		if (!/^\d*\.?\d+(e-?\d+)?$/i.test(value) || !(limit <= most)) throw bad$8(gate, `"${word}" is not a limit: expected a number ${range}`);
+		if (Object.hasOwn(limits, tier)) throw bad$8(gate, `two limits for ${tier === "all" ? "all tiers" : tier}`);
 		limits[tier] = limit;
 	}
 	return limits;
 }
-function bad$7(gate, what) {
+function bad$8(gate, what) {
 	const example = gate === "max-kl" ? "0.05, or oQ4e=0.05,oQ8e=0.002" : "0.9, or oQ4e=0.8,oQ8e=0.98";
 	return new OqeError("BAD_INPUT", `${gate}: ${what}`, `For example ${example}.`);
 }
@@ -4910,6 +4718,7 @@ function parseInputs(read, environment) {
 		namespace: values.namespace,
 		tiers: chosen,
 		carry: values.carry,
+		loader: values.loader,
 		policy,
 		floors: values.floors,
 		sensitivity: values.sensitivity,
@@ -5200,7 +5009,7 @@ var Token = class {
 		this.type = type;
 	}
 };
-function isWord(char) {
+function isWord$1(char) {
 	return /\w/.test(char);
 }
 function isInteger(char) {
@@ -5401,8 +5210,8 @@ function tokenize$1(source, options = {}) {
 			tokens.push(new Token(num, TOKEN_TYPES.NumericLiteral));
 			continue;
 		}
-		if (isWord(char)) {
-			const word = consumeWhile(isWord);
+		if (isWord$1(char)) {
+			const word = consumeWhile(isWord$1);
 			tokens.push(new Token(word, TOKEN_TYPES.Identifier));
 			continue;
 		}
@@ -5470,10 +5279,10 @@ var Comment = class extends Statement {
 	}
 	type = "Comment";
 };
-var Expression = class extends Statement {
+var Expression$1 = class extends Statement {
 	type = "Expression";
 };
-var MemberExpression = class extends Expression {
+var MemberExpression = class extends Expression$1 {
 	constructor(object, property, computed) {
 		super();
 		this.object = object;
@@ -5482,7 +5291,7 @@ var MemberExpression = class extends Expression {
 	}
 	type = "MemberExpression";
 };
-var CallExpression = class extends Expression {
+var CallExpression = class extends Expression$1 {
 	constructor(callee, args) {
 		super();
 		this.callee = callee;
@@ -5490,7 +5299,7 @@ var CallExpression = class extends Expression {
 	}
 	type = "CallExpression";
 };
-var Identifier = class extends Expression {
+var Identifier = class extends Expression$1 {
 	/**
 	* @param {string} value The name of the identifier
 	*/
@@ -5500,7 +5309,7 @@ var Identifier = class extends Expression {
 	}
 	type = "Identifier";
 };
-var Literal = class extends Expression {
+var Literal = class extends Expression$1 {
 	constructor(value) {
 		super();
 		this.value = value;
@@ -5525,7 +5334,7 @@ var TupleLiteral = class extends Literal {
 var ObjectLiteral = class extends Literal {
 	type = "ObjectLiteral";
 };
-var BinaryExpression = class extends Expression {
+var BinaryExpression = class extends Expression$1 {
 	constructor(operator, left, right) {
 		super();
 		this.operator = operator;
@@ -5534,7 +5343,7 @@ var BinaryExpression = class extends Expression {
 	}
 	type = "BinaryExpression";
 };
-var FilterExpression = class extends Expression {
+var FilterExpression = class extends Expression$1 {
 	constructor(operand, filter) {
 		super();
 		this.operand = operand;
@@ -5550,7 +5359,7 @@ var FilterStatement = class extends Statement {
 	}
 	type = "FilterStatement";
 };
-var SelectExpression = class extends Expression {
+var SelectExpression = class extends Expression$1 {
 	constructor(lhs, test) {
 		super();
 		this.lhs = lhs;
@@ -5558,7 +5367,7 @@ var SelectExpression = class extends Expression {
 	}
 	type = "SelectExpression";
 };
-var TestExpression = class extends Expression {
+var TestExpression = class extends Expression$1 {
 	constructor(operand, negate, test) {
 		super();
 		this.operand = operand;
@@ -5567,7 +5376,7 @@ var TestExpression = class extends Expression {
 	}
 	type = "TestExpression";
 };
-var UnaryExpression = class extends Expression {
+var UnaryExpression = class extends Expression$1 {
 	constructor(operator, argument) {
 		super();
 		this.operator = operator;
@@ -5575,7 +5384,7 @@ var UnaryExpression = class extends Expression {
 	}
 	type = "UnaryExpression";
 };
-var SliceExpression = class extends Expression {
+var SliceExpression = class extends Expression$1 {
 	constructor(start = void 0, stop = void 0, step = void 0) {
 		super();
 		this.start = start;
@@ -5584,7 +5393,7 @@ var SliceExpression = class extends Expression {
 	}
 	type = "SliceExpression";
 };
-var KeywordArgumentExpression = class extends Expression {
+var KeywordArgumentExpression = class extends Expression$1 {
 	constructor(key, value) {
 		super();
 		this.key = key;
@@ -5592,14 +5401,14 @@ var KeywordArgumentExpression = class extends Expression {
 	}
 	type = "KeywordArgumentExpression";
 };
-var SpreadExpression = class extends Expression {
+var SpreadExpression = class extends Expression$1 {
 	constructor(argument) {
 		super();
 		this.argument = argument;
 	}
 	type = "SpreadExpression";
 };
-var KeywordSpreadExpression = class extends Expression {
+var KeywordSpreadExpression = class extends Expression$1 {
 	constructor(argument) {
 		super();
 		this.argument = argument;
@@ -5615,7 +5424,7 @@ var CallStatement = class extends Statement {
 	}
 	type = "CallStatement";
 };
-var Ternary = class extends Expression {
+var Ternary = class extends Expression$1 {
 	constructor(condition, trueExpr, falseExpr) {
 		super();
 		this.condition = condition;
@@ -7930,11 +7739,15 @@ function renderTemplate$1(source, name, facts) {
 const testedMlxVlm = "0.7.10";
 /** The parts beside the language model, for a card. */
 function carriedFacts({ plan, options }) {
-	const { carry = [], leftOut = [] } = options;
-	const lines = [...carry.map((part) => `**${title(part)}**: ${carriedWords(plan, part)}. ${readers$1(part)}`), ...leftOut.map((part) => `**${title(part)}**: the base has one, this tier does not.`)];
+	const { carry = [], leftOut = [], loader } = options;
+	const forMlxVlm = loader === "mlx-vlm";
+	const readBy = (part) => readers$1(part, forMlxVlm);
+	const lines = [...carry.map((part) => `**${title(part)}**: ${carriedWords(plan, part)}. ${readBy(part)}`), ...leftOut.map((part) => `**${title(part)}**: the base has one, this tier does not.`)];
 	return {
 		carried: table(["line"], lines.map((line) => ({ line }))),
 		hasVision: carry.includes("vision"),
+		hasAudio: carry.includes("audio"),
+		forMlxVlm,
 		testedMlxVlm
 	};
 }
@@ -7949,9 +7762,9 @@ function carriedSizes({ plan }) {
 function carriedWords({ carried }, part) {
 	return `carried unquantized, ${byteSize(carried?.[part] ?? 0)} of every tier's size; not evaluated, not in the bpw`;
 }
-function readers$1(part) {
+function readers$1(part, forMlxVlm) {
 	const file = sidecars[part];
-	return file === null ? "mlx-vlm and apps that are built on it read it; mlx-lm skips it." : `It is in ${code(file)}, with the base's names. mlx-lm and mlx-vlm do not read this file.`;
+	return file === null ? `mlx-vlm and apps that are built on it read it${forMlxVlm ? "" : "; mlx-lm skips it"}.` : `It is in ${code(file)}, with the base's names. mlx-lm and mlx-vlm do not read this file.`;
 }
 const title = (part) => partWords$1[part].replace(/^./, (letter) => letter.toUpperCase());
 
@@ -8167,6 +7980,210 @@ const layerKinds = [null, ...mixers$2].flatMap((mixer) => [null, ...mlps$1].map(
 	mlp
 })));
 
+// src/checkpoint/json.ts
+/**
+* No config or header is nested this deep. The limit keeps the recursion from filling the stack.
+*/
+const MAX_DEPTH = 100;
+/**
+* 100 MB of `[],[],\u2026` would become gigabytes of objects. A header of 250,000 tensors is smaller.
+*/
+const MAX_VALUES = 4e6;
+/** No double needs more digits. */
+const MAX_NUMBER_LENGTH = 400;
+/**
+* Reads JSON as Python writes it: also bare `NaN`, `Infinity`, `-Infinity`, and transformers'
+* `{"__float__": "Infinity"}`.
+* Refuses the key `__proto__`. `where` names the file in messages.
+* Throws BAD_CHECKPOINT with line and column.
+*/
+function parseJson(text, where, options = {}) {
+	return new JsonReader(text, where, options).document();
+}
+/**
+* The value as an object with string keys; undefined for anything else, such as arrays and null.
+*/
+function asObject(value) {
+	return typeof value === "object" && value !== null && !Array.isArray(value) ? value : void 0;
+}
+/**
+* A name from an untrusted file, quoted and shortened for a message. Line breaks, control
+* characters and marks of writing direction are escaped.
+*/
+function quote(name) {
+	const short = name.length > 100 ? `${name.slice(0, 100)}\u2026` : name;
+	return JSON.stringify(short).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+/**
+* Any value from an untrusted file for a message. `String(value)` would throw for an object with a
+* key `toString`.
+*/
+function show$1(value) {
+	if (typeof value === "number") return String(value);
+	return typeof value === "string" ? quote(value) : quote(JSON.stringify(value) ?? "nothing").slice(1, -1);
+}
+const words$6 = {
+	true: true,
+	false: false,
+	null: null,
+	NaN: NaN,
+	Infinity: Number.POSITIVE_INFINITY,
+	"-Infinity": Number.NEGATIVE_INFINITY
+};
+var JsonReader = class {
+	text;
+	where;
+	refuseDuplicates;
+	floatKeys;
+	at = 0;
+	values = 0;
+	constructor(text, where, options) {
+		this.text = text;
+		this.where = where;
+		this.refuseDuplicates = options.duplicateKeys === "refuse";
+		this.floatKeys = options.floatKeys;
+	}
+	document() {
+		const value = this.value(0, "");
+		this.skipBlank();
+		if (this.at < this.text.length) this.fail(`expected the end, got ${this.here()}`);
+		return value;
+	}
+	value(depth, key) {
+		if (depth > MAX_DEPTH) this.fail(`nested deeper than ${MAX_DEPTH}`);
+		if (++this.values > MAX_VALUES) this.fail(`more than ${MAX_VALUES} values`);
+		this.skipBlank();
+		const first = this.text[this.at];
+		if (first === "{") return this.object(depth);
+		if (first === "[") return this.array(depth, key);
+		if (first === "\"") return this.string();
+		for (const word in words$6) if (this.text.startsWith(word, this.at)) {
+			this.at += word.length;
+			return words$6[word];
+		}
+		return this.number(key);
+	}
+	object(depth) {
+		const object = {};
+		this.at++;
+		if (this.accept("}")) return object;
+		do {
+			this.skipBlank();
+			if (this.text[this.at] !== "\"") this.fail(`expected a key in double quotes, got ${this.here()}`);
+			const key = this.string();
+			if (key === "__proto__") this.fail("the key \"__proto__\" is not allowed");
+			if (this.refuseDuplicates && Object.hasOwn(object, key)) this.fail(`the key ${quote(key)} occurs twice`);
+			if (!this.accept(":")) this.fail(`expected ':', got ${this.here()}`);
+			object[key] = this.value(depth + 1, key);
+		} while (this.accept(","));
+		if (!this.accept("}")) this.fail(`expected ',' or '}', got ${this.here()}`);
+		return decodeFloat(object);
+	}
+	array(depth, key) {
+		const array = [];
+		this.at++;
+		if (this.accept("]")) return array;
+		do
+			array.push(this.value(depth + 1, key));
+		while (this.accept(","));
+		if (!this.accept("]")) this.fail(`expected ',' or ']', got ${this.here()}`);
+		return array;
+	}
+	string() {
+		const start = this.at++;
+		let plain = true;
+		for (;; this.at++) {
+			const c = this.text.charCodeAt(this.at);
+			if (c === 34) break;
+			if (c === 92) {
+				plain = false;
+				this.at++;
+			} else if (c < 32) this.fail("control character in a string");
+			else if (Number.isNaN(c)) this.fail("a string without end");
+		}
+		this.at++;
+		if (plain) return this.text.slice(start + 1, this.at - 1);
+		try {
+			return JSON.parse(this.text.slice(start, this.at));
+		} catch {
+			return this.fail("a bad escape in the string that ends here");
+		}
+	}
+	number(key) {
+		const start = this.at;
+		while (/[-+.eE\d]/.test(this.text[this.at] ?? "")) if (++this.at - start > MAX_NUMBER_LENGTH) this.fail(`a number of more than ${MAX_NUMBER_LENGTH} digits`);
+		const token = this.text.slice(start, this.at);
+		if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(token)) {
+			this.at = start;
+			this.fail(`expected a value, got ${this.here()}`);
+		}
+		if (/[.eE]/.test(token)) this.floatKeys?.add(key);
+		return Number(token);
+	}
+	accept(mark) {
+		this.skipBlank();
+		if (this.text[this.at] !== mark) return false;
+		this.at++;
+		return true;
+	}
+	skipBlank() {
+		for (;;) {
+			const c = this.text.charCodeAt(this.at);
+			if (c !== 32 && c !== 10 && c !== 13 && c !== 9) return;
+			this.at++;
+		}
+	}
+	here() {
+		return this.at < this.text.length ? quote(this.text.slice(this.at, this.at + 12)) : "the end of the text";
+	}
+	fail(problem) {
+		const before = this.text.slice(0, this.at);
+		const line = before.split("\n").length;
+		const column = this.at - before.lastIndexOf("\n");
+		throw new OqeError("BAD_CHECKPOINT", `${this.where} is not valid JSON: line ${line}, column ${column}: ${problem}`, "Download the file again, or ask the model's authors.");
+	}
+};
+const namedFloats = /* @__PURE__ */ new Map([
+	["NaN", NaN],
+	["Infinity", Number.POSITIVE_INFINITY],
+	["-Infinity", Number.NEGATIVE_INFINITY]
+]);
+function decodeFloat(object) {
+	const name = object.__float__;
+	if (name === void 0 || Object.keys(object).length > 1) return object;
+	return namedFloats.get(name) ?? object;
+}
+/**
+* JSON text as mlx-lm writes a config: keys of the top level sorted, nested ones in their order,
+* `indent` spaces, no line break at the end. Non-finite floats become `{"__float__": "Infinity"}`,
+* since only Python reads the bare words. Whole numbers below a key of `floatKeys` keep their `.0`:
+* transformers' config classes tell 0 from 0.0 and refuse the wrong one.
+*/
+function writeJson(value, indent, floatKeys = /* @__PURE__ */ new Set()) {
+	const object = asObject(value);
+	const sorted = object && Object.fromEntries(Object.entries(object).sort(([a], [b]) => a < b ? -1 : 1));
+	const step = " ".repeat(indent);
+	const write = (item, key, margin) => {
+		if (typeof item === "number") return writeNumber(item, floatKeys.has(key));
+		if (typeof item !== "object" || item === null) return JSON.stringify(item);
+		const inner = margin + step;
+		if (Array.isArray(item)) {
+			const items = item.map((one) => write(one ?? null, key, inner));
+			return items.length === 0 ? "[]" : `[${inner}${items.join(`,${inner}`)}${margin}]`;
+		}
+		const members = Object.entries(item).filter(([, member]) => member !== void 0).map(([name, member]) => `${JSON.stringify(name)}: ${write(member, name, inner)}`);
+		return members.length === 0 ? "{}" : `{${inner}${members.join(`,${inner}`)}${margin}}`;
+	};
+	return write(sorted ?? value, "", "\n");
+}
+function writeNumber(value, asFloat) {
+	if (!Number.isFinite(value)) return `{"__float__": "${value}"}`;
+	if (!Number.isInteger(value)) return String(value);
+	if (!asFloat) return BigInt(value).toString();
+	const text = String(value);
+	return text.includes("e") ? text : `${text}.0`;
+}
+
 // src/kernel/in-order.ts
 /**
 * Runs at most `limit` tasks at a time and yields their results in the order of the tasks. After a
@@ -8188,8 +8205,18 @@ async function* inOrder(tasks, limit) {
 }
 
 // src/models/lazy-rows.ts
-/** Rows that are visited at once: whole slabs of a sum of products, so that no sum changes. */
-const visitedRows = 4096;
+/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
+const mostMade = 128 << 20;
+/**
+* Rows that are visited at once: whole slabs of a sum of products (tile-product.ts), so that no sum
+* changes.
+*/
+const [slab, mostSlabs] = [1024, 4];
+/** As many of them as stay below `mostMade`, at least one slab. */
+function visitedRows(columns) {
+	const slabs = Math.floor(mostMade / (4 * columns * slab));
+	return slab * Math.max(1, Math.min(mostSlabs, slabs));
+}
 function rowsFrom(x) {
 	if (!("data" in x)) return x;
 	const { rows, columns } = x;
@@ -8213,13 +8240,11 @@ function cheapRows({ rows, columns, make }) {
 		columns,
 		range,
 		async each(visit) {
-			for (let start = 0; start < rows; start += visitedRows) await visit(await range(start, Math.min(rows, start + visitedRows)));
+			for (const [start, end] of pieces(rows, visitedRows(columns))) await visit(await range(start, end));
 		},
 		whole: () => range(0, rows)
 	};
 }
-/** Bytes of made rows that stay in memory. Products make larger ones again, twice in all. */
-const mostMade = 128 << 20;
 /**
 * Rows that products make. A visit makes all of them, in batches of whole sequences of `length`
 * tokens, and they stay in memory, unless they are too large.
@@ -8510,7 +8535,7 @@ const mostLayers = 1e4;
 function layerCount$1(config, key) {
 	const count = integer(config, key);
 	if (count <= mostLayers) return count;
-	throw bad$6(`"${key}" is ${count}; no model has more than ${mostLayers} layers`);
+	throw bad$7(`"${key}" is ${count}; no model has more than ${mostLayers} layers`);
 }
 /** Reads a boolean. Throws BAD_CHECKPOINT. */
 function flag(config, key) {
@@ -8550,12 +8575,12 @@ function keySize(config) {
 function divides(config, part, whole) {
 	const [divisor, value] = [integer(config, part), integer(config, whole)];
 	if (value % divisor === 0) return;
-	throw bad$6(`"${whole}" is ${value}, not a multiple of "${part}", ${divisor}`);
+	throw bad$7(`"${whole}" is ${value}, not a multiple of "${part}", ${divisor}`);
 }
 function wrong(config, key, expected) {
-	return bad$6(`"${key}" should be ${expected}, got ${show$1(config[key])}`);
+	return bad$7(`"${key}" should be ${expected}, got ${show$1(config[key])}`);
 }
-function bad$6(message) {
+function bad$7(message) {
 	return new OqeError("BAD_CHECKPOINT", `config.json: ${message}`, "Check that the config belongs to this checkpoint.");
 }
 
@@ -8776,7 +8801,7 @@ const keyHeads$1 = (absent) => (c) => c.num_key_value_heads === null ? heads$2(c
 /** hidden_size / num_attention_heads: `head_dim` where the config does not say it. */
 const evenHeadSize = (c) => integer(c, "hidden_size") / heads$2(c);
 /** Defaults that transformers' config classes of all these transformers share. */
-const shared$2 = {
+const shared$3 = {
 	num_attention_heads: 32,
 	hidden_act: "silu",
 	rms_norm_eps: 1e-6,
@@ -8794,7 +8819,7 @@ function foldTransformer(rules) {
 		const { config } = folding;
 		for (const [from, to] of Object.entries(rules.renamed ?? {})) rename(config, from, to);
 		fillDefaults(folding, {
-			...shared$2,
+			...shared$3,
 			...rules.defaults
 		});
 		requireOneOf(config, "hidden_act", ["silu", "swish"]);
@@ -8831,7 +8856,7 @@ function rolesUnder(prefix) {
 }
 /** Builders of the rows that are quantized. */
 function matricesUnder(prefix) {
-	const named = (name) => both$1(`${prefix}${name}.weight`);
+	const named = (name) => both$2(`${prefix}${name}.weight`);
 	return {
 		/** The table of token embeddings `[vocabulary, hidden]`. */
 		embeddings: (name, sizes) => matrixRow("embeddings", named(name), sizes, {
@@ -8875,7 +8900,7 @@ function matricesUnder(prefix) {
 }
 /** Builders of the rows that are never quantized. */
 function unquantizedUnder(prefix) {
-	const named = (name) => both$1(prefix + name);
+	const named = (name) => both$2(prefix + name);
 	return {
 		/** The matrix `[routed, in]` that scores the experts. */
 		router: (name, sizes, fields) => unquantizedRow("router", named(`${name}.weight`), sizes, {
@@ -8908,7 +8933,7 @@ function unquantizedUnder(prefix) {
 		unquantized: (role, name, sizes, fields) => unquantizedRow(role, named(name), sizes, fields)
 	};
 }
-const both$1 = (name) => ({
+const both$2 = (name) => ({
 	base: name,
 	mlx: name
 });
@@ -9060,6 +9085,7 @@ const mlpRoles = [
 const llama = {
 	modelType: "llama",
 	label: "Llama",
+	inMlxVlm: "same",
 	fold: foldTransformer({
 		defaults: {
 			intermediate_size: 11008,
@@ -9102,6 +9128,7 @@ function transformerForward({ window = () => null, mixer = (at, x) => attend$1(a
 	return {
 		check(c) {
 			divides(c, "num_key_value_heads", "num_attention_heads");
+			positive(c, "rms_norm_eps");
 			for (let layer = 0; layer < layerCount$1(c, "num_hidden_layers"); layer++) window(c, layer);
 		},
 		embed: (at, ids) => embed(at, ids, vocabulary$1(at.config), hidden$6(at.config)),
@@ -9337,7 +9364,7 @@ function alternating(c) {
 * Throws BAD_CHECKPOINT for `layer_types` that do not name each layer's attention, and
 * UNSUPPORTED_MODEL for a model that mlx-lm cannot load: it looks for a layer of each kind.
 */
-function checkLayers(folded) {
+function checkLayers$1(folded) {
 	const { layer_types: types, num_hidden_layers: count } = folded.config;
 	const kinds = ["sliding_attention", "full_attention"];
 	if (!(Array.isArray(types) && types.every((type) => kinds.includes(type))) || types.length !== count) {
@@ -9357,7 +9384,7 @@ const gptOss = {
 	modelType: "gpt_oss",
 	label: "gpt-oss",
 	countsAsMoe: true,
-	fold: (raw) => checkLayers(fold$2(raw)),
+	fold: (raw) => checkLayers$1(fold$2(raw)),
 	layers: (c) => Array(layerCount$1(c, "num_hidden_layers")).fill({
 		mixer: "attention",
 		mlp: "moe"
@@ -9474,7 +9501,7 @@ const mistral = {
 
 // src/models/fold-nemotron-h.ts
 /** Other names that transformers' NemotronHConfig accepts -> the names that it uses. */
-const otherNames = [
+const otherNames$1 = [
 	["num_local_experts", "n_routed_experts"],
 	["mamba_n_groups", "n_groups"],
 	["mamba_d_conv", "conv_kernel"],
@@ -9524,7 +9551,7 @@ const moeDefaults = {
 function foldNemotronH(raw) {
 	const folding = beginFolding(raw);
 	const { config } = folding;
-	for (const [from, to] of otherNames) rename(config, from, to);
+	for (const [from, to] of otherNames$1) rename(config, from, to);
 	foldBlocks(config, "layers_block_type");
 	foldBlocks(config, "layer_types");
 	refuseMissingMixer(config);
@@ -9579,11 +9606,11 @@ function foldBlocks(config, key) {
 	const kinds = config[key];
 	delete config[key];
 	if (kinds !== void 0 && kinds !== null) {
-		if (!Array.isArray(kinds)) throw bad$5(`"${key}" should be a list, got ${show$1(kinds)}`);
+		if (!Array.isArray(kinds)) throw bad$6(`"${key}" should be a list, got ${show$1(kinds)}`);
 		const letters = kinds.map((kind) => {
 			const letter = blockLetters.get(kind);
 			if (letter !== void 0) return letter;
-			throw bad$5(`"${key}" has ${show$1(kind)}; known are ${[...blockLetters.keys()].join(", ")}`);
+			throw bad$6(`"${key}" has ${show$1(kind)}; known are ${[...blockLetters.keys()].join(", ")}`);
 		});
 		const pattern = config.hybrid_override_pattern;
 		if (Array.isArray(pattern) && pattern.every((letter) => typeof letter === "string")) config.hybrid_override_pattern = pattern.join("");
@@ -9592,7 +9619,7 @@ function foldBlocks(config, key) {
 	const pattern = config.hybrid_override_pattern;
 	if (typeof pattern === "string") config.num_hidden_layers ??= pattern.length;
 }
-function bad$5(message) {
+function bad$6(message) {
 	return new OqeError("BAD_CHECKPOINT", `config.json: ${message}`, "Compare it with the config of the model that this one derives from.");
 }
 
@@ -9706,6 +9733,7 @@ const nemotronHForward = {
 	check(c) {
 		divides(c, "n_groups", "mamba_num_heads");
 		divides(c, "num_key_value_heads", "num_attention_heads");
+		positive(c, "layer_norm_epsilon");
 		if (has(c, "n_routed_experts")) divides(c, "n_group", "n_routed_experts");
 		stepLimits(c);
 	},
@@ -9751,7 +9779,7 @@ const expertSize$2 = (c) => integer(c, "moe_intermediate_size");
 const sharedSize$1 = (c) => integer(c, "moe_shared_expert_intermediate_size");
 const latent = (c) => has(c, "moe_latent_size");
 const expertInput = (c) => latent(c) ? integer(c, "moe_latent_size") : hidden$4(c);
-const shared$1 = (c) => has(c, "n_shared_experts");
+const shared$2 = (c) => has(c, "n_shared_experts");
 const mlpBias = (c) => flag(c, "mlp_bias");
 const whyState$1 = "sets the decay and step of the state-space recurrence, where an error compounds over time";
 const whyConvolution$1 = "depthwise convolution: tiny, and MLX does not quantize it";
@@ -9822,12 +9850,12 @@ const routed = [
 const visited = [
 	mixer.linear("shared.up", "shared_experts.up_proj", [sharedSize$1, hidden$4], {
 		fedBy: "block.in",
-		when: shared$1
+		when: shared$2
 	}),
 	mixer.linear("shared.down", "shared_experts.down_proj", [hidden$4, sharedSize$1], {
 		fedBy: "shared.h",
 		residual: true,
-		when: shared$1
+		when: shared$2
 	}),
 	mixer.linear("latent.in", "fc1_latent_proj", [expertInput, hidden$4], {
 		fedBy: "block.in",
@@ -9921,6 +9949,7 @@ const rolesOf = (kind) => [
 const nemotronH = {
 	modelType: "nemotron_h",
 	label: "Nemotron-H",
+	inMlxVlm: "same",
 	fold: foldNemotronH,
 	layers(config) {
 		const pattern = config.hybrid_override_pattern;
@@ -9938,7 +9967,7 @@ const nemotronH = {
 	experts: (c) => nemotronH.layers(c).some(({ mlp }) => mlp === "moe") ? {
 		routed: experts$3(c),
 		perToken: integer(c, "num_experts_per_tok"),
-		shared: shared$1(c) ? integer(c, "n_shared_experts") : 0
+		shared: shared$2(c) ? integer(c, "n_shared_experts") : 0
 	} : null,
 	carried: [{
 		part: "mtp",
@@ -9965,7 +9994,7 @@ const nemotronH = {
 
 // src/models/fold-nested.ts
 /** Keys of the outer config that hold for the language model too. */
-const shared = ["torch_dtype", "tie_word_embeddings"];
+const shared$1 = ["torch_dtype", "tie_word_embeddings"];
 /**
 * `Architecture.fold` of a model whose language model has a config of its own under `key`. `fold`
 * gets that one, with the dtype and the tie of the outer one where it lacks them. The rest is kept,
@@ -9979,7 +10008,7 @@ function foldNested(fold, key = "text_config") {
 		const { [key]: _, ...config } = raw;
 		const text = { ...inner };
 		for (const one of [config, text]) rename(one, "dtype", "torch_dtype");
-		for (const name of shared) place$1(text, name, config[name], `"${name}" outside of ${key}`);
+		for (const name of shared$1) place$1(text, name, config[name], `"${name}" outside of ${key}`);
 		return {
 			...fold(text),
 			wrapper: {
@@ -9990,63 +10019,467 @@ function foldNested(fold, key = "text_config") {
 	};
 }
 
-// src/models/nemotron-h-omni.ts
-/** Where the language model lies in the base. */
-const prefix = "language_model.";
-/**
-* The towers and what joins them to the language model: RADIO for images and videos, Parakeet for
-* sound (transformers' conversion_mapping.py, mlx-vlm's nemotron_h_nano_omni).
-*/
-const towers = [
-	"vision_model.",
-	"vision_projector.",
-	"mlp1.",
-	"sound_encoder.",
-	"sound_projection."
+// src/models/omni-config.ts
+/** Names of transformers' NemotronH_Omni_Reasoning_V3_Config -> those that mlx-vlm reads. */
+const otherNames = [
+	["image_token_id", "img_context_token_id"],
+	["video_token_id", "video_context_token_id"],
+	["audio_token_id", "sound_context_token_id"],
+	["audio_config", "sound_config"],
+	["vision_hidden_size", "vit_hidden_size"]
 ];
+/** Most class tokens and registers of a vision tower. */
+const mostTokens$1 = 1024;
+/**
+* The config around the language model's, as mlx-vlm's nemotron_h_nano_omni reads it. Throws
+* BAD_CHECKPOINT where two spellings of a key contradict each other.
+*/
+function omniConfig(outer) {
+	const { llm_config: _l, text_config: _t, ...config } = outer;
+	for (const [from, to] of otherNames) rename(config, from, to);
+	const vision = asObject(config.vision_config);
+	return vision === void 0 ? config : {
+		...config,
+		vision_config: radioConfig(vision)
+	};
+}
+/**
+* The vision tower's config with the keys of the authors' code. transformers' RadioConfig counts
+* class tokens and registers; the authors' `args` list the teachers, one class token each, and fill
+* up with registers to a multiple.
+*/
+function radioConfig(vision) {
+	if (has(vision, "args") || !has(vision, "num_cls_tokens")) return vision;
+	const { num_cls_tokens: classes, num_registers: registers = 7 } = vision;
+	const { max_img_size: cpe_max_size = 2048, hidden_size = 1280, mlp_ratio = 4 } = vision;
+	const [tokens, more] = [countOf(classes), countOf(registers)];
+	const args = {
+		cpe_max_size,
+		teachers: Array.from({ length: tokens }, (_, i) => ({ name: String(i) })),
+		register_multiple: more === 0 ? null : tokens + more
+	};
+	return {
+		intermediate_size: Number(hidden_size) * Number(mlp_ratio),
+		...vision,
+		args
+	};
+}
+function countOf(value) {
+	if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= mostTokens$1) return Number(value);
+	throw new OqeError("BAD_CHECKPOINT", `config.json: "num_cls_tokens" and "num_registers" in "vision_config" should be counts up to ${mostTokens$1}, got ${show$1(value)}`, "Compare it with the config of the model that this one derives from.");
+}
+
+// src/models/omni-towers.ts
+/** Values of absent keys (mlx-vlm's VisionConfig, AudioConfig and ModelConfig). */
+const visionDefaults = {
+	hidden_size: 1280,
+	num_hidden_layers: 32,
+	num_attention_heads: 16,
+	intermediate_size: 5120,
+	patch_size: 16,
+	max_resolution: 2048,
+	video_temporal_patch_size: 2
+};
+const soundDefaults = {
+	hidden_size: 1024,
+	num_attention_heads: 8,
+	num_hidden_layers: 24,
+	intermediate_size: 4096,
+	conv_kernel_size: 9,
+	subsampling_factor: 8,
+	subsampling_conv_channels: 256,
+	subsampling_conv_kernel_size: 3,
+	subsampling_conv_stride: 2,
+	num_mel_bins: 128,
+	projection_hidden_size: 4096
+};
+const outerDefaults = {
+	vit_hidden_size: 1280,
+	projector_hidden_size: 4096,
+	downsample_ratio: .5
+};
+const reader = (config, defaults) => {
+	return (key) => {
+		const value = config?.[key] ?? defaults[key];
+		return typeof value === "number" ? value : null;
+	};
+};
+const visionOf = (file) => asObject(omniConfig(file).vision_config);
+const soundOf = (file) => asObject(omniConfig(file).sound_config);
+const blocksOf = (file) => reader(visionOf(file), visionDefaults)("num_hidden_layers");
+const layersOf$1 = (file) => reader(soundOf(file), soundDefaults)("num_hidden_layers");
+/** A size made of others; null if one of them is. */
+function made(make, ...sizes) {
+	return sizes.some((size) => size === null) ? null : Math.floor(make(...sizes));
+}
+/**
+* Tensors of the vision tower and of its projector (mlx-vlm's VisionModel, VisionProjection).
+* Throws behind the last for sizes that contradict each other.
+*/
+function* visionTensors({ file, folded }) {
+	const outer = omniConfig(file);
+	const size = reader(visionOf(file), visionDefaults);
+	const [hidden, inner] = [size("hidden_size"), size("intermediate_size")];
+	const args = asObject(visionOf(file)?.args) ?? {};
+	const widest = Number(args.cpe_max_size) || size("max_resolution");
+	const pixels = made((patch) => 3 * patch ** 2, size("patch_size"));
+	const frames = size("video_temporal_patch_size");
+	const positions = made((most, patch) => Math.floor(most / patch) ** 2, widest, size("patch_size"));
+	const patches = "model.patch_generator";
+	yield {
+		name: "input_conditioner.norm_mean",
+		shape: [
+			3,
+			1,
+			1
+		]
+	};
+	yield {
+		name: "input_conditioner.norm_std",
+		shape: [
+			3,
+			1,
+			1
+		]
+	};
+	yield {
+		name: `${patches}.embedder.weight`,
+		shape: [hidden, pixels]
+	};
+	const ofVideo = made((count, one) => count * one, frames, pixels);
+	yield {
+		name: `${patches}.video_embedder.weight`,
+		shape: [hidden, ofVideo]
+	};
+	yield {
+		name: `${patches}.pos_embed`,
+		shape: [
+			1,
+			positions,
+			hidden
+		]
+	};
+	yield {
+		name: `${patches}.cls_token.token`,
+		shape: [prefixTokens(args), hidden]
+	};
+	const tripled = made((one) => 3 * one, hidden);
+	for (let block = 0; block < (size("num_hidden_layers") ?? 0); block++) {
+		const at = `model.blocks.${block}`;
+		yield* both$1(`${at}.norm1`, [hidden]);
+		yield* both$1(`${at}.attn.qkv`, [tripled, hidden]);
+		yield* both$1(`${at}.attn.proj`, [hidden, hidden]);
+		yield* both$1(`${at}.norm2`, [hidden]);
+		yield* both$1(`${at}.mlp.fc1`, [inner, hidden]);
+		yield* both$1(`${at}.mlp.fc2`, [hidden, inner]);
+	}
+	const outerSize = reader(outer, outerDefaults);
+	const seen = outerSize("vit_hidden_size");
+	const joined = made((one, ratio) => one * Math.trunc(1 / ratio) ** 2, seen, outerSize("downsample_ratio"));
+	const middle = outerSize("projector_hidden_size");
+	yield {
+		under: "mlp1.0.",
+		name: "weight",
+		shape: [joined]
+	};
+	yield {
+		under: "mlp1.1.",
+		name: "weight",
+		shape: [middle, joined]
+	};
+	yield {
+		under: "mlp1.3.",
+		name: "weight",
+		shape: [languageSize(folded), middle]
+	};
+	if (outer.vision_final_layernorm ?? Number(folded.num_nextn_predict_layers) > 0) for (const one of both$1("", [seen])) yield {
+		...one,
+		under: finalNorm
+	};
+	requireHeads("vision_config", hidden, size("num_attention_heads"));
+	if (hidden !== null && seen !== null && hidden !== seen) throw contradiction$1(`"hidden_size" in "vision_config" is ${hidden}`, `"vit_hidden_size" is ${seen}`);
+}
+/** Throws BAD_CHECKPOINT for a width that no whole number of heads makes. */
+function requireHeads(key, hidden, heads) {
+	if (hidden !== null && heads !== null && hidden % heads !== 0) throw contradiction$1(`"hidden_size" in "${key}" is ${hidden}`, `"num_attention_heads" is ${heads}, which does not divide it`);
+}
+const finalNorm = "vision_projector.vision_final_layernorm";
+const languageSize = (folded) => reader(folded, {})("hidden_size");
+/** Class tokens, one a teacher, and the registers behind them. */
+function prefixTokens(args) {
+	const { teachers = [], cls_token_per_teacher: each = true, register_multiple: multiple } = args;
+	if (!Array.isArray(teachers)) return null;
+	const names = new Set(teachers.map((teacher) => asObject(teacher)?.name));
+	const classes = each && teachers.length > 0 ? names.size : 1;
+	if (!multiple) return classes;
+	return typeof multiple === "number" ? classes + multiple - classes % multiple : null;
+}
+/** Tensors of the sound encoder and of its projection (mlx-vlm's SoundEncoder). */
+function* soundTensors({ file, folded }) {
+	const config = soundOf(file);
+	const size = reader(config, soundDefaults);
+	const [hidden, inner] = [size("hidden_size"), size("intermediate_size")];
+	const heads = size("num_attention_heads");
+	const headSize = made((one, count) => one / count, hidden, heads);
+	const all = made((count, one) => count * one, heads, headSize);
+	const linear = (module, rows, columns, biased) => biased === true ? both$1(module, [rows, columns]) : [weight(module, [rows, columns])];
+	const ofAttention = config?.attention_bias;
+	yield* subsampling(size);
+	for (let layer = 0; layer < (size("num_hidden_layers") ?? 0); layer++) {
+		const at = `layers.${layer}`;
+		for (const norm of [
+			"feed_forward1",
+			"self_att",
+			"conv",
+			"feed_forward2"
+		]) yield* both$1(`${at}.norm_${norm}`, [hidden]);
+		yield* both$1(`${at}.norm_out`, [hidden]);
+		for (const mlp of ["feed_forward1", "feed_forward2"]) {
+			yield* linear(`${at}.${mlp}.linear1`, inner, hidden, ofAttention);
+			yield* linear(`${at}.${mlp}.linear2`, hidden, inner, ofAttention);
+		}
+		const attention = `${at}.self_attn`;
+		for (const name of [
+			"q_proj",
+			"k_proj",
+			"v_proj"
+		]) yield* linear(`${attention}.${name}`, all, hidden, ofAttention);
+		yield* linear(`${attention}.o_proj`, hidden, all, ofAttention);
+		yield weight(`${attention}.relative_k_proj`, [all, hidden]);
+		yield {
+			name: `${attention}.bias_u`,
+			shape: [heads, headSize]
+		};
+		yield {
+			name: `${attention}.bias_v`,
+			shape: [heads, headSize]
+		};
+		yield* convolutions(`${at}.conv`, hidden, size("conv_kernel_size"), config?.convolution_bias);
+	}
+	const under = "sound_projection.";
+	const middle = size("projection_hidden_size");
+	yield {
+		under,
+		name: "norm.weight",
+		shape: [hidden]
+	};
+	for (const one of linear("linear1", middle, hidden, config?.projection_bias)) yield {
+		...one,
+		under
+	};
+	for (const one of linear("linear2", languageSize(folded), middle, config?.projection_bias)) yield {
+		...one,
+		under
+	};
+	requireHeads("sound_config", hidden, heads);
+}
+/** Convolutions that halve the time, and a projection. Between them are activations. */
+function* subsampling(size) {
+	const [channels, kernel] = [size("subsampling_conv_channels"), size("subsampling_conv_kernel_size")];
+	const factor = size("subsampling_factor") ?? 1;
+	const count = Math.trunc(Math.log2(factor));
+	const at = (layer) => `subsampling.layers.${layer}`;
+	yield* both$1(at(0), [
+		channels,
+		1,
+		kernel,
+		kernel
+	]);
+	for (let i = 0; i < count - 1; i++) {
+		yield* both$1(at(3 * i + 2), [
+			channels,
+			1,
+			kernel,
+			kernel
+		]);
+		yield* both$1(at(3 * i + 3), [
+			channels,
+			channels,
+			1,
+			1
+		]);
+	}
+	const stride = size("subsampling_conv_stride");
+	const inputs = made((one, other) => one * other, channels, made((mel, step) => mel / step ** count, size("num_mel_bins"), stride));
+	yield* both$1("subsampling.linear", [size("hidden_size"), inputs]);
+}
+function* convolutions(at, hidden, kernel, bias) {
+	const each = [
+		["pointwise_conv1", [
+			made((one) => 2 * one, hidden),
+			hidden,
+			1
+		]],
+		["depthwise_conv", [
+			hidden,
+			1,
+			kernel
+		]],
+		["pointwise_conv2", [
+			hidden,
+			hidden,
+			1
+		]]
+	];
+	for (const [name, shape] of each) yield* bias === true ? both$1(`${at}.${name}`, shape) : [weight(`${at}.${name}`, shape)];
+	yield* both$1(`${at}.norm`, [hidden]);
+	yield {
+		name: `${at}.norm.running_mean`,
+		shape: [hidden]
+	};
+	yield {
+		name: `${at}.norm.running_var`,
+		shape: [hidden]
+	};
+}
+const weight = (module, shape) => ({
+	name: `${module}.weight`,
+	shape
+});
+/** The weight of a module, and its bias of the weight's first size. */
+function both$1(module, shape) {
+	return [weight(module, shape), {
+		name: `${module}.bias`,
+		shape: shape.slice(0, 1)
+	}];
+}
+const radio = "vision_model.radio_model.";
+const parakeet = "sound_encoder.encoder.";
+/** The towers as parts that a tier carries. The first convolution has one channel in. */
+const omniTowers = [{
+	part: "vision",
+	names: [
+		[radio],
+		["vision_model."],
+		["mlp1.0.", "mlp1.layers.0."],
+		["mlp1.1.", "mlp1.layers.1."],
+		["mlp1.3.", "mlp1.layers.3."],
+		[finalNorm, "vision_final_layernorm"]
+	],
+	drops: (name) => /^vision_model\.(radio_model\.)?summary_idxs$/.test(name),
+	configKeys: ["vision_config"],
+	needs: visionTensors,
+	isWhole: true,
+	layers: { "model.blocks.": blocksOf }
+}, {
+	part: "audio",
+	names: [
+		[parakeet],
+		["sound_encoder."],
+		["sound_projection."]
+	],
+	drops: (name) => name.startsWith(`${parakeet}feature_extractor.`) || name.endsWith(".num_batches_tracked"),
+	move: (name, rank) => rank > 2 && name.endsWith(".weight") ? channelsLast : null,
+	isMoved: (tensors) => {
+		const { shape = [] } = tensors.get(`${parakeet}subsampling.layers.0.weight`) ?? {};
+		return shape.length === 4 && shape[1] !== 1 && shape[3] === 1;
+	},
+	configKeys: ["sound_config", "audio_config"],
+	needs: soundTensors,
+	isWhole: true,
+	layers: { "layers.": layersOf$1 }
+}];
+
+// src/models/nemotron-h-omni.ts
+/** Where the language model lies in the base, and in a repository for mlx-vlm. */
+const prefix$1 = "language_model.";
+/** Type of a repository for mlx-vlm. */
+const vlmType = "nemotron_h_nano_omni";
 const inBase = (role) => ({
 	...role,
-	base: prefix + role.base
+	base: prefix$1 + role.base
 });
-/**
-* Nemotron-H with towers for images, videos and sound. mlx-lm 0.32.2 has no such type, and its
-* `nemotron_h` refuses tensors that it does not know. So the tiers are the language model alone,
-* a plain `nemotron_h`. mlx-vlm runs the whole, from other names, which mlx-lm does not load.
-*/
-const nemotronHOmni = {
+/** Multi-token prediction, under either of two prefixes. A tier keeps the base's names. */
+const mtp = nemotronH.carried.flatMap((one) => [{
+	...one,
+	names: [["mtp."]]
+}, {
+	...one,
+	names: [[`${prefix$1}mtp.`]]
+}]);
+/** Folds the language model's config, and keeps the one around it. */
+function foldOmni(raw) {
+	const [older, newer] = ["llm_config", "text_config"].map((key) => objectAt(raw, key));
+	const key = older === void 0 || newer !== void 0 ? "text_config" : "llm_config";
+	return foldNested((text) => {
+		const { model_type: type = nemotronH.modelType } = text;
+		if (type !== nemotronH.modelType) throw new OqeError("UNSUPPORTED_MODEL", `config.json: "model_type" in "${key}" is ${show$1(type)}, and should be "${nemotronH.modelType}"`, "Its language model is another one. See docs/adding-a-model.md.");
+		return foldNemotronH({
+			...text,
+			model_type: type
+		});
+	}, key)(raw);
+}
+const shared = {
 	...nemotronH,
 	baseTypes: [
 		"nemotron_h_omni",
 		"NemotronH_Omni_Reasoning_V3",
 		"NemotronH_Nano_Omni_Reasoning_V3",
-		"NemotronH_Nano_VL_V2"
+		vlmType
 	],
 	label: "Nemotron-H Omni",
+	outer: nemotronH.outer.map(inBase),
+	roles: (kind) => nemotronH.roles(kind).map(inBase),
+	carried: [...omniTowers, ...mtp]
+};
+const inMlx = (role) => ({
+	...role,
+	mlx: prefix$1 + role.mlx
+});
+/** The whole model, for mlx-vlm (models/nemotron_h_nano_omni). */
+const omniInMlxVlm = {
+	...shared,
+	modelType: vlmType,
+	loader: "mlx-vlm",
 	fold(raw) {
-		const [older, newer] = ["llm_config", "text_config"].map((key) => objectAt(raw, key));
-		const key = older === void 0 || newer !== void 0 ? "text_config" : "llm_config";
-		const { wrapper: _, ...folded } = foldNested((text) => {
-			const { model_type: type = nemotronH.modelType } = text;
-			if (type !== nemotronH.modelType) throw new OqeError("UNSUPPORTED_MODEL", `config.json: "model_type" in "${key}" is ${show$1(type)}, and should be "${nemotronH.modelType}"`, "Its language model is another one. See docs/adding-a-model.md.");
-			return foldNemotronH({
-				...text,
-				model_type: type
-			});
-		}, key)(raw);
+		const { wrapper, ...folded } = foldOmni(raw);
+		const config = {
+			...omniConfig(wrapper.config),
+			model_type: vlmType
+		};
+		return {
+			...folded,
+			wrapper: {
+				key: "text_config",
+				config
+			}
+		};
+	},
+	outer: shared.outer.map(inMlx),
+	roles: (kind) => shared.roles(kind).map(inMlx)
+};
+/** The language model alone, a plain `nemotron_h` for mlx-lm. */
+const nemotronHOmni = {
+	...shared,
+	baseTypes: [...shared.baseTypes, "NemotronH_Nano_VL_V2"],
+	inMlxVlm: omniInMlxVlm,
+	fold(raw) {
+		const { wrapper: _, ...folded } = foldOmni(raw);
 		return {
 			...folded,
 			warnings: [...folded.warnings, languageAlone]
 		};
 	},
-	outer: nemotronH.outer.map(inBase),
-	roles: (kind) => nemotronH.roles(kind).map(inBase),
-	carried: nemotronH.carried.map((one) => ({
-		...one,
-		names: [["mtp."], [`${prefix}mtp.`]]
-	})),
-	dropped: (name) => towers.some((tower) => name.startsWith(tower))
+	carried: [
+		{
+			part: "vision",
+			names: [
+				["vision_model."],
+				["vision_projector."],
+				["mlp1."]
+			],
+			isRefused: true
+		},
+		{
+			part: "audio",
+			names: [["sound_encoder."], ["sound_projection."]],
+			isRefused: true
+		},
+		...mtp
+	]
 };
-const languageAlone = "the tiers are the language model alone: mlx-lm has no towers for images, videos and sound of this model";
+const languageAlone = "the tiers are the language model alone: mlx-lm has no towers for images, videos and sound of this model. With the input loader as mlx-vlm the tiers are the whole model, and mlx-vlm alone loads them";
 
 // src/models/qwen2.ts
 const inputs = attentionRoles$1.filter(({ projection }) => projection !== "o");
@@ -10116,8 +10549,8 @@ const usualInterval = 4;
 const [full$1, linear] = ["full_attention", "linear_attention"];
 /**
 * Folds `layer_types`, which transformers reads, and `full_attention_interval`, which mlx-lm reads.
-* Throws UNSUPPORTED_MODEL for a list that no interval gives, BAD_CHECKPOINT for one that is no
-* list of as many kinds as there are layers.
+* Throws UNSUPPORTED_MODEL for a list that no interval gives and for sizes with which mlx-lm does
+* not generate, BAD_CHECKPOINT for one that is no list of as many kinds as there are layers.
 */
 function foldInterval({ config, assumed, warnings }) {
 	const count = layerCount$1(config, "num_hidden_layers");
@@ -10128,6 +10561,7 @@ function foldInterval({ config, assumed, warnings }) {
 	if (isAssumed) folded.full_attention_interval = usualInterval;
 	const interval = integer(folded, "full_attention_interval");
 	if (interval > count) throw otherKinds(`no layer of ${count} has full attention`, folded);
+	refuseUngenerated(folded);
 	folded.layer_types = Array.from({ length: count }, (_, i) => kindAt(i, interval));
 	const more = isAssumed ? ["full_attention_interval"] : [];
 	return {
@@ -10135,6 +10569,16 @@ function foldInterval({ config, assumed, warnings }) {
 		assumed: [...assumed, ...more],
 		warnings
 	};
+}
+/**
+* Without a gated DeltaNet, mlx-lm asks the cache of an attention layer for the mask of a
+* recurrence, which ends with a TypeError. A convolution of one token keeps no earlier ones, and
+* mlx-lm then keeps them all. Texts pass in one piece, but no token is generated.
+*/
+function refuseUngenerated(config) {
+	const found = ["full_attention_interval", "linear_conv_kernel_dim"].find((key) => integer(config, key) === 1);
+	if (found === void 0) return;
+	throw new OqeError("UNSUPPORTED_MODEL", `config.json: "${found}" is 1; mlx-lm's ${show$1(config.model_type)} cannot generate with that`, "mlx-lm could load the tiers, but not run them. Publish it once mlx-lm supports it.");
 }
 const kindAt = (layer, interval) => (layer + 1) % interval === 0 ? full$1 : linear;
 function intervalOf(kinds, count) {
@@ -10206,6 +10650,7 @@ const defaults$1 = {
 	depth: 27,
 	hidden_size: 1152,
 	intermediate_size: 4304,
+	num_heads: 16,
 	in_channels: 3,
 	patch_size: 16,
 	spatial_merge_size: 2,
@@ -10213,6 +10658,32 @@ const defaults$1 = {
 	out_hidden_size: 3584,
 	num_position_embeddings: 2304
 };
+/** Values of absent keys of the config around the tower (transformers' Qwen3_5Config). */
+const tokens$1 = {
+	image_token_id: 248056,
+	video_token_id: 248057,
+	vision_start_token_id: 248053,
+	vision_end_token_id: 248054
+};
+/**
+* The config around a language model with all defaults of its tower: mlx-vlm has others. Without a
+* tower as it is.
+*/
+function fillTower(outer) {
+	const vision = asObject(outer.vision_config);
+	if (vision === void 0 || Object.keys(vision).length === 0) return outer;
+	return {
+		...filled(outer, tokens$1),
+		vision_config: filled(vision, defaults$1)
+	};
+}
+function filled(config, values) {
+	const absent = Object.entries(values).filter(([key]) => !has(config, key));
+	return {
+		...config,
+		...Object.fromEntries(absent)
+	};
+}
 /** A number of `vision_config`; null for what is no number, such as a size for each axis. */
 function sizeOf$1(file, key) {
 	const value = asObject(file.vision_config)?.[key] ?? defaults$1[key];
@@ -10220,8 +10691,32 @@ function sizeOf$1(file, key) {
 }
 /** The tower's blocks. `file` is config.json as it is. */
 const towerDepth = (file) => sizeOf$1(file, "depth");
-/** The tensors of Qwen3.5's vision tower (transformers' Qwen3_5VisionModel). */
-function* towerTensors({ file }) {
+/**
+* Throws BAD_CHECKPOINT for sizes that contradict each other, UNSUPPORTED_MODEL for a tower that
+* mlx-vlm does not load.
+*/
+function checkTower({ file, folded }) {
+	const size = (key) => sizeOf$1(file, key);
+	const refuse = (code, problem) => {
+		return new OqeError(code, `config.json: vision_config's ${problem}`, "Compare it with the base's source. Or leave it out: set carry without vision.");
+	};
+	const [hidden, heads, out] = [
+		size("hidden_size"),
+		size("num_heads"),
+		size("out_hidden_size")
+	];
+	if (hidden !== null && heads !== null && hidden % heads !== 0) throw refuse("BAD_CHECKPOINT", `"hidden_size" is ${hidden}, not a multiple of "num_heads", ${heads}`);
+	const width = integer(folded, "hidden_size");
+	if (out !== null && out !== width) throw refuse("BAD_CHECKPOINT", `"out_hidden_size" is ${out}, but the language model's "hidden_size" ${width}`);
+	const { deepstack_visual_indexes: deep } = asObject(file.vision_config) ?? {};
+	if (Array.isArray(deep) && deep.length > 0) throw refuse("UNSUPPORTED_MODEL", `"deepstack_visual_indexes" is ${show$1(deep)}, not empty`);
+}
+/**
+* The tensors of Qwen3.5's vision tower (transformers' Qwen3_5VisionModel). Throws behind the last
+* for a tower that nobody can run (checkTower).
+*/
+function* towerTensors(context) {
+	const { file } = context;
 	const size = (key) => sizeOf$1(file, key);
 	const [hidden, inner] = [size("hidden_size"), size("intermediate_size")];
 	const [patch, merge] = [size("patch_size"), size("spatial_merge_size")];
@@ -10251,6 +10746,7 @@ function* towerTensors({ file }) {
 		yield* both(`${at}.mlp.linear_fc1`, [inner, hidden]);
 		yield* both(`${at}.mlp.linear_fc2`, [hidden, inner]);
 	}
+	checkTower(context);
 }
 /** The weight of a module, and its bias of the weight's first size. */
 function both(module, shape) {
@@ -10380,13 +10876,13 @@ const moeRoles = [
 ];
 /**
 * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
-* `mlp_only_layers`.
+* `mlp_only_layers`. Without experts none is.
 */
 function sparseLayers(c, kinds) {
 	const step = integer(c, "decoder_sparse_step");
 	const dense = c.mlp_only_layers;
 	if (!Array.isArray(dense)) throw new OqeError("BAD_CHECKPOINT", `config.json: "mlp_only_layers" should be a list, got ${show$1(dense)}`);
-	return kinds.map((kind, i) => (i + 1) % step === 0 && !dense.includes(i) ? {
+	return kinds.map((kind, i) => c.num_experts !== 0 && (i + 1) % step === 0 && !dense.includes(i) ? {
 		...kind,
 		mlp: "moe"
 	} : kind);
@@ -10577,6 +11073,8 @@ const hybridDefaults = {
 };
 /** The share of a head's channels that is rotated. */
 const usualRotary = .25;
+/** transformers and mlx-lm gate the attention's output whatever the config says. */
+const alwaysGated = { attn_output_gate: true };
 const fold = foldTransformer({
 	defaults: {
 		...hybridDefaults,
@@ -10590,6 +11088,7 @@ const fold = foldTransformer({
 		norm_topk_prob: true,
 		mlp_only_layers: () => []
 	},
+	fixed: alwaysGated,
 	partialRotary: usualRotary
 });
 const layers = (c) => sparseLayers(c, hybridLayers(c));
@@ -10656,7 +11155,10 @@ const outerKeys = [
 /** `Architecture.fold` for both spellings. `defaults`, `fixed`: see ConfigRules. */
 function foldQwen35(type, defaults, fixed = {}) {
 	const fold = foldTransformer({
-		fixed,
+		fixed: {
+			...alwaysGated,
+			...fixed
+		},
 		defaults: {
 			model_type: `${type}_text`,
 			...hybridDefaults,
@@ -10666,28 +11168,66 @@ function foldQwen35(type, defaults, fixed = {}) {
 	});
 	const text = (raw) => {
 		const folded = foldInterval(fold(raw));
+		const config = {
+			...folded.config,
+			...ropeParameters(folded.config, raw)
+		};
+		if (!has(config, "num_experts")) delete config.num_experts;
 		return {
 			...folded,
-			config: {
-				...folded.config,
-				...ropeParameters(folded.config, raw)
-			}
+			config
 		};
 	};
 	const nested = foldNested(text);
-	return (raw) => has(raw, "text_config") ? nested(raw) : wrap(type, raw, text(raw));
+	return (raw) => has(raw, "text_config") ? withTower(nested(raw)) : wrap(type, raw, text(raw));
 }
 /** mlx-lm and mlx-vlm read the rotary embedding of Qwen3.5 from `rope_parameters` alone. */
 function ropeParameters(config, raw) {
 	const { rope_theta, partial_rotary_factor, rope_scaling } = config;
-	const { type: _, ...others } = raw.rope_parameters ?? raw.rope_scaling ?? {};
+	const { type: _, mrope_section, ...others } = raw.rope_parameters ?? raw.rope_scaling ?? {};
 	const scaling = rope_scaling ?? { rope_type: "default" };
+	const sections = { mrope_section: checkSections(mrope_section ?? usualSections) };
 	return { rope_parameters: {
 		...others,
+		...sections,
 		...scaling,
 		rope_theta,
 		partial_rotary_factor
 	} };
+}
+/**
+* Rotated pairs of channels for time, height and width (transformers' Qwen3_5TextRotaryEmbedding).
+* mlx-vlm loads no config without them; text has one position in all three.
+*/
+const usualSections = [
+	11,
+	11,
+	10
+];
+function checkSections(sections) {
+	const isSize = (size) => Number.isSafeInteger(size) && size >= 0;
+	if (Array.isArray(sections) && sections.length === 3 && sections.every(isSize)) return sections;
+	throw new OqeError("BAD_CHECKPOINT", `config.json: "mrope_section" should be a list of three sizes, got ${show$1(sections)}`, "Compare it with the config of the model that this one derives from.");
+}
+/** The config of a vision-language model with all defaults of its tower. */
+function withTower(folded) {
+	const { key, config } = folded.wrapper;
+	const wrapper = {
+		key,
+		config: fillTower(config)
+	};
+	const { rope_scaling: scaling } = folded.config;
+	if (!has(config, "vision_config") || !has({ scaling }, "scaling")) return {
+		...folded,
+		wrapper
+	};
+	const { rope_type: type } = scaling;
+	const warning = `config.json: the rotary embedding has type ${show$1(type)}, which mlx-lm computes; mlx-vlm ignores it, so there base and tiers give other logits`;
+	return {
+		...folded,
+		wrapper,
+		warnings: [...folded.warnings, warning]
+	};
 }
 /** The config of a language model alone, inside the one that mlx-lm expects. */
 function wrap(type, raw, folded) {
@@ -10723,8 +11263,8 @@ function mtpLayers(file) {
 const carriedBy = (mlpOf) => [{
 	part: "vision",
 	names: [["model.visual.", "vision_tower."]],
-	moves: { "patch_embed.proj.weight": channelsLast },
-	configKey: "vision_config",
+	move: (name) => name.endsWith("patch_embed.proj.weight") ? channelsLast : null,
+	configKeys: ["vision_config"],
 	needs: towerTensors,
 	layers: { "blocks.": towerDepth }
 }, hybridMtp((has) => hybridRoles(fullAttention, "apart", mlpOf(has)), mtpLayers)];
@@ -10738,7 +11278,7 @@ const qwen3_5 = {
 	fold: foldQwen35("qwen3_5", {
 		intermediate_size: 12288,
 		num_key_value_heads: 4
-	}),
+	}, { num_experts: 0 }),
 	layers: hybridLayers,
 	outer: hybridOuter.map(inLanguageModel),
 	roles: (kind) => hybridRoles(kind, "apart", mlpRoles).map(inLanguageModel),
@@ -10781,6 +11321,32 @@ const stackedRoles = [
 	}),
 	...sharedRoles
 ];
+const isSingle = (name) => /\.mlp\.experts\.\d+\./.test(name);
+const isStacked = (name) => /\.mlp\.experts\.(gate_up|down)_proj$/.test(name);
+/** Throws BAD_CHECKPOINT for experts of which some are stacked and others are not. */
+function refuseMixed(single, stacked) {
+	if (single === void 0 || stacked === void 0) return;
+	throw new OqeError("BAD_CHECKPOINT", `the experts are in two layouts: "${single}" is of one expert, "${stacked}" of all`, "Readers take one or the other. Publish every layer in one layout.");
+}
+/** Bases in FP8 have a tensor for each expert, those in BF16 one for all experts of a layer. */
+function inLayoutOf(names) {
+	let [single, stacked] = [];
+	for (const name of names) if (isSingle(name)) single ??= name;
+	else if (isStacked(name)) stacked ??= name;
+	refuseMixed(single, stacked);
+	if (single === void 0) return qwen3_5Moe;
+	const roles = (kind) => hybridRoles(kind, "apart", singleExperts).map(inLanguageModel);
+	return {
+		...qwen3_5Moe,
+		roles
+	};
+}
+/** Rows of the experts of a block of multi-token prediction, which is published in both layouts. */
+function mtpExperts(has) {
+	const single = has("mlp.experts.0.");
+	if (single && has("mlp.experts.gate_up_proj")) refuseMixed("mtp.layers.*.mlp.experts.0.*", "mtp.layers.*.mlp.experts.gate_up_proj");
+	return single ? singleExperts : stackedRoles;
+}
 /** Qwen3.5 with a mixture of experts in every block (mlx-lm models/qwen3_5_moe.py). */
 const qwen3_5Moe = {
 	...qwen3_5,
@@ -10801,7 +11367,8 @@ const qwen3_5Moe = {
 		mlp: "moe"
 	})),
 	roles: (kind) => hybridRoles(kind, "apart", stackedRoles).map(inLanguageModel),
-	carried: carriedBy((has) => has("mlp.experts.0.") ? singleExperts : stackedRoles),
+	inLayoutOf,
+	carried: carriedBy(mtpExperts),
 	experts: (c) => ({
 		routed: experts$1(c),
 		perToken: integer(c, "num_experts_per_tok"),
@@ -10832,9 +11399,31 @@ function baseTypesOf({ modelType, baseTypes = [modelType] }) {
 function architectureFor(type, among = architectures) {
 	return among.find((one) => baseTypesOf(one).some((own) => own === type));
 }
+/**
+* The architecture of the tiers of a base for a loader. `type`: of the base. Throws
+* UNSUPPORTED_MODEL if the loader has no such type.
+*/
+function forLoader(architecture, loader, type) {
+	const { inMlxVlm } = architecture;
+	if (loader === "mlx-lm" || inMlxVlm === "same") return architecture;
+	if (inMlxVlm !== void 0 && baseTypesOf(inMlxVlm).some((own) => own === type)) return inMlxVlm;
+	throw new OqeError("UNSUPPORTED_MODEL", `loader is mlx-vlm, which has no type ${show$1(type)}`, "Set loader to mlx-lm, or leave it out: mlx-lm loads the tiers of every supported type.");
+}
+/**
+* The architecture of a finished MLX repository, by the type in its config. Throws
+* UNSUPPORTED_MODEL.
+*/
+function findWritten(config) {
+	const { model_type: type } = config;
+	const plain = architectures.find(({ modelType }) => modelType === type);
+	if (plain !== void 0) return plain;
+	const found = findArchitecture(config);
+	const { inMlxVlm = "same" } = found;
+	return inMlxVlm === "same" ? found : inMlxVlm;
+}
 /** An architecture's name for people; null for a model_type that is not supported. */
 function findLabel(modelType) {
-	return architectures.find((one) => one.modelType === modelType)?.label ?? null;
+	return (architectures.find((one) => one.modelType === modelType) ?? architectureFor(modelType))?.label ?? null;
 }
 /** The architecture that the config names. Throws UNSUPPORTED_MODEL with the supported ones. */
 function findArchitecture(config, among = architectures) {
@@ -10861,7 +11450,7 @@ const tables = /* @__PURE__ */ new Map();
 function tableOf$3(modelType) {
 	let table = tables.get(modelType);
 	if (table === void 0) {
-		const architecture = architectures.find((one) => one.modelType === modelType);
+		const architecture = architectureFor(modelType) !== void 0 ? findWritten({ model_type: modelType }) : void 0;
 		const roles = architecture ? [...architecture.outer, ...layerKinds.flatMap((kind) => architecture.roles(kind))] : [];
 		table = new Map(roles.map((role) => [role.mlx, role]));
 		tables.set(modelType, table);
@@ -10958,9 +11547,10 @@ function baseBits({ plan }) {
 		8
 	].findLast((bits) => bits + .5 <= plan.targetBpw + 1e-9) ?? 2;
 }
-/** `64`, or `32 and 64` if the plan mixes them. */
+/** Of affine codes: `64`, or `32 and 64` if the plan mixes them. */
 function groupSizes(receipt) {
-	return [...new Set(Object.values(receipt.plan.modules).map(({ groupSize }) => groupSize))].sort((a, b) => a - b).join(" and ");
+	const affine = Object.values(receipt.plan.modules).filter((width) => !isMxfp4(width));
+	return [...new Set(affine.map(({ groupSize }) => groupSize))].sort((a, b) => a - b).join(" and ");
 }
 /** True if the model has routers and none of them is quantized. */
 function keepsRouter({ model, plan }) {
@@ -11197,6 +11787,119 @@ function unbroken$1(text) {
 	return text.replaceAll(" ", "\xA0");
 }
 
+// src/card/part-words.ts
+/** Names of the parts of a model in tables. Rows of equal widths follow in this order. */
+const partWords = {
+	experts: "routed experts",
+	shared: "shared expert",
+	embeddings: "embeddings",
+	head: "output head",
+	attention: "attention",
+	mamba: "Mamba-2",
+	delta: "gated DeltaNet",
+	mlp: "MLP",
+	latent: "latent projections"
+};
+/** Short names for the rows of a picture. */
+const shortParts = {
+	...partWords,
+	experts: "experts",
+	shared: "shared",
+	delta: "DeltaNet",
+	latent: "latent"
+};
+const projectionWords = { o: "out" };
+/** For example "attention q". */
+function shortRole({ role, part, projection }) {
+	if (part === null) return role;
+	if (projection === null) return shortParts[part];
+	return `${shortParts[part]} ${projectionWords[projection] ?? projection}`;
+}
+
+// src/card/widths.ts
+const mostPatterns = 8;
+/** Number of modules of each kind by width, widest first. */
+function widthRows(receipt) {
+	const patterns = /* @__PURE__ */ new Map();
+	for (const [path, width] of Object.entries(receipt.plan.modules)) {
+		const pattern = patternOf$1(path);
+		const part = roleOfModule(receipt.model.modelType, path)?.part ?? null;
+		const { counts } = patterns.get(pattern) ?? { counts: /* @__PURE__ */ new Map() };
+		const label = width.mode ?? `${width.bits}-bit`;
+		counts.set(label, (counts.get(label) ?? 0) + 1);
+		patterns.set(pattern, {
+			part,
+			counts
+		});
+	}
+	const rows = [...patterns].map(([pattern, { part, counts }]) => {
+		const sorted = [...counts].sort(([a], [b]) => bitsOf$1(b) - bitsOf$1(a));
+		return {
+			part: part === null ? "other" : partWords[part],
+			modules: code(pattern),
+			count: grouped(sorted.reduce((sum, [, count]) => sum + count, 0)),
+			widths: sorted.map(([label, count]) => `${label} × ${grouped(count)}`).join(", "),
+			order: bitsOf$1(sorted[0]?.[0] ?? "0")
+		};
+	});
+	rows.sort((a, b) => b.order - a.order || rank(a.part) - rank(b.part) || (a.modules < b.modules ? -1 : 1));
+	return table([
+		"part",
+		"modules",
+		"count",
+		"widths"
+	], rows.map(({ order: _, ...row }) => row));
+}
+/** Bits of a label, to sort by. Codes of the base take 4. */
+function bitsOf$1(label) {
+	return label === mxfp4Width.mode ? mxfp4Width.bits : Number.parseInt(label, 10);
+}
+/** How many modules have the codes of the base. */
+function keptModules({ plan }) {
+	return Object.values(plan.modules).filter(isMxfp4).length;
+}
+/** Tensors that no tier quantizes, by reason. */
+function unquantizedRows(receipt) {
+	const reasons = /* @__PURE__ */ new Map();
+	for (const tensor of Object.keys(receipt.unquantized).sort()) {
+		const reason = receipt.unquantized[tensor];
+		reasons.set(reason, [...reasons.get(reason) ?? [], tensor]);
+	}
+	return table([
+		"reason",
+		"count",
+		"tensors"
+	], [...reasons].map(([reason, tensors]) => {
+		const patterns = [...new Set(tensors.map(patternOf$1))];
+		const shown = patterns.slice(0, mostPatterns).map(code).join(", ");
+		const more = patterns.length > mostPatterns ? `, and ${grouped(patterns.length - mostPatterns)} more` : "";
+		return {
+			reason: prose(reason),
+			count: grouped(tensors.length),
+			tensors: shown + more
+		};
+	}));
+}
+/** The path with a star for each number, which is the layer. */
+function patternOf$1(path) {
+	return path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
+}
+function rank(part) {
+	return Object.values(partWords).indexOf(part);
+}
+
+// src/card/coded-facts.ts
+/** What the tiers gain on a base whose weights are codes already; empty for one of floats. */
+function codedWords(receipt) {
+	const { publishedBytes } = receipt.model;
+	const { series } = receipt;
+	if (publishedBytes === void 0) return "";
+	const isSmaller = ({ bytes }) => bytes <= publishedBytes;
+	const names = (rows) => rows.map(({ tier }) => inline(tier)).join(", ");
+	const [smaller, larger] = [series.filter(isSmaller), series.filter((row) => !isSmaller(row))];
+	return `its weights are codes already, and take ${gigabytes(publishedBytes)} GB as published. Smaller than that: ${names(smaller) || "no tier"}. Larger: ${names(larger) || "no tier"}` + (keptModules(receipt) > 0 ? ". Where the plan has mxfp4, the base's own codes are stored as they are and lose nothing; wider tiers differ in the other matrices." : "; their further bits add nothing to those weights, and only keep the error of coding them again small.");
+}
+
 // src/card/domains.ts
 /** Names of languages, by the code that domains of text use. */
 const languages = {
@@ -11245,12 +11948,12 @@ function languageWords$1({ evaluation, base }) {
 function strategyWords(receipt) {
 	const { model, plan, tuning, sensitivity } = receipt;
 	if (model.experts === null) return "";
-	const modules = Object.entries(plan.modules).map(([path, { bits }]) => ({
-		bits,
+	const modules = Object.entries(plan.modules).map(([path, width]) => ({
+		width,
 		part: roleOfModule(model.modelType, path)?.part ?? null
 	}));
-	const routed = modules.filter(({ part }) => part === "experts").map(({ bits }) => bits);
-	const others = modules.filter(({ part }) => part !== "experts").map(({ bits }) => bits);
+	const routed = modules.filter(({ part }) => part === "experts").map(({ width }) => width);
+	const others = modules.filter(({ part }) => part !== "experts").map(({ width }) => width);
 	const repaired = (tuning?.repair.routers ?? []).filter(({ repaired }) => repaired).length;
 	return [
 		...keepsRouter(receipt) ? ["routers keep the base's precision" + (repaired > 0 ? ` and ${grouped(repaired)} were refitted to this tier` : "")] : [],
@@ -11260,11 +11963,15 @@ function strategyWords(receipt) {
 		...tuning?.experts ? ["each routed expert was tuned on its own tokens"] : []
 	].join("; ").concat(".");
 }
-/** `8-bit × 3, 4-bit × 20`, widest first. */
-function widths$1(bits) {
+/** `8 bits in 3 modules, 4 bits in 20 modules`, widest first, codes of the base last. */
+function widths$1(all) {
 	const counts = /* @__PURE__ */ new Map();
-	for (const one of bits) counts.set(one, (counts.get(one) ?? 0) + 1);
-	return [...counts].sort(([a], [b]) => b - a).map(([width, count]) => `${width} bits in ${plural(count, "module")}`).join(", ");
+	const affine = all.filter((width) => !isMxfp4(width));
+	for (const { bits } of affine) counts.set(bits, (counts.get(bits) ?? 0) + 1);
+	const words = [...counts].sort(([a], [b]) => b - a).map(([width, count]) => `${width} bits in ${plural(count, "module")}`);
+	const kept = all.length - affine.length;
+	if (kept > 0) words.push(`the base's own MXFP4 codes in ${plural(kept, "module")}`);
+	return words.join(", ");
 }
 /** A further sentence on the base, with a space before it; or nothing. */
 function modelWords({ model }) {
@@ -11289,6 +11996,7 @@ function reproduceFacts(receipt) {
 		...planningFlags(options),
 		method: options.method,
 		...options.leftOut !== void 0 && { carry: options.carry?.join(",") || "none" },
+		...options.loader !== void 0 && { loader: options.loader },
 		...options.rounding !== "stored" && { rounding: options.rounding },
 		...options.propagation !== null && { propagation: options.propagation },
 		...options.repair !== null && { repair: options.repair.join(",") || "none" },
@@ -38024,11 +38732,11 @@ function applyMediaQuery(query, ecWidth, ecHeight) {
 		var matched = attr.match(QUERY_REG);
 		if (!matched || !matched[1] || !matched[2]) return;
 		var operator = matched[1];
-		if (!compare$1(realMap[matched[2].toLowerCase()], value, operator)) applicable = false;
+		if (!compare$2(realMap[matched[2].toLowerCase()], value, operator)) applicable = false;
 	});
 	return applicable;
 }
-function compare$1(real, expect, operator) {
+function compare$2(real, expect, operator) {
 	if (operator === "min") return real >= expect;
 	else if (operator === "max") return real <= expect;
 	else return real === expect;
@@ -48505,7 +49213,7 @@ const wide$1 = [
 	[/[A-Z\u00a0-\u024f]/, .8]
 ];
 /** Pixels that a label takes at most, bold or not. */
-function widthOf$3(label, size = 13) {
+function widthOf$2(label, size = 13) {
 	return [...label].reduce((sum, letter) => sum + (wide$1.find(([those]) => those.test(letter))?.[1] ?? 1.1) * size, 0);
 }
 /**
@@ -48513,9 +49221,9 @@ function widthOf$3(label, size = 13) {
 */
 function labelText(text, width = 150) {
 	const line = text.replace(/[\p{C}\s]+/gu, " ").trim();
-	if (widthOf$3(line) <= width) return line;
+	if (widthOf$2(line) <= width) return line;
 	const letters = [...line].slice(0, 200);
-	while (letters.length > 0 && widthOf$3(`${letters.join("")}\u2026`) > width) letters.pop();
+	while (letters.length > 0 && widthOf$2(`${letters.join("")}\u2026`) > width) letters.pop();
 	return `${letters.join("").trimEnd()}\u2026`;
 }
 /** Words of ours in lines of at most `width` pixels. */
@@ -48523,7 +49231,7 @@ function linesOf(words, width) {
 	const lines = [];
 	for (const word of words.split(" ")) {
 		const longer = lines.length === 0 ? word : `${lines.at(-1)} ${word}`;
-		if (lines.length > 0 && widthOf$3(longer) <= width) lines[lines.length - 1] = longer;
+		if (lines.length > 0 && widthOf$2(longer) <= width) lines[lines.length - 1] = longer;
 		else lines.push(word);
 	}
 	return lines;
@@ -49551,7 +50259,7 @@ function marks(items, y) {
 	const elements = [];
 	let [left, row] = [14, y];
 	for (const { mark, label } of items) {
-		const width = 18 + widthOf$3(label);
+		const width = 18 + widthOf$2(label);
 		if (left > 14 && left + width > 440 - 14) {
 			left = 14;
 			row += 20;
@@ -49795,7 +50503,7 @@ const above = (w) => [
 function placeLabels(items, frame) {
 	const taken = items.map(({ x, y }) => around(x, y, half.mark, half.mark));
 	return items.map(({ x, y, label, prefer }) => {
-		const w = widthOf$3(label) / 2;
+		const w = widthOf$2(label) / 2;
 		const places = (prefer === "below" ? [...below(w), ...above(w)] : [...above(w), ...below(w)]).map(([dx = 0, dy = 0]) => [x + dx, y + dy]);
 		const found = places.find(([cx, cy]) => {
 			const box = around(cx, cy, w, half.line);
@@ -50644,35 +51352,6 @@ function short$1(value) {
 	return Number(value.toPrecision(digits$2));
 }
 
-// src/card/part-words.ts
-/** Names of the parts of a model in tables. Rows of equal widths follow in this order. */
-const partWords = {
-	experts: "routed experts",
-	shared: "shared expert",
-	embeddings: "embeddings",
-	head: "output head",
-	attention: "attention",
-	mamba: "Mamba-2",
-	delta: "gated DeltaNet",
-	mlp: "MLP",
-	latent: "latent projections"
-};
-/** Short names for the rows of a picture. */
-const shortParts = {
-	...partWords,
-	experts: "experts",
-	shared: "shared",
-	delta: "DeltaNet",
-	latent: "latent"
-};
-const projectionWords = { o: "out" };
-/** For example "attention q". */
-function shortRole({ role, part, projection }) {
-	if (part === null) return role;
-	if (projection === null) return shortParts[part];
-	return `${shortParts[part]} ${projectionWords[projection] ?? projection}`;
-}
-
 // src/card/role-widths.ts
 /** More than any architecture has. A forged receipt could name thousands. */
 const most$1 = {
@@ -51099,7 +51778,7 @@ function propagationWords({ options }) {
 
 // src/card/tuning-facts.ts
 const mostModules = 8;
-const nothing = {
+const nothing$1 = {
 	experts: null,
 	droppedRows: 0,
 	repair: {
@@ -51123,7 +51802,7 @@ const noRows = {
 * `tuned` first.
 */
 function tuningFacts(receipt) {
-	const tuning = receipt.tuning ?? nothing;
+	const tuning = receipt.tuning ?? nothing$1;
 	const modules = Object.values(tuning.modules);
 	const rows = modules.reduce((sum, module) => sum + module.rows, 0);
 	const roundedRows = modules.reduce((sum, module) => sum + module.roundedRows, 0);
@@ -51253,6 +51932,8 @@ const samplingFlags = {
 	top_k: "--top-k",
 	min_p: "--min-p"
 };
+/** Of `mlx_vlm.generate`, where it has another name. */
+const vlmFlags = { "--temp": "--temperature" };
 /** Those that `mlx_lm.chat` has too. */
 const flagsOfChat = ["--temp", "--top-p"];
 /** How to run the tier. */
@@ -51271,6 +51952,7 @@ function useFacts(receipt) {
 		isHeldBack: isHeldBack$2(receipt),
 		tested: testedMlxLm,
 		flags: spelled(flags),
+		vlmFlags: spelled(flags.map(([flag, value]) => [vlmFlags[flag] ?? flag, value])),
 		chatFlags: spelled(flags.filter(([flag]) => flagsOfChat.includes(flag))),
 		sampling: sampling.map(([key, value]) => `${inline(key)} ${value}`).join(", "),
 		prompt: table(["line"], prompt.map((line) => ({ line: fenced(line) }))),
@@ -51281,70 +51963,6 @@ function useFacts(receipt) {
 /** A line inside a fence of four backticks, which nothing in it can close. */
 function fenced(line) {
 	return line.replace(/`{4,}/g, "```").slice(0, 200);
-}
-
-// src/card/widths.ts
-const mostPatterns = 8;
-/** Number of modules of each kind by width, widest first. */
-function widthRows(receipt) {
-	const patterns = /* @__PURE__ */ new Map();
-	for (const [path, width] of Object.entries(receipt.plan.modules)) {
-		const pattern = patternOf$1(path);
-		const part = roleOfModule(receipt.model.modelType, path)?.part ?? null;
-		const { counts } = patterns.get(pattern) ?? { counts: /* @__PURE__ */ new Map() };
-		const label = `${width.bits}-bit`;
-		counts.set(label, (counts.get(label) ?? 0) + 1);
-		patterns.set(pattern, {
-			part,
-			counts
-		});
-	}
-	const rows = [...patterns].map(([pattern, { part, counts }]) => {
-		const sorted = [...counts].sort(([a], [b]) => Number.parseInt(b, 10) - Number.parseInt(a, 10));
-		return {
-			part: part === null ? "other" : partWords[part],
-			modules: code(pattern),
-			count: grouped(sorted.reduce((sum, [, count]) => sum + count, 0)),
-			widths: sorted.map(([label, count]) => `${label} × ${grouped(count)}`).join(", "),
-			order: Number.parseInt(sorted[0]?.[0] ?? "0", 10)
-		};
-	});
-	rows.sort((a, b) => b.order - a.order || rank(a.part) - rank(b.part) || (a.modules < b.modules ? -1 : 1));
-	return table([
-		"part",
-		"modules",
-		"count",
-		"widths"
-	], rows.map(({ order: _, ...row }) => row));
-}
-/** Tensors that no tier quantizes, by reason. */
-function unquantizedRows(receipt) {
-	const reasons = /* @__PURE__ */ new Map();
-	for (const tensor of Object.keys(receipt.unquantized).sort()) {
-		const reason = receipt.unquantized[tensor];
-		reasons.set(reason, [...reasons.get(reason) ?? [], tensor]);
-	}
-	return table([
-		"reason",
-		"count",
-		"tensors"
-	], [...reasons].map(([reason, tensors]) => {
-		const patterns = [...new Set(tensors.map(patternOf$1))];
-		const shown = patterns.slice(0, mostPatterns).map(code).join(", ");
-		const more = patterns.length > mostPatterns ? `, and ${grouped(patterns.length - mostPatterns)} more` : "";
-		return {
-			reason: prose(reason),
-			count: grouped(tensors.length),
-			tensors: shown + more
-		};
-	}));
-}
-/** The path with a star for each number, which is the layer. */
-function patternOf$1(path) {
-	return path.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
-}
-function rank(part) {
-	return Object.values(partWords).indexOf(part);
 }
 
 // src/card/facts.ts
@@ -51409,14 +52027,6 @@ function modelFacts(receipt) {
 		configNotes: receipt.configNotes.map(prose)
 	};
 }
-/** What the tiers gain on a base whose weights are codes already; empty for one of floats. */
-function codedWords({ model: { publishedBytes }, series }) {
-	if (publishedBytes === void 0) return "";
-	const isSmaller = ({ bytes }) => bytes <= publishedBytes;
-	const names = (rows) => rows.map(({ tier }) => inline(tier)).join(", ");
-	const [smaller, larger] = [series.filter(isSmaller), series.filter((row) => !isSmaller(row))];
-	return `its weights are codes already, and take ${gigabytes(publishedBytes)} GB as published. Smaller than that: ${names(smaller) || "no tier"}. Larger: ${names(larger) || "no tier"}; their further bits add nothing to those weights, and only keep the error of coding them again small.`;
-}
 function planFacts(receipt) {
 	const { plan, series } = receipt;
 	return {
@@ -51425,6 +52035,8 @@ function planFacts(receipt) {
 		bpw: bitsPerWeight(plan.bpw),
 		fileBpw: bitsPerWeight(plan.fileBpw),
 		quantizedModules: grouped(Object.keys(plan.modules).length),
+		affineModules: grouped(Object.keys(plan.modules).length - keptModules(receipt)),
+		keptModules: keptModules(receipt) === 0 ? "" : plural(keptModules(receipt), "module"),
 		groupSizes: groupSizes(receipt),
 		tierRows: tierRows(series, knownFigures([receipt]), (row) => tierLabel(receipt, row)),
 		tierWords: tierWords(receipt),
@@ -65629,7 +66241,7 @@ function place(address) {
 
 // src/hub/failure.ts
 const text = fallback(optional(string()), void 0);
-const errorBody = pipe(string(), parseJson(), object$2({
+const errorBody = pipe(string(), parseJson$1(), object$2({
 	error: text,
 	error_description: text,
 	message: text
@@ -65785,12 +66397,6 @@ async function mapBounded(items, limit, work) {
 	await Promise.all(Array.from({ length: limit }, lane));
 	if (failures.size > 0) throw failures.get(Math.min(...failures.keys()));
 	return results;
-}
-
-// src/ground/pieces.ts
-/** `[start, end)` of `count`, `size` at a time. The last piece may be smaller. */
-function pieces(count, size) {
-	return Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size).map((start) => [start, Math.min(count, start + size)]);
 }
 
 // src/hub/expected.ts
@@ -66239,14 +66845,14 @@ function createTransport(endpoint, access, sender, patience) {
 			address,
 			init
 		};
-		if (isReplayable(init.body)) return retry(patience, what, (begin) => whole(call, begin()), init.signal ?? void 0);
+		if (isReplayable(init.body)) return retry(patience, what, (begin) => whole$1(call, begin()), init.signal ?? void 0);
 		const watch = new Watch({
 			patience,
 			what,
 			budget: retryLimits.lost
 		});
 		try {
-			return await whole(call, watch);
+			return await whole$1(call, watch);
 		} catch (failure) {
 			if (!(failure instanceof Transient)) throw failure;
 			throw new OqeError("NETWORK", `${what} failed and what it sent cannot be sent again: ${failure.message}`, "Run again.");
@@ -66266,7 +66872,7 @@ function createTransport(endpoint, access, sender, patience) {
 * One attempt. Returns the answer with its body in memory; throws `Transient` if another attempt
 * may help.
 */
-async function whole(call, watch) {
+async function whole$1(call, watch) {
 	const { sender, address, init } = call;
 	const signal = init.signal ? AbortSignal.any([init.signal, watch.signal]) : watch.signal;
 	const sent = counted(init.body, watch);
@@ -66358,7 +66964,7 @@ function openRemote(transport, file) {
 	return {
 		name,
 		size: file.size,
-		read: (offset, length, into) => readRange$1(remote, {
+		read: (offset, length, into) => readRange(remote, {
 			offset,
 			length
 		}, into),
@@ -66366,7 +66972,7 @@ function openRemote(transport, file) {
 			const how = "reading them again, over another connection";
 			if (!isWarned) transport.patience.report.warn(`bytes of ${name} came wrong: ${how}`);
 			isWarned = true;
-			return readRange$1({
+			return readRange({
 				...remote,
 				link: { storage: null },
 				sending: ownConnection()
@@ -66377,7 +66983,7 @@ function openRemote(transport, file) {
 		}
 	};
 }
-async function readRange$1(remote, { offset, length }, into) {
+async function readRange(remote, { offset, length }, into) {
 	const { transport, file } = remote;
 	const name = `${file.id}@${file.commit}/${file.path}`;
 	if (!(Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0 && offset + length <= file.size)) throw new OqeError("BAD_CHECKPOINT", `${name} has ${file.size} bytes; asked for ${length} at ${offset}`);
@@ -68156,7 +68762,9 @@ const options = object({
 	/** Parts that the tier holds beside the language model. Absent: the base has none. */
 	carry: exactOptional(list$1(oneOf(carriedParts))),
 	/** Parts of the base that the tier lacks. Absent: none. */
-	leftOut: exactOptional(list$1(oneOf(carriedParts)))
+	leftOut: exactOptional(list$1(oneOf(carriedParts))),
+	/** The one loader of the tier. Absent: mlx-lm loads it, and mlx-vlm if it has the type. */
+	loader: exactOptional(oneOf(["mlx-vlm"]))
 });
 /**
 * Everything a tier repo claims, as a value. The card is a function of it and of nothing else. It
@@ -68741,11 +69349,11 @@ function parseHeader(bytes, source) {
 	} catch {
 		return refuse(source, "has a header that is not valid UTF-8", notSafetensors);
 	}
-	const header = parseJson$1(text, `the header of ${source.name}`, { duplicateKeys: "refuse" });
+	const header = parseJson(text, `the header of ${source.name}`, { duplicateKeys: "refuse" });
 	return asObject(header) ?? refuse(source, "has a header that is not a JSON object", notSafetensors);
 }
 function readEntry(name, value, dataStart, source) {
-	const bad = (problem) => refuse(source, `has a bad entry for tensor ${quote$1(name)}: ${problem}`);
+	const bad = (problem) => refuse(source, `has a bad entry for tensor ${quote(name)}: ${problem}`);
 	if (!isTensorName(name)) bad(`a name has 1 to ${MAX_NAME_LENGTH} characters, none of them a control character`);
 	const { dtype, shape, data_offsets: offsets } = asObject(value) ?? bad("not an object");
 	if (typeof dtype !== "string" || !Object.hasOwn(bytesPerElement, dtype)) {
@@ -68780,17 +69388,17 @@ function checkCoverage(tensors, dataStart, source) {
 	let reached = dataStart;
 	let previous = "the start of the data";
 	for (const { name, start, end } of tensors) {
-		if (start < reached) refuse(source, `has overlapping tensors: ${quote$1(name)} starts inside ${previous}`);
-		if (start > reached) refuse(source, `has a gap of ${start - reached} bytes between ${previous} and ${quote$1(name)}`);
+		if (start < reached) refuse(source, `has overlapping tensors: ${quote(name)} starts inside ${previous}`);
+		if (start > reached) refuse(source, `has a gap of ${start - reached} bytes between ${previous} and ${quote(name)}`);
 		reached = end;
-		previous = quote$1(name);
+		previous = quote(name);
 	}
 	return reached;
 }
 function readMetadata(value, source) {
 	if (value === void 0 || value === null) return {};
 	const metadata = asObject(value) ?? refuse(source, "has a __metadata__ that is not an object of strings");
-	for (const [key, text] of Object.entries(metadata)) if (typeof text !== "string") refuse(source, `has a __metadata__ whose ${quote$1(key)} is not a string`);
+	for (const [key, text] of Object.entries(metadata)) if (typeof text !== "string") refuse(source, `has a __metadata__ whose ${quote(key)} is not a string`);
 	return metadata;
 }
 /**
@@ -68909,7 +69517,7 @@ var Folder = class {
 	}
 	async open(file) {
 		const size = this.files.get(file);
-		if (size === void 0) throw new OqeError("MISSING_FILE", `${this.root} has no file ${quote$1(file)}`, "Is this the whole model folder?");
+		if (size === void 0) throw new OqeError("MISSING_FILE", `${this.root} has no file ${quote(file)}`, "Is this the whole model folder?");
 		const source = this.sources.get(file) ?? FileSource.open(join$1(this.root, file), size);
 		this.sources.set(file, source);
 		return source;
@@ -69006,6 +69614,27 @@ async function toFloats(weights, from, kernel) {
 }
 
 // src/base/copy-rows.ts
+/**
+* Copies the codes and scales of rows `[start, end)` of a view together. The view has whole rows of
+* codes (keepsMxfp4).
+*/
+function copyCodes({ codes, scales, from: origin, to }, source, start, end) {
+	const columns = source.shape.at(-1);
+	const read = (to - origin) / columns;
+	const copy = (bytes) => {
+		const each = bytes.length / read;
+		const rows = sharedBytes((end - start) * each);
+		for (let row = start; row < end; row++) {
+			const from = (rowStart(source, row) - origin) / columns * each;
+			rows.set(bytes.subarray(from, from + each), (row - start) * each);
+		}
+		return rows;
+	};
+	return {
+		words: copy(codes),
+		scales: copy(scales)
+	};
+}
 /** Rows that are copied side by side, so that a cache line of a transposed matrix is read once. */
 const rowsAtOnce = 16;
 /**
@@ -69033,6 +69662,96 @@ function copyRows({ bytes, dtype, from: origin }, source, start, end) {
 }
 function elementsOf({ buffer, byteOffset, byteLength }, size) {
 	return size === 2 ? new Uint16Array(buffer, byteOffset, byteLength / 2) : new Uint32Array(buffer, byteOffset, byteLength / 4);
+}
+
+// src/checkpoint/neighbours.ts
+/** Reads at the same time. */
+const readsAtOnce$2 = 8;
+/** Sorts tensors into runs without gaps, in the order of files and bytes. */
+function neighboursOf(tensors) {
+	const sorted = tensors.toSorted((a, b) => {
+		return a.file === b.file ? a.start - b.start : a.file < b.file ? -1 : 1;
+	});
+	const runs = [];
+	for (const tensor of sorted) {
+		const run = runs.at(-1);
+		if (run?.file === tensor.file && run.tensors.at(-1).end === tensor.start) run.tensors.push(tensor);
+		else runs.push({
+			file: tensor.file,
+			tensors: [tensor]
+		});
+	}
+	return runs;
+}
+/**
+* Reads runs of tensors, each with one request. Gives the bytes of each tensor by its name.
+* Throws as `read`.
+*/
+async function readNeighbours(runs, read) {
+	const found = await mapBounded(runs, readsAtOnce$2, async ({ file, tensors }) => {
+		const { start } = tensors[0];
+		const bytes = await read(file, start, tensors.at(-1).end - start);
+		return tensors.map(({ name, ...place }) => {
+			return [name, bytes.subarray(place.start - start, place.end - start)];
+		});
+	});
+	return new Map(found.flat());
+}
+
+// src/coding/shape-copies.ts
+/**
+* Requests for shapes before anything else is read. compressed-tensors writes the shapes of a shard
+* beside each other, so this is the number of shards; of other writers, some shapes are compared
+* when their codes are read.
+*/
+const mostRuns = 64;
+/**
+* Compares the shapes that compressed-tensors repeats in tensors of whole numbers with those of the
+* codes. Gives the tensors without the copies that were compared. Throws BAD_CHECKPOINT.
+*/
+async function checkShapeCopies(checkpoint, values) {
+	const copies = [...values].flatMap(([values, { shape, coding }]) => {
+		const copy = coding?.shapeCopy ?? null;
+		return copy === null ? [] : [{
+			values,
+			shape,
+			tensor: checkpoint.tensors.get(copy)
+		}];
+	});
+	if (copies.length === 0 || checkpoint.headerOnly) return values;
+	const runs = neighboursOf(copies.map(({ tensor }) => tensor)).slice(0, mostRuns);
+	const found = await checkpoint.readNeighbours(runs);
+	const checked = /* @__PURE__ */ new Set();
+	for (const { values, shape, tensor } of copies) {
+		const bytes = found.get(tensor.name);
+		if (bytes === void 0) continue;
+		compareShapeCopy({
+			...tensor,
+			bytes
+		}, values, shape);
+		checked.add(values);
+	}
+	return new Map([...values].map(([name, tensor]) => {
+		const { coding } = tensor;
+		return [name, coding !== void 0 && checked.has(name) ? {
+			...tensor,
+			coding: {
+				...coding,
+				shapeCopy: null
+			}
+		} : tensor];
+	}));
+}
+/** Throws BAD_CHECKPOINT where a copy of the shape of `values` has other numbers. */
+function compareShapeCopy(copy, values, shape) {
+	const { name, dtype, bytes } = copy;
+	const size = bytesPerElement[dtype];
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const found = shape.map((_, axis) => {
+		return size === 8 ? view.getBigInt64(8 * axis, true) : BigInt(view.getInt32(4 * axis, true));
+	});
+	if (found.every((one, axis) => one === BigInt(shape[axis]))) return;
+	throw new OqeError("BAD_CHECKPOINT", `tensor "${name}" says that "${values}" has shape [${found.join(", ")}], but its codes and scales give [${shape.join(", ")}]`, "Download the model again. If the error stays, report it to the model's authors.");
 }
 
 // src/kernel/decode-rows.ts
@@ -69130,7 +69849,9 @@ async function readCoded(files, kernel, source, [from, to]) {
 		bytes,
 		dtype: "F32",
 		from: start * columns,
-		to: end * columns
+		to: end * columns,
+		codes,
+		scales
 	};
 }
 /**
@@ -69138,7 +69859,7 @@ async function readCoded(files, kernel, source, [from, to]) {
 */
 function layoutOf({ tensors }, { coding, base }) {
 	const [height, columns] = base.slice(-2);
-	const [, across] = blocksOf(coding.block, height, columns);
+	const [, across] = blocksOf$1(coding.block, height, columns);
 	const [blockRows, blockColumns] = coding.block;
 	const format = elementFormats[tensors.get(coding.codes).dtype];
 	const stored = tensors.get(coding.scales).dtype;
@@ -69153,19 +69874,17 @@ function layoutOf({ tensors }, { coding, base }) {
 		blockColumns: Math.min(blockColumns, columns)
 	};
 }
-/** compressed-tensors repeats the shape of the values in a tensor of whole numbers. */
+/** The shape that the base repeats, where it was not compared when the base was opened. */
 async function checkShapeCopy(files, { coding, base, tensor }) {
 	const { shapeCopy } = coding;
 	if (shapeCopy === null) return;
 	const { dtype } = files.tensors.get(shapeCopy);
-	const size = bytesPerElement[dtype];
-	const bytes = await files.read(shapeCopy, 0, base.length * size);
-	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-	const shape = base.map((_, axis) => {
-		return size === 8 ? view.getBigInt64(8 * axis, true) : BigInt(view.getInt32(4 * axis, true));
-	});
-	if (shape.every((one, axis) => one === BigInt(base[axis]))) return;
-	throw new OqeError("BAD_CHECKPOINT", `tensor "${shapeCopy}" says that "${tensor}" has shape [${shape.join(", ")}], but its codes and scales give [${base.join(", ")}]`, "Download the model again. If the error stays, report it to the model's authors.");
+	const bytes = await files.read(shapeCopy, 0, base.length * bytesPerElement[dtype]);
+	compareShapeCopy({
+		name: shapeCopy,
+		dtype,
+		bytes
+	}, tensor, base);
 }
 function unusable$1(name, place, bytes) {
 	const what = bytes.every((byte, at) => (at === bytes.length - 1 ? byte & 127 : byte) === 0) ? "zero" : "NaN or infinite";
@@ -69193,17 +69912,23 @@ function baseRows(checkpoint, kernel) {
 		const columns = columnsOf(tensor);
 		const span = spanOf(source, start, end);
 		const { coding } = source;
-		const part = coding === null ? await readFloats(source.tensor, span, into) : await readCoded(checkpoint, kernel, {
+		const coded = coding === null ? null : await readCoded(checkpoint, kernel, {
 			...source,
 			coding
 		}, span);
+		const part = coded ?? await readFloats(source.tensor, span, into);
 		const bytes = isContiguous(source) && part.from === span[0] && part.to === span[1] ? part.bytes : copyRows(part, source, start, end);
-		if (source.plus === 0) return {
+		const weight = {
 			bytes,
 			dtype: part.dtype,
 			rows: end - start,
 			columns
 		};
+		if (coded !== null && keepsMxfp4(source)) return {
+			...weight,
+			codes: copyCodes(coded, source, start, end)
+		};
+		if (source.plus === 0) return weight;
 		const values = await toFloats(bytes, part.dtype, kernel);
 		await add$1(source.plus, values, kernel);
 		return asWeight(values, columns);
@@ -69247,33 +69972,61 @@ async function add$1(constant, data, kernel) {
 /** Bytes that are read at once, and ranges that are read side by side. */
 const bytesAtOnce$1 = 4 << 20;
 const readsAtOnce$1 = 4;
-/** Copies carried tensors into every tier. Each is read once, by range. Throws BAD_CHECKPOINT. */
-async function writeCarried(tensors, checkpoint, sinks) {
-	for await (const { range, bytes } of readCarried(tensors, checkpoint)) await Promise.all(sinks.map((sink) => sink.write(range.tensor.name, range.start, bytes)));
+/**
+* Copies the carried tensors of a base into every tier, codes as their values. Each is read once,
+* by range, and those that every tier has from an earlier run are not read. Throws BAD_CHECKPOINT.
+*/
+async function writeCarried({ carried, checkpoint }, kernel, sinks) {
+	const missing = carried.filter(({ name }) => sinks.some((sink) => !sink.has(name)));
+	for await (const { range, bytes } of readCarried(missing, checkpoint, kernel)) await Promise.all(sinks.map((sink) => sink.write(range.tensor.name, range.start, bytes)));
 }
-/** All bytes of some carried tensors as a tier stores them, in order. */
-function readCarried(tensors, checkpoint) {
-	const ranges = tensors.flatMap(cut$2);
+/** Bytes that are read of a base for its carried tensors. */
+function bytesToCarry({ carried, checkpoint }) {
+	const names = carried.flatMap(({ source }) => tensorsOf$1(source));
+	return sum$1(names, (name) => {
+		const { start, end } = checkpoint.tensors.get(name);
+		return end - start;
+	});
+}
+/** All bytes of some carried tensors as a tier stores them, in order. Throws BAD_CHECKPOINT. */
+function readCarried(tensors, checkpoint, kernel) {
 	const read = async (range) => ({
 		range,
-		bytes: await readRange(range, checkpoint)
+		bytes: range.tensor.source.coding === null ? await readCopy(range, checkpoint) : await readValues(range, checkpoint, kernel)
 	});
-	return inOrder(ranges.map((range) => () => read(range)), readsAtOnce$1);
+	return inOrder(tensors.flatMap(cut$2).map((range) => () => read(range)), readsAtOnce$1);
 }
-/** Where values move within an entry of the first axis, whole entries are read, else all. */
+/**
+* Where values move within an entry of the first axis, whole entries are read, else all. Of codes,
+* rows of one matrix are read.
+*/
 function cut$2(tensor) {
 	const { shape, source } = tensor;
 	const all = storedBytes(tensor);
+	if (source.coding !== null) {
+		const row = shape.at(-1) * bytesPerElement[tensor.dtype];
+		const matrix = row * shape.at(-2);
+		return pieces(all, matrix).flatMap(([top]) => pieces(matrix, wholeEntries(row)).map(([start, end]) => {
+			return {
+				tensor,
+				start: top + start,
+				end: top + end
+			};
+		}));
+	}
 	const isWithin = source.strides[0] === elements(source.base.slice(1));
 	const entry = isContiguous(source) ? 1 : isWithin ? all / shape[0] : all;
-	const size = Math.max(1, Math.floor(bytesAtOnce$1 / entry)) * entry;
-	return pieces(all, size).map(([start, end]) => ({
+	return pieces(all, wholeEntries(entry)).map(([start, end]) => ({
 		tensor,
 		start,
 		end
 	}));
 }
-async function readRange({ tensor, start, end }, checkpoint) {
+/** The most bytes to read at once that are whole entries of a size. */
+function wholeEntries(entry) {
+	return Math.max(1, Math.floor(bytesAtOnce$1 / entry)) * entry;
+}
+async function readCopy({ tensor, start, end }, checkpoint) {
 	const { source, shape, dtype } = tensor;
 	const bytes = sharedBytes(end - start);
 	await checkpoint.read(source.tensor, start, end - start, bytes);
@@ -69287,6 +70040,27 @@ async function readRange({ tensor, start, end }, checkpoint) {
 		from,
 		to
 	}, source, from / columns, to / columns);
+}
+/** Decodes rows, and rounds them to the dtype of the tier. */
+async function readValues({ tensor: { source, dtype }, start, end }, checkpoint, kernel) {
+	const size = bytesPerElement[dtype];
+	const coded = {
+		...source,
+		coding: source.coding
+	};
+	const part = await readCoded(checkpoint, kernel, coded, [start / size, end / size]);
+	const to = dtype;
+	const { bytes, nonFinite } = await kernel.cast({
+		weights: part.bytes,
+		from: part.dtype,
+		to
+	});
+	if (nonFinite > 0) throw notFinite(source, nonFinite, dtype);
+	return bytes;
+}
+function notFinite(source, count, dtype) {
+	const names = tensorsOf$1(source).map((name) => `"${name}"`);
+	return new OqeError("BAD_CHECKPOINT", `tensor ${names.join(" with scales ")} holds ${count} values that are NaN, infinite or beyond the range of ${dtype}`, "Check the download, or report it to the model's authors.");
 }
 
 // src/mlx/layout.ts
@@ -69434,7 +70208,7 @@ const torchNames = {
 	F32: "float32"
 };
 /** Keys that transformers reads as floats, refusing 1000000 for 1000000.0. */
-const floats$1 = [
+const floats$2 = [
 	"time_step_limit",
 	"rope_theta",
 	"attention_factor",
@@ -69460,7 +70234,7 @@ function mlxConfigText(config, quantization) {
 		quantization: value,
 		quantization_config: value
 	};
-	return writeJson(whole, 4, /* @__PURE__ */ new Set([...quantization.floatKeys, ...floats$1]));
+	return writeJson(whole, 4, /* @__PURE__ */ new Set([...quantization.floatKeys, ...floats$2]));
 }
 /** The dtype is in both, because mlx-lm and mlx-vlm read either. */
 function nest(own, { key, config }) {
@@ -69472,18 +70246,17 @@ function nest(own, { key, config }) {
 	};
 }
 function quantizationValue({ defaults, modules }) {
-	const differs = ({ bits, groupSize }) => bits !== defaults.bits || groupSize !== defaults.groupSize;
-	const overrides = Object.entries(modules).filter(([, width]) => differs(width));
+	const overrides = Object.entries(modules).filter(([, width]) => !sameWidth(width, defaults));
 	return {
 		...widthValue(defaults),
 		...Object.fromEntries(overrides.map(([path, w]) => [path, widthValue(w)]))
 	};
 }
-function widthValue({ bits, groupSize }) {
+function widthValue({ bits, groupSize, mode }) {
 	return {
 		group_size: groupSize,
 		bits,
-		mode: "affine"
+		mode: mode ?? "affine"
 	};
 }
 
@@ -69571,13 +70344,6 @@ function blockContext(model, layer, kind, options) {
 	};
 }
 
-// src/plan/plan-widths.ts
-/** The width that a plan gives a tensor; undefined for an unquantized one. */
-function widthOf$2({ modules }, tensor) {
-	const path = modulePath(tensor);
-	return Object.hasOwn(modules, path) ? modules[path] : void 0;
-}
-
 // src/quantize/part-fit.ts
 /**
 * Whether a record is of a part of a tier: it names exactly the stored tensors of that part, and
@@ -69588,8 +70354,8 @@ function partFits(base, plan) {
 	return (part) => {
 		const router = /^router (\d+)$/.exec(part.name);
 		if (router !== null) return isRouter(base, Number(router[1]), part);
-		const tensors = tensorsOf(base, part.name).filter((one) => widthOf$2(plan, one) !== void 0);
-		const stored = tensors.flatMap((one) => storedTensors(one, widthOf$2(plan, one), base.storage));
+		const tensors = tensorsOf(base, part.name).filter((one) => widthOf$3(plan, one) !== void 0);
+		const stored = tensors.flatMap((one) => storedTensors(one, widthOf$3(plan, one), base.storage));
 		return haveSame(part.tensors, stored.map(({ name }) => name)) && haveResults(tensors, part);
 	};
 }
@@ -69659,6 +70425,8 @@ function firstNonFinite(bytes, dtype) {
 // src/kernel/lease.ts
 /** Buffer sizes are multiples of this, so that jobs of similar size can reuse one buffer. */
 const granule = 1 << 20;
+/** Larger buffers are not kept: they are the largest of all memory, and few. */
+const largestSpare = 256 << 20;
 /**
 * A pool of shared buffers that jobs borrow. Without reuse, every job would leave its operands to
 * two garbage collectors (the caller's and the worker's), and hundreds of megabytes would add up
@@ -69671,15 +70439,20 @@ var Leases = class {
 	*/
 	take(bytes) {
 		const best = this.#spare.filter((buffer) => buffer.byteLength >= bytes).sort((a, b) => a.byteLength - b.byteLength)[0];
-		if (best === void 0) return new SharedArrayBuffer(Math.ceil(bytes / granule) * granule);
+		if (best === void 0) {
+			const size = Math.ceil(bytes / granule) * granule;
+			countShared(size);
+			return new SharedArrayBuffer(size);
+		}
 		this.#spare.splice(this.#spare.indexOf(best), 1);
 		return best;
 	}
 	/**
-	* Returns a buffer to the pool. Only the `most` largest free buffers stay in the pool; they
-	* can serve any job.
+	* Returns a buffer to the pool. Only the `most` largest free buffers of up to `largestSpare`
+	* bytes stay in the pool; they can serve any job.
 	*/
 	give(buffer, most) {
+		if (buffer.byteLength > 268435456) return;
 		this.#spare.push(buffer);
 		if (this.#spare.length <= most) return;
 		this.#spare.sort((a, b) => a.byteLength - b.byteLength).shift();
@@ -69698,6 +70471,42 @@ var Cutter = class {
 		return (buffer) => new Uint8Array(buffer, offset, bytes);
 	}
 };
+
+// src/quantize/kept-codes.ts
+/**
+* Writes rows with the codes that the base has, bit for bit. Throws INTERNAL if they were lost on
+* the way here.
+*/
+async function writeCodes(sink, { tensor, row }, { codes, rows }) {
+	if (codes === void 0) throw new OqeError("INTERNAL", `${tensor.name}: its rows have no codes of the base`);
+	const path = modulePath(tensor);
+	for (const [name, bytes] of Object.entries({
+		weight: codes.words,
+		scales: codes.scales
+	})) await sink.write(`${path}.${name}`, row * (bytes.byteLength / rows), bytes);
+}
+/** \u03a3 w² of decoded rows, and how many of their values are NaN or infinite. */
+async function energyOf(kernel, weight) {
+	const { bytes: weights, rows, columns } = weight;
+	const { nonFinite } = await kernel.cast({
+		weights,
+		from: "F32",
+		to: "F32"
+	});
+	const from = {
+		data: floatsOf$2(weight),
+		rows,
+		columns
+	};
+	const { squares } = await kernel.run("subtract", {
+		x: newMatrix(rows, columns),
+		from
+	});
+	return {
+		energy: squares,
+		nonFinite
+	};
+}
 
 // src/quantize/round-series.ts
 /**
@@ -69742,9 +70551,9 @@ async function quantizeSeries(request) {
 		request.report.tick(done, total, "bytes");
 		if (result === null) continue;
 		for (const [index, plan] of request.plans.entries()) {
-			const width = plan.modules[modulePath(range.tensor)];
-			sums[index].error += widthOf$1(result, width).squaredError;
-			sums[index].energy += result.energy;
+			const { error, energy } = result.of(plan.modules[modulePath(range.tensor)]);
+			sums[index].error += error;
+			sums[index].energy += energy;
 		}
 	}
 	return sums.map(({ error, energy }) => ({ relativeError: energy === 0 ? 0 : error / energy }));
@@ -69780,22 +70589,56 @@ async function quantizeRange(range, values, request) {
 		await castRange(range, values, request);
 		return null;
 	}
+	const widths = distinct(planned);
+	const kept = widths.some(isMxfp4) ? await keepRange(range, values, request) : null;
+	const affine = widths.filter((width) => !isMxfp4(width));
+	const rounded = affine.length === 0 ? null : await roundRange(range, values, request, affine);
+	return { of: (width) => isMxfp4(width) ? {
+		error: 0,
+		energy: kept.energy
+	} : {
+		error: widthOf$1(rounded, width).squaredError,
+		energy: rounded.energy
+	} };
+}
+/** Writes the base's own codes to the tiers that keep them. */
+async function keepRange(range, values, request) {
+	const { tensor } = range;
+	const found = await energyOf(request.kernel, values);
+	refuseNonFinite({
+		...range,
+		values
+	}, found.nonFinite);
+	const place = {
+		tensor,
+		row: stackedRow(range)
+	};
+	const keeps = (index) => isMxfp4(request.plans[index].modules[modulePath(tensor)]);
+	const sinks = request.sinks.filter((_, index) => keeps(index));
+	await Promise.all(sinks.map((sink) => writeCodes(sink, place, values)));
+	return found;
+}
+/** Rounds rows at some widths, and writes them to the tiers that have these. */
+async function roundRange(range, values, request, widths) {
+	const path = modulePath(range.tensor);
 	const { bytes: weights, dtype: from, rows, columns } = values;
 	const result = await request.kernel.quantize({
 		weights,
 		from,
 		rows,
 		columns,
+		widths,
 		store: request.storage,
-		rounding: request.rounding,
-		widths: distinct(planned)
+		rounding: request.rounding
 	});
 	refuseNonFinite({
 		...range,
 		values
 	}, result.nonFinite);
 	await Promise.all(request.sinks.map(async (sink, index) => {
-		const { words, scales, biases } = widthOf$1(result, planned[index]);
+		const width = request.plans[index].modules[path];
+		if (isMxfp4(width)) return;
+		const { words, scales, biases } = widthOf$1(result, width);
 		const rowOf = (part) => stackedRow(range) * (part.byteLength / rows);
 		await sink.write(`${path}.weight`, rowOf(words), words);
 		await sink.write(`${path}.scales`, rowOf(scales), scales);
@@ -70085,7 +70928,7 @@ function stepsOf(weights, tensors) {
 				order
 			};
 		});
-	}).sort((one, other) => compare(one.order, other.order));
+	}).sort((one, other) => compare$1(one.order, other.order));
 }
 /** Mixer before MLP; what experts read, expert by expert, then what all tokens visit. */
 function orderOf({ role: { part, projection, routed } }, expert) {
@@ -70096,7 +70939,7 @@ function orderOf({ role: { part, projection, routed } }, expert) {
 		projection === null ? 0 : projections.indexOf(projection)
 	];
 }
-function compare(one, other) {
+function compare$1(one, other) {
 	const at = one.findIndex((value, i) => value !== other[i]);
 	return at === -1 ? 0 : one[at] - (other[at] ?? 0);
 }
@@ -70143,8 +70986,8 @@ var RereadWeights = class {
 		await entry;
 		return read;
 	};
-	/** Waits until a place is free. */
-	async #startKeeping({ bytes, ...weight }) {
+	/** Waits until a place is free. Keeps no codes: only tuning needs them, and it passes first. */
+	async #startKeeping({ bytes, codes: _, ...weight }) {
 		while (this.#pending.size >= this.#mostPending) await Promise.race(this.#pending);
 		this.#throwFailure();
 		const kept = this.#keep(bytes);
@@ -70574,8 +71417,8 @@ const noLog = {
 
 // src/kernel/factorize.ts
 /**
-* Replaces the upper triangle of a symmetric H, float32 `[d, d]` row-major, by R: upper triangular
-* with H = R\u1d40R. Nothing below the diagonal is read or written. Workers share the factor tiles, each
+* Replaces the upper triangle (triangle.ts) of a symmetric H `[d, d]` by that of R: upper
+* triangular with H = R\u1d40R. Workers share the factor tiles, each
 * holding a few at a time. The result does not depend on which worker computes which tile.
 *
 * `pivot` is null, or the first row whose pivot is not positive and finite. Then H is not positive
@@ -70614,10 +71457,10 @@ async function factorize(kernel, factor, d) {
 
 // src/kernel/grams.ts
 /**
-* Adds alpha·X\u1d40X to the upper triangle of `sums`. The sums are in float32, tokens in order. Workers
+* Adds alpha·X\u1d40X to `sums`. The sums are in float32, tokens in order. Workers
 * share the Gram tiles; the result does not depend on the number of workers.
 */
-async function gram(kernel, { x, sums: data, alpha, rows = null }) {
+async function gram(kernel, { x, sums, alpha, rows = null }) {
 	const bounds = tileBounds(x.columns, mostRows$1.gram);
 	const tiles = bounds.slice(1).flatMap((bottom, i) => {
 		return bounds.slice(i + 1).map((right, j) => ({
@@ -70627,11 +71470,6 @@ async function gram(kernel, { x, sums: data, alpha, rows = null }) {
 			right
 		}));
 	});
-	const sums = {
-		data,
-		rows: x.columns,
-		columns: x.columns
-	};
 	const halves = tiles.filter(({ top, left }) => top === left);
 	const jobs = [...tiles.filter((tile) => !halves.includes(tile)), ...halves];
 	await Promise.all(jobs.map((tile) => kernel.run("moments", {
@@ -70658,7 +71496,7 @@ async function cross(kernel, { x, y, sums, rows = null }) {
 		x,
 		y,
 		rows,
-		sums,
+		sums: sums.data,
 		...tile,
 		alpha: 1
 	})));
@@ -70667,8 +71505,7 @@ async function cross(kernel, { x, y, sums, rows = null }) {
 // src/quantize/router-directions.ts
 /**
 * Share of the loss that the routers' directions have, for errors that are spread evenly over the
-* residual stream. A larger share gives fewer flips but larger errors elsewhere
-* (docs/benchmarks.md).
+* residual stream. A larger share gives fewer flips but larger errors elsewhere.
 */
 const share = .3;
 /**
@@ -70744,8 +71581,8 @@ var RouterDirections = class RouterDirections {
 	}
 	async #couple(readers) {
 		const d = this.#hidden;
-		const factor = sharedFloats(d * d);
-		for (let i = 0; i < d; i++) factor[i * d + i] = 1;
+		const factor = newTriangle(d);
+		for (let i = 0; i < d; i++) factor[rowOf$1(d, i) + i] = 1;
 		const strength = share / .7 * d / readers.length;
 		for (const { directions, squares } of readers) await gram(this.#kernel, {
 			x: directions,
@@ -70803,9 +71640,10 @@ const dampings = [
 /** Large buffers to hold for later: enough for the experts of one block that are in progress. */
 const mostSpare$1 = 8;
 function newGram(buffers, columns) {
-	const buffer = buffers.take(4 * columns * columns);
+	const size = triangleSize(columns);
+	const buffer = buffers.take(4 * size);
 	return {
-		sums: new Float32Array(buffer, 0, columns * columns).fill(0),
+		sums: new Float32Array(buffer, 0, size).fill(0),
 		columns,
 		tokens: 0,
 		release: () => buffers.give(buffer, mostSpare$1)
@@ -70826,16 +71664,16 @@ async function collect(kernel, gram$2, x, { weight = 1, counted = true } = {}) {
 }
 /** gram += weight · other, for the same number of channels. */
 async function addScaled(kernel, gram, { sums, columns }, weight) {
-	const by = newMatrix(columns, columns);
+	const odd = columns % 2 === 1 ? columns : columns + 1;
+	const by = newMatrix(sums.length / odd, odd);
 	by.data.set(sums);
 	await kernel.run("scale", {
 		x: by,
-		factors: sharedFloats(columns).fill(weight)
+		factors: sharedFloats(odd).fill(weight)
 	});
 	const x = {
-		data: gram.sums,
-		rows: columns,
-		columns
+		...by,
+		data: gram.sums
 	};
 	await kernel.run("elementwise", {
 		what: "add",
@@ -70846,7 +71684,7 @@ async function addScaled(kernel, gram, { sums, columns }, weight) {
 /** Sum of the diagonal: the power of the input. */
 function traceOf({ sums, columns }) {
 	let trace = 0;
-	for (let i = 0; i < columns; i++) trace += sums[i * (columns + 1)];
+	for (let i = 0; i < columns; i++) trace += sums[rowOf$1(columns, i) + i];
 	return trace;
 }
 /** Shrinks, damps, orders and factors. The same sums give the same bytes. */
@@ -70855,10 +71693,11 @@ async function makeHessian({ kernel, hessianBuffers }, gram, { shrinkage = {
 	strength: 0
 }, curvature = "hessian" } = {}) {
 	const { columns, sums } = gram;
-	const buffer = hessianBuffers.take(4 * columns * (columns + 2));
+	const size = triangleSize(columns);
+	const buffer = hessianBuffers.take(4 * (2 * columns + size));
 	const order = new Uint32Array(buffer, 0, columns);
 	const diagonal = new Float32Array(buffer, 4 * columns, columns);
-	const factor = new Float32Array(buffer, 8 * columns, columns * columns);
+	const factor = new Float32Array(buffer, 8 * columns, size);
 	const release = () => hessianBuffers.give(buffer, mostSpare$1);
 	const target = shrinkage.target?.sums ?? null;
 	const share = shareOf(gram, shrinkage);
@@ -70984,6 +71823,99 @@ function rowNumbers(ranges) {
 	return shared;
 }
 
+// src/calibration/chat-template.ts
+/** Longest template that is read, in bytes. */
+const longest$2 = 262144;
+/**
+* Milliseconds by default. A template of a chat takes one; one that never ends is given up. Long
+* enough for every chat on a busy machine, because a row must not depend on the clock.
+*/
+const longestTime = 6e4;
+/** An object of a JSON file; empty where there is none that can be read. Never throws. */
+async function objectOf(repository, path) {
+	if (!repository.files.has(path)) return {};
+	try {
+		return asObject(parseJson(await readText(repository, path), path)) ?? {};
+	} catch {
+		return {};
+	}
+}
+/**
+* The chat templates of a base, as transformers finds them: `chat_template.jinja`, else the field
+* `chat_template` of chat_template.json or tokenizer_config.json, which may list several by name.
+* Never throws; null: there is none that can be read, or it has more than 256 KiB.
+*/
+async function readChatTemplates(repository) {
+	const config = await objectOf(repository, "tokenizer_config.json");
+	const tokens = Object.fromEntries([
+		"bos_token",
+		"eos_token",
+		"pad_token",
+		"unk_token"
+	].map((key) => {
+		const content = asObject(config[key])?.content ?? config[key];
+		return [key, typeof content === "string" ? content : ""];
+	}));
+	const templates = await templatesOf(repository, config);
+	return templates.size === 0 ? null : {
+		templates,
+		tokens
+	};
+}
+async function templatesOf(repository, config) {
+	const own = "chat_template.jinja";
+	if (repository.files.has(own)) {
+		const text = repository.files.get(own) <= longest$2 ? await readText(repository, own).catch(() => null) : null;
+		return new Map(text === null ? [] : [["default", text]]);
+	}
+	const { chat_template: beside } = await objectOf(repository, "chat_template.json");
+	const field = beside ?? config.chat_template;
+	return new Map((Array.isArray(field) ? field : [{
+		name: "default",
+		template: field
+	}]).flatMap((one) => {
+		const { name, template } = asObject(one) ?? {};
+		if (typeof name !== "string" || typeof template !== "string") return [];
+		return template.length <= longest$2 ? [[name, template]] : [];
+	}));
+}
+/** The day on which every template is rendered, so that a row has the same tokens every day. */
+const day = {
+	"%Y": "2026",
+	"%y": "26",
+	"%m": "01",
+	"%d": "01",
+	"%-d": "1",
+	"%e": " 1",
+	"%b": "Jan",
+	"%B": "January",
+	"%a": "Thu",
+	"%A": "Thursday",
+	"%j": "001",
+	"%H": "00",
+	"%I": "12",
+	"%M": "00",
+	"%S": "00",
+	"%p": "AM",
+	"%%": "%"
+};
+/**
+* The text that a template gives, on 1 January 2026. Throws an error of the template's own, of its
+* syntax, or after `timeout` milliseconds: a template of others may never end, and this is the one
+* way to stop a call from outside.
+*/
+function renderTemplate(template, inputs, timeout = longestTime) {
+	const strftime_at = (format) => String(format).replace(/%-?[a-zA-Z%]/g, (directive) => day[directive] ?? directive);
+	const dated = template.replace(/\bstrftime_now\b/g, "strftime_at");
+	const render = () => new Template(dated).render({
+		strftime_at,
+		...inputs
+	});
+	const text = runInNewContext("render()", { render }, { timeout });
+	if (typeof text !== "string") throw new Error("it gives no text");
+	return text;
+}
+
 // src/checkpoint/config.ts
 const CONFIG_FILE = "config.json";
 /**
@@ -70994,10 +71926,10 @@ async function readConfig(repository) {
 	const where = `${repository.name}/${CONFIG_FILE}`;
 	if (!repository.files.has("config.json")) throw new OqeError("MISSING_FILE", `${repository.name} has no ${CONFIG_FILE}`, "Is this a model folder in Hugging Face layout?");
 	const floatKeys = /* @__PURE__ */ new Set();
-	const document = asObject(parseJson$1(await readText(repository, CONFIG_FILE), where, { floatKeys }));
-	if (!document) throw bad$4(`${where} is not a JSON object`);
+	const document = asObject(parseJson(await readText(repository, CONFIG_FILE), where, { floatKeys }));
+	if (!document) throw bad$5(`${where} is not a JSON object`);
 	const type = document.model_type;
-	if (typeof type !== "string" || !/^[\w.-]{1,64}$/.test(type)) throw bad$4(`${where}: model_type should be a word, got ${show$1(type)}`);
+	if (typeof type !== "string" || !/^[\w.-]{1,64}$/.test(type)) throw bad$5(`${where}: model_type should be a word, got ${show$1(type)}`);
 	return {
 		config: document,
 		floatKeys
@@ -71014,7 +71946,7 @@ function storageDtype(config, tensors) {
 	const floats = [...tensors].filter(({ dtype }) => isFloat(dtype));
 	return floats.length > 0 && floats.every(({ dtype }) => dtype === "F16") ? "F16" : "BF16";
 }
-function bad$4(message) {
+function bad$5(message) {
 	return new OqeError("BAD_CHECKPOINT", message, "The config is damaged or belongs to no model. Download it again.");
 }
 
@@ -71091,7 +72023,7 @@ function checkComplete(files, repository) {
 }
 async function readIndex(repository) {
 	const where = `${repository.name}/${INDEX_FILE}`;
-	const document = asObject(parseJson$1(await readText(repository, INDEX_FILE), where, { duplicateKeys: "refuse" }));
+	const document = asObject(parseJson(await readText(repository, INDEX_FILE), where, { duplicateKeys: "refuse" }));
 	const entries = Object.entries(asObject(document?.weight_map) ?? {});
 	if (entries.length === 0) throw badIndex(`${where} has no weight_map that maps tensor names to files`);
 	const index = /* @__PURE__ */ new Map();
@@ -71106,10 +72038,10 @@ async function readIndex(repository) {
 	};
 }
 function checkShardName(file, tensor, where) {
-	if (typeof file !== "string") throw badIndex(`${where} maps ${quote$1(tensor)} to something that is not a file name`);
+	if (typeof file !== "string") throw badIndex(`${where} maps ${quote(tensor)} to something that is not a file name`);
 	const parts = file.split(/[/\\]/);
-	if (parts.includes("..") || parts.includes(".") || parts.includes("") || /^[A-Za-z]:/.test(file)) throw badIndex(`${where} maps ${quote$1(tensor)} to ${quote$1(file)}: a path must stay in the repository`);
-	if (!file.endsWith(".safetensors")) throw badIndex(`${where} maps ${quote$1(tensor)} to ${quote$1(file)}, no safetensors file`);
+	if (parts.includes("..") || parts.includes(".") || parts.includes("") || /^[A-Za-z]:/.test(file)) throw badIndex(`${where} maps ${quote(tensor)} to ${quote(file)}: a path must stay in the repository`);
+	if (!file.endsWith(".safetensors")) throw badIndex(`${where} maps ${quote(tensor)} to ${quote(file)}, no safetensors file`);
 	return file;
 }
 function badIndex(message) {
@@ -71128,7 +72060,7 @@ function noWeights(repository) {
 	return new OqeError("MISSING_FILE", `${repository.name} has no .safetensors weights${instead}`, "Name a base that publishes safetensors, or save the model as safetensors first.");
 }
 function some$1(files) {
-	const shown = files.slice(0, 3).map(quote$1).join(", ");
+	const shown = files.slice(0, 3).map(quote).join(", ");
 	return files.length > 3 ? `${shown} and ${files.length - 3} more` : shown;
 }
 
@@ -71877,6 +72809,7 @@ async function readCheckpoint(repository, options) {
 		tensors,
 		headerOnly: shards.some((shard) => shard.headerOnly),
 		read: readerOf$1(repository, tensors, verified),
+		readNeighbours: (runs) => readNeighbours(runs, (...place) => verified.read(...place)),
 		prove: () => verified.prove(),
 		useOutside: (outside) => verified.useOutside(outside),
 		takeDigests: (caller) => verified.takeDigests(caller),
@@ -71898,13 +72831,13 @@ function gatherTensors(shards, repository) {
 	const gathered = /* @__PURE__ */ new Map();
 	for (const { file, tensors } of shards) for (const tensor of tensors) {
 		const twin = gathered.get(tensor.name);
-		if (twin) throw bad$3(`${repository.name} has tensor ${quote$1(tensor.name)} twice: in ${quote$1(twin.file)} and ${quote$1(file)}`);
+		if (twin) throw bad$4(`${repository.name} has tensor ${quote(tensor.name)} twice: in ${quote(twin.file)} and ${quote(file)}`);
 		gathered.set(tensor.name, {
 			...tensor,
 			file
 		});
 	}
-	if (gathered.size === 0) throw bad$3(`${repository.name} has no tensors in ${shards.map(({ file }) => quote$1(file)).join(", ")}`);
+	if (gathered.size === 0) throw bad$4(`${repository.name} has no tensors in ${shards.map(({ file }) => quote(file)).join(", ")}`);
 	return gathered;
 }
 /**
@@ -71915,7 +72848,7 @@ function checkCopies(tensors, copies, repository) {
 	for (const { file, tensors: own } of copies) for (const { name, dtype, shape } of own) {
 		const whole = tensors.get(name);
 		if (whole?.dtype === dtype && isDeepStrictEqual(whole.shape, shape)) continue;
-		throw new OqeError("BAD_CHECKPOINT", `${repository.name} holds two sets of weights: ${quote$1(file)} has tensor ${quote$1(name)}, model.safetensors ${whole ? "has another of that name" : "has none of that name"}`, "Remove the set that does not belong to the model; transformers reads model.safetensors.");
+		throw new OqeError("BAD_CHECKPOINT", `${repository.name} holds two sets of weights: ${quote(file)} has tensor ${quote(name)}, model.safetensors ${whole ? "has another of that name" : "has none of that name"}`, "Remove the set that does not belong to the model; transformers reads model.safetensors.");
 	}
 }
 /**
@@ -71927,19 +72860,19 @@ function checkIndex({ tensors, index, ignores, repository }) {
 	for (const [name, file] of index) {
 		const holder = tensors.get(name)?.file;
 		if (holder === file || holder === void 0 && ignores(name)) continue;
-		throw bad$3(holder === void 0 ? `${where} names tensor ${quote$1(name)}, which ${quote$1(file)} does not hold` : `${where} puts tensor ${quote$1(name)} into ${quote$1(file)}, but ${quote$1(holder)} holds it`);
+		throw bad$4(holder === void 0 ? `${where} names tensor ${quote(name)}, which ${quote(file)} does not hold` : `${where} puts tensor ${quote(name)} into ${quote(file)}, but ${quote(holder)} holds it`);
 	}
 }
 function readerOf$1(repository, tensors, shards) {
 	return async (name, byteOffset, byteLength, into) => {
 		const tensor = tensors.get(name);
-		if (!tensor) throw bad$3(`${repository.name} has no tensor ${quote$1(name)}`);
+		if (!tensor) throw bad$4(`${repository.name} has no tensor ${quote(name)}`);
 		const size = tensor.end - tensor.start;
-		if (byteOffset < 0 || byteLength < 0 || !(byteOffset + byteLength <= size)) throw bad$3(`${`bytes ${byteOffset} to ${byteOffset + byteLength}`} of tensor ${quote$1(name)} were asked for; ${quote$1(tensor.file)} holds ${size}`);
+		if (byteOffset < 0 || byteLength < 0 || !(byteOffset + byteLength <= size)) throw bad$4(`${`bytes ${byteOffset} to ${byteOffset + byteLength}`} of tensor ${quote(name)} were asked for; ${quote(tensor.file)} holds ${size}`);
 		return shards.read(tensor.file, tensor.start + byteOffset, byteLength, into);
 	};
 }
-function bad$3(message) {
+function bad$4(message) {
 	return new OqeError("BAD_CHECKPOINT", message, "Download the whole model again, or ask the model's authors.");
 }
 
@@ -72079,9 +73012,22 @@ function refuseUnused(outputs, base, architecture, config) {
 		const values = source && used.get(source.tensor);
 		const all = source && count(source.base);
 		if (source !== void 0 && values === all) continue;
+		refuseExtraLayer(name, architecture, config);
 		const what = source === void 0 ? "is named by no role" : `has ${all} values, but ${values} are used by the roles`;
 		throw new OqeError("UNSUPPORTED_MODEL", `tensor "${name}" ${what} of ${architecture.modelType}`, "The MLX repository would lack this tensor. Check that the config belongs to the checkpoint, or add the role (docs/adding-a-model.md).");
 	}
+}
+/**
+* Throws UNSUPPORTED_MODEL for a tensor of a layer behind the last. Some types have multi-token
+* prediction there (`num_nextn_predict_layers`), none of those that are supported.
+*/
+function refuseExtraLayer(name, architecture, config) {
+	const layer = Number(/(?:^|\.)layers\.(\d+)\./.exec(name)?.[1] ?? -1);
+	const count = architecture.layers(config).length;
+	if (layer < count) return;
+	const { num_nextn_predict_layers: more } = config;
+	const promised = typeof more === "number" ? ` and ${more} of multi-token prediction` : "";
+	throw new OqeError("UNSUPPORTED_MODEL", `tensor "${name}" is of layer ${layer}, but config.json gives ${count} layers${promised}: readers of ${architecture.modelType} know no layer behind the last`, "Multi-token prediction is carried where its names begin with mtp. only. Remove these layers from the base's files and index, or take the config that belongs to them.");
 }
 function count(shape) {
 	return shape.reduce((product, size) => product * size, 1);
@@ -72376,10 +73322,10 @@ async function eachPiece(count, size, visit) {
 * Throws BAD_CHECKPOINT, MISSING_FILE, UNSUPPORTED_MODEL.
 */
 async function openFinished(repository, kernel) {
-	const sidecars = (config) => sidecarsOf(findArchitecture(config).carried);
+	const sidecars = (config) => sidecarsOf(findWritten(config).carried);
 	const checkpoint = await openCheckpoint(repository, { sidecars });
 	try {
-		const architecture = findArchitecture(checkpoint.config);
+		const architecture = findWritten(checkpoint.config);
 		const { config } = architecture.fold(checkpoint.config);
 		const { quantization, quantization_config } = checkpoint.config;
 		const widths = { quantization: quantization ?? quantization_config };
@@ -72398,7 +73344,7 @@ async function openFinished(repository, kernel) {
 			config,
 			tensors,
 			checkpoint,
-			weights: storedWeights(tensors, read, kernel),
+			weights: storedWeights$1(tensors, read, kernel),
 			ops: new Ops(kernel),
 			prove: () => checkpoint.prove(),
 			useOutside: (outside) => checkpoint.useOutside(outside),
@@ -72409,22 +73355,30 @@ async function openFinished(repository, kernel) {
 		throw error;
 	}
 }
+/** The program that a finished repository is written for, by the type in its config.json. */
+async function loaderOf(repository) {
+	const { model_type } = await objectOf(repository, "config.json");
+	if (architectureFor(model_type) === void 0) return "mlx-lm";
+	return findWritten({ model_type }).loader ?? "mlx-lm";
+}
 /** The tensor with the dtype and the width that the files have. Throws BAD_CHECKPOINT. */
 function finishedTensor({ tensors, config, repository }, tensor) {
 	const path = modulePath(tensor);
 	const scales = tensors.get(`${path}.scales`);
-	const dtype = (scales ?? tensors.get(tensor.name))?.dtype ?? storageDtype(config, []);
 	const width = scales === void 0 ? void 0 : widthOf(config, path);
+	const isPower = width !== void 0 && isMxfp4(width);
+	const dtype = (isPower ? void 0 : (scales ?? tensors.get(tensor.name))?.dtype) ?? storageDtype(config, []);
 	const isQuantized = (config.quantization ?? config.quantization_config) !== void 0;
 	const bad = (what) => isQuantized ? new OqeError("BAD_CHECKPOINT", `${repository.name}: ${what}`, "Quantize the base again.") : new OqeError("BAD_CHECKPOINT", `${repository.name} is not a quantized repository: its config.json names no quantization, and ${what}`, "Is it the base? Name a repository that was made from it.");
 	if (!isFloat(dtype)) throw bad(`"${tensor.name}" is ${dtype}, not a float`);
 	if (width !== void 0 && !isAligned(tensor.shape, width.groupSize)) throw bad(`"${path}" has rows that are not whole groups of ${width.groupSize}`);
-	for (const { name, shape } of storedTensors({
+	for (const { name, shape, dtype: itsDtype } of storedTensors({
 		...tensor,
 		dtype
 	}, width, dtype)) {
 		const found = tensors.get(name);
 		if (found === void 0) throw bad(`tensor "${name}" is missing`);
+		if (isPower && found.dtype !== itsDtype) throw bad(`"${name}" is ${found.dtype}, but mxfp4 has ${itsDtype} there`);
 		if (elements(found.shape) !== elements(shape) || found.shape.at(-1) !== shape.at(-1)) throw bad(`${`${found.file}: tensor "${name}" has shape [${found.shape.join(", ")}]`}, but config.json gives [${shape.join(", ")}]`);
 	}
 	return {
@@ -72453,10 +73407,11 @@ function widthOf(config, path) {
 		bits,
 		groupSize
 	};
-	throw new OqeError("BAD_CHECKPOINT", `config.json: quantization of "${path}" is ${show$1(own)}; expected an affine width of MLX`);
+	if (mode === "mxfp4" && bits === mxfp4Width.bits && groupSize === mxfp4Width.groupSize) return mxfp4Width;
+	throw new OqeError("BAD_CHECKPOINT", `config.json: quantization of "${path}" is ${show$1(own)}; expected an affine width of MLX, or mxfp4`);
 }
 /** The weights of stored tensors, decoded when asked: code · scale + bias in float32. */
-function storedWeights(finished, readBytes, kernel) {
+function storedWeights$1(finished, readBytes, kernel) {
 	const tensors = byRole(finished);
 	const read = async (tensor, start, end) => {
 		const parts = await readRows$1(readBytes, tensor, start, end);
@@ -72471,6 +73426,21 @@ function storedWeights(finished, readBytes, kernel) {
 			...shape
 		};
 		const [words, scales, biases] = parts;
+		if (isMxfp4(tensor.width)) {
+			const coded = {
+				...mxfp4,
+				codes: words,
+				scales,
+				firstRow: 0,
+				...shape
+			};
+			const { bytes } = await decodeRows$1(kernel, coded, "F32");
+			return {
+				bytes,
+				dtype: "F32",
+				...shape
+			};
+		}
 		const codes = {
 			words,
 			scales,
@@ -72513,7 +73483,7 @@ function readRows$1(readBytes, tensor, start, end) {
 /** The tensors of a model as a plan stores them. `storage`: dtype of scales and biases. */
 function tensorsOfPlan(tensors, plan, storage) {
 	return tensors.map((tensor) => {
-		const width = widthOf$2(plan, tensor);
+		const width = widthOf$3(plan, tensor);
 		const dtype = width === void 0 ? unquantizedDtype(tensor, storage) : storage;
 		return {
 			...tensor,
@@ -72524,7 +73494,7 @@ function tensorsOfPlan(tensors, plan, storage) {
 }
 /** A tier's weights, read back from its shards. */
 function weightsOfTier(tensors, { plan, sink }, { storage, kernel }) {
-	return storedWeights(tensorsOfPlan(tensors, plan, storage), sink.read.bind(sink), kernel);
+	return storedWeights$1(tensorsOfPlan(tensors, plan, storage), sink.read.bind(sink), kernel);
 }
 /** A quantized matrix of a sequential walk's tier, read back from its shards. */
 function storedMatrix({ base, writer, tools }, { layer, role }) {
@@ -72697,12 +73667,26 @@ var TierWriter = class {
 	}
 	/** All plans quantize the same tensors, only the widths differ. */
 	isQuantized(tensor) {
-		return widthOf$2(this.tiers[0].plan, tensor) !== void 0;
+		return widthOf$3(this.tiers[0].plan, tensor) !== void 0;
 	}
-	/** The widths that the plans give a quantized tensor, each once. */
+	/** The affine widths that the plans give a quantized tensor, each once. */
 	widthsOf(tensor) {
 		const path = modulePath(tensor);
-		return distinct(this.tiers.map(({ plan }) => plan.modules[path]));
+		const widths = this.tiers.map(({ plan }) => plan.modules[path]);
+		return distinct(widths.filter((width) => !isMxfp4(width)));
+	}
+	/** Whether some plan stores the base's own codes. */
+	keepsCodes(tensor) {
+		return this.tiers.some(({ plan }) => isMxfp4(widthOf$3(plan, tensor)));
+	}
+	/** Writes the base's codes of a whole matrix to every tier whose plan has them. */
+	async writeCodes(tensor, member, weight) {
+		const place = {
+			tensor,
+			row: member * weight.rows
+		};
+		const keeping = this.tiers.filter(({ plan }) => isMxfp4(widthOf$3(plan, tensor)));
+		await Promise.all(keeping.map(({ sink }) => writeCodes(sink, place, weight)));
 	}
 	/** `firstRow`: where the part's matrix begins in the stored tensor, which may be a stack. */
 	async write(tensor, firstRow, part) {
@@ -72746,7 +73730,7 @@ async function tunePart(walk, part, tune) {
 	});
 	const aware = tensors.map(modulePath).filter((module) => directions?.modules.has(module));
 	for (const { plan, log } of missing) {
-		const stored = tensors.flatMap((tensor) => storedTensors(tensor, widthOf$2(plan, tensor), tools.storage));
+		const stored = tensors.flatMap((tensor) => storedTensors(tensor, widthOf$3(plan, tensor), tools.storage));
 		log.record({
 			name,
 			tensors: stored.map((tensor) => tensor.name),
@@ -72806,6 +73790,15 @@ var TuningLedger = class {
 			fallback
 		});
 	}
+	/** Records a matrix whose codes are the base's. */
+	keep(tensor, expert, sums) {
+		this.#put(mxfp4Width, {
+			module: modulePath(tensor),
+			expert,
+			sums,
+			fallback: null
+		});
+	}
 	#put(width, { module, expert, sums, fallback }) {
 		const key = keyOf(module, width);
 		this.#sums.set(key, (this.#sums.get(key) ?? /* @__PURE__ */ new Map()).set(expert, sums));
@@ -72817,7 +73810,7 @@ var TuningLedger = class {
 		const matrices = tensors.flatMap((tensor) => {
 			const module = modulePath(tensor);
 			const fallbacks = this.#fallbacks.get(module);
-			return this.#sumsOf(tensor, widthOf$2(plan, tensor)).map(([expert, sums]) => {
+			return this.#sumsOf(tensor, widthOf$3(plan, tensor)).map(([expert, sums]) => {
 				return {
 					module,
 					expert,
@@ -72853,10 +73846,10 @@ var TuningLedger = class {
 		this.#dropped.delete(layer);
 	}
 	/** Records how many tokens were routed to an expert. */
-	route(layer, expert, x) {
-		const tokens = this.#tokens.get(layer) ?? [];
-		tokens[expert] = x.rows;
-		this.#tokens.set(layer, tokens);
+	route(layer, expert, tokens) {
+		const ofLayer = this.#tokens.get(layer) ?? [];
+		ofLayer[expert] = tokens;
+		this.#tokens.set(layer, ofLayer);
 	}
 	/**
 	* Counts rows of an input that are not finite. Throws BAD_CHECKPOINT if they are too large a
@@ -72877,14 +73870,14 @@ var TuningLedger = class {
 		let [squaredError, weightEnergy] = [0, 0];
 		for (const tensor of this.#base.tensors) {
 			const path = modulePath(tensor);
-			const width = widthOf$2(plan, tensor);
+			const width = widthOf$3(plan, tensor);
 			if (width === void 0) continue;
 			const entries = this.#sumsOf(tensor, width).map(([, sums]) => sums);
 			for (const sums of entries) {
 				squaredError += sums.squaredError;
 				weightEnergy += sums.weightEnergy;
 			}
-			modules[path] = this.#recordOf(path, entries);
+			if (!isMxfp4(width)) modules[path] = this.#recordOf(path, entries);
 		}
 		const tuning = {
 			experts: this.#expertRecord(plan),
@@ -72892,7 +73885,7 @@ var TuningLedger = class {
 			kinds: kindRecords(this.#base.tensors, modules),
 			repair: {
 				routers: null,
-				routerAware: this.routerAware,
+				routerAware: this.#countAware(modules),
 				moved: this.moved && total([...this.moved.values()])
 			},
 			modules
@@ -72902,6 +73895,11 @@ var TuningLedger = class {
 			tuning,
 			warnings: this.#warnings()
 		};
+	}
+	/** Of the modules that one tier has tuned. Another may have the base's codes for some. */
+	#countAware(tuned) {
+		if (this.routerAware === null) return null;
+		return [...this.routerAware].filter((path) => Object.hasOwn(tuned, path)).length;
 	}
 	/** Expert and sums of each matrix, in the order of the experts. */
 	#sumsOf(tensor, width) {
@@ -72925,17 +73923,19 @@ var TuningLedger = class {
 		let [matrices, below] = [0, 0];
 		for (const tensor of this.#base.tensors) {
 			const { role, layer, sources, shape } = tensor;
-			if (role.routed !== true || widthOf$2(plan, tensor) === void 0) continue;
+			const width = widthOf$3(plan, tensor);
+			if (role.routed !== true || width === void 0 || isMxfp4(width)) continue;
 			matrices += sources.length;
 			below += sources.filter((_, expert) => this.#tokens.get(layer)[expert] < shape.at(-1)).length;
 		}
+		if (matrices === 0) return null;
 		const middle = [tokens[tokens.length - 1 >> 1], tokens[tokens.length >> 1]];
 		return {
 			experts: tokens.length,
 			min: tokens[0],
 			median: mean$1(middle),
 			unseen: tokens.filter((n) => n === 0).length,
-			belowColumns: matrices === 0 ? 0 : below / matrices,
+			belowColumns: below / matrices,
 			tokens: [...this.#tokens].map(([layer, own]) => ({
 				layer,
 				tokens: own
@@ -72949,8 +73949,8 @@ var TuningLedger = class {
 		});
 	}
 };
-function keyOf(path, { bits, groupSize }) {
-	return `${path} ${bits} ${groupSize}`;
+function keyOf(path, { bits, groupSize, mode }) {
+	return `${path} ${bits} ${groupSize} ${mode ?? ""}`;
 }
 function describeFallback(hessian) {
 	if (hessian === null) return "no input projection in the first block, all columns counted alike";
@@ -72981,6 +73981,7 @@ var InputHessians = class {
 	}
 	/** Gathers the pooled Hessian of an input, which that of each expert is shrunk towards. */
 	async pool(fedBy, x) {
+		if (!this.#source.quantized.some(({ role }) => role.fedBy === fedBy)) return;
 		const { kernel, hessianBuffers } = this.#source.tools;
 		const gather = async () => {
 			const gram = newGram(hessianBuffers, x.columns);
@@ -73050,7 +74051,7 @@ var InputHessians = class {
 		const { settings, kernel, hessianBuffers } = tools;
 		const pooled = await this.#pooled.get(fedBy) ?? null;
 		const x = await input.whole();
-		watch.route(expert, x);
+		watch.route(expert, x.rows);
 		if (settings.experts === "pooled" && pooled !== null) return makeHessian(tools, pooled, { curvature: settings.curvature });
 		const gram = newGram(hessianBuffers, x.columns);
 		const some = rowsOf$1(x, 0, Math.ceil(x.rows * settings.expertTokens));
@@ -73102,12 +74103,25 @@ async function visitBlock(request, x) {
 	request.tools.resultBuffers.clear();
 	return y;
 }
-function visitingContext({ model, layer, kind, run, tools, quantized, visit, passes = () => false, pass }, hessians) {
+function visitingContext(request, hessians) {
+	const { model, layer, kind, run, tools, quantized, visit, watch, pass } = request;
+	const { passes = () => false, copied = [], copy } = request;
 	const plain = blockContext(model, layer, kind, run);
-	const tensors = new Map(quantized.map((tensor) => [tensor.role.role, tensor]));
+	const byRole = (list) => new Map(list.map((tensor) => [tensor.role.role, tensor]));
+	const [tensors, copies] = [byRole(quantized), byRole(copied)];
 	const weight = async (role, x, options = {}) => {
 		const own = await plain.weight(role, x, options);
 		const tensor = tensors.get(role);
+		const copiedTensor = copies.get(role);
+		if (copiedTensor !== void 0) {
+			const { expert } = options;
+			if (expert !== void 0) watch.route(expert, x.rows);
+			await copy?.({
+				tensor: copiedTensor,
+				expert: expert ?? 0,
+				weight: own
+			});
+		}
 		if (tensor === void 0) return own;
 		if (options.expert !== void 0 && passes(options.expert)) {
 			await pass?.({
@@ -73134,7 +74148,8 @@ function visitingContext({ model, layer, kind, run, tools, quantized, visit, pas
 		return model.ops.linear(x, await weight(role, x, options), bias);
 	};
 	const pool = (fedBy, x) => hessians.pool(fedBy, x);
-	const wantsNear = (expert) => tools.settings.nearWeight > 0 && !passes(expert);
+	const isRouted = quantized.some(({ role }) => role.routed === true);
+	const wantsNear = (expert) => isRouted && tools.settings.nearWeight > 0 && !passes(expert);
 	return {
 		...plain,
 		weight,
@@ -73644,6 +74659,11 @@ async function tuneForTiers(walk, matrix) {
 	const { tensor, expert, hessian, weight, target } = matrix;
 	const { rows, columns } = weight;
 	const widths = writer.widthsOf(tensor);
+	if (isInMemory(weight) && writer.keepsCodes(tensor)) await keepCodes(walk, {
+		tensor,
+		expert,
+		weight
+	});
 	const parts = [];
 	const write = async (part) => {
 		if (walk.sequential) parts.push(copyOf(part));
@@ -73681,6 +74701,30 @@ async function tuneForTiers(walk, matrix) {
 	});
 	walk.progress(rows * columns * bytesPerElement[tensor.dtype] * writer.tiers.length);
 	return stored;
+}
+/** Writes the base's own codes of a matrix to all tiers of the walk, and records it. */
+async function copyForTiers(walk, matrix) {
+	await keepCodes(walk, matrix);
+	const { tensor, weight } = matrix;
+	const bytes = weight.rows * weight.columns * bytesPerElement[tensor.dtype];
+	walk.progress(bytes * walk.writer.tiers.length);
+}
+/** Writes the base's own codes to the tiers that keep them. They have no error. */
+async function keepCodes({ tools, writer, ledger }, { tensor, expert, weight }) {
+	const { energy, nonFinite } = await energyOf(tools.kernel, weight);
+	refuseNonFinite({
+		tensor,
+		member: expert,
+		row: 0,
+		values: weight
+	}, nonFinite);
+	await writer.writeCodes(tensor, expert, weight);
+	const sums = {
+		...noSums(),
+		rows: weight.rows,
+		weightEnergy: energy
+	};
+	ledger.keep(tensor, expert, sums);
 }
 /** With repair `rounding`, errors count more in the directions that later routers read. */
 async function tuneRowsOf({ tools, directions }, { tensor, weight, target }, options) {
@@ -73728,8 +74772,11 @@ function replaceMatrices(weights, replacement) {
 * ones.
 */
 function tuneBlock(walk, place, x) {
-	const { calibration, routers, tools } = walk;
-	const { layer, kind, quantized, residual } = place;
+	const { calibration, routers, tools, writer } = walk;
+	const { layer, kind, residual } = place;
+	const isTuned = (tensor) => writer.widthsOf(tensor).length > 0;
+	const quantized = place.quantized.filter(isTuned);
+	const copied = place.quantized.filter((tensor) => !isTuned(tensor));
 	const tuneOne = async (matrix) => {
 		const target = await residual?.target(matrix) ?? null;
 		return await tuneForTiers(walk, {
@@ -73747,8 +74794,10 @@ function tuneBlock(walk, place, x) {
 			...routers?.recorders(walk.model.weights)
 		},
 		quantized,
+		copied,
 		watch: watchBlock(walk, layer),
-		visit: tuneOne
+		visit: tuneOne,
+		copy: (matrix) => copyForTiers(walk, matrix)
 	};
 	return visitBlock(visit, x);
 }
@@ -73778,7 +74827,7 @@ function watchBlock({ ledger, calibration }, layer) {
 			layer,
 			input: fedBy
 		}),
-		route: (expert, x) => ledger.route(layer, expert, x)
+		route: (expert, tokens) => ledger.route(layer, expert, tokens)
 	};
 }
 
@@ -74667,7 +75716,7 @@ async function openWalk(series, tiers) {
 }
 /** The results of a walk's tiers. */
 function closeWalk({ ledger, directions, writer }) {
-	ledger.routerAware = directions?.modules.size ?? null;
+	ledger.routerAware = directions?.modules ?? null;
 	return writer.tiers.map(({ plan }) => ledger.close(plan));
 }
 /** Writes the unquantized tensors. Gates that are to be repaired are written by the repair. */
@@ -75016,6 +76065,9 @@ var Writer = class {
 		if (isRestored) return;
 		if (shard.completed) throw bug(`${name} is there already`);
 		await this.#onDisk(() => shard.file.write(bytes, tensor.offset + byteOffset));
+	}
+	has(name) {
+		return this.#slotOf(name, 0, 0).isRestored;
 	}
 	restore(name) {
 		const slot = this.#slotOf(name, 0, 0);
@@ -75669,8 +76721,9 @@ function layoutTier(base, plan) {
 	const inside = base.carried.filter(({ part }) => sidecars[part] === null);
 	return [...layoutShards([...own, ...inside]), ...layoutSidecars(base)];
 }
+/** By name, so that a base in FP8 gives the file of the same values in BF16. */
 function layoutSidecars({ carried }) {
-	return [...new Set(carried.flatMap(({ part }) => sidecars[part] ?? []))].map((file) => layoutSidecar(file, carried.filter(({ part }) => sidecars[part] === file)));
+	return [...new Set(carried.flatMap(({ part }) => sidecars[part] ?? []))].map((file) => layoutSidecar(file, carried.filter(({ part }) => sidecars[part] === file).toSorted((a, b) => a.name < b.name ? -1 : 1)));
 }
 /** The texts that follow from a plan. */
 function tierTexts(base, plan) {
@@ -75692,7 +76745,7 @@ function tellRecalled({ report }, { recalled }, folder) {
 async function fill$1({ tuning, ...request }, works) {
 	const { tensors, storage, checkpoint } = request.base;
 	const sinks = works.map(({ sink }) => sink);
-	await writeCarried(request.base.carried, checkpoint, sinks);
+	await writeCarried(request.base, request.kernel, sinks);
 	if (tuning !== null) {
 		const { base, kernel, plans } = request;
 		const { company, ...method } = tuning;
@@ -76707,7 +77760,7 @@ async function lockFolders(folders) {
 }
 /** The file that describes a run, by what the run does: it looks for others, or has the lock. */
 const [asking, holding] = ["asking.json", "holding.json"];
-const described = pipe(string(), parseJson(), object({
+const described = pipe(string(), parseJson$1(), object({
 	host: line,
 	since: line
 }));
@@ -77094,12 +78147,15 @@ function roundedWeights(base, plan, kernel) {
 		}
 	};
 }
-/** The values that a weight has after it was stored as `tensor`, in float32. */
+/**
+* The values that a weight has after it was stored as `tensor`, in float32. Only weights whose base
+* has codes of mxfp4 are stored as such, and lose nothing.
+*/
 async function storeAndRead(kernel, weight, { width, dtype }) {
 	const { rows, columns } = weight;
 	const store = dtype;
 	return {
-		bytes: width === void 0 ? await castAndBack(kernel, weight, store) : await roundAndDecode(kernel, weight, width, store),
+		bytes: width === void 0 || isMxfp4(width) ? await castAndBack(kernel, weight, width === void 0 ? store : "F32") : await roundAndDecode(kernel, weight, width, store),
 		dtype: "F32",
 		rows,
 		columns
@@ -77159,10 +78215,7 @@ function stockQuant({ tensors, storage }) {
 			dtype
 		};
 	});
-	const bytes = sum$1(finished, (tensor) => {
-		if (isKept(tensor)) return elements(tensor.shape) * 17 / 32;
-		return sum$1(storedTensors(tensor, tensor.width, storage), ({ dtype, shape }) => elements(shape) * bytesPerElement[dtype]);
-	});
+	const bytes = sum$1(finished, (tensor) => sum$1(storedTensors(tensor, tensor.width, storage), storedBytes));
 	const parameters = sum$1(tensors, ({ shape }) => elements(shape));
 	return {
 		tensors: finished,
@@ -77170,11 +78223,9 @@ function stockQuant({ tensors, storage }) {
 		fileBpw: 8 * bytes / parameters
 	};
 }
-/** mlx-lm passes mxfp4 through: 4 bits a weight, and a byte for 32. */
-const isKept = ({ sources }) => sources[0]?.coding?.format === "fp4";
 function stockWidthOf(tensor) {
 	const { role, shape } = tensor;
-	if (isKept(tensor)) return void 0;
+	if (keepsCodes(tensor)) return mxfp4Width;
 	const width = role.treatment === "quantized" ? stockWidth : role.stockWidth;
 	return width !== void 0 && isAligned(shape, width.groupSize) ? width : void 0;
 }
@@ -78617,99 +79668,6 @@ async function bundledCorpus(part) {
 	};
 }
 
-// src/calibration/chat-template.ts
-/** Longest template that is read, in bytes. */
-const longest$1 = 262144;
-/**
-* Milliseconds by default. A template of a chat takes one; one that never ends is given up. Long
-* enough for every chat on a busy machine, because a row must not depend on the clock.
-*/
-const longestTime = 6e4;
-/** An object of a JSON file; empty where there is none that can be read. Never throws. */
-async function objectOf(repository, path) {
-	if (!repository.files.has(path)) return {};
-	try {
-		return asObject(parseJson$1(await readText(repository, path), path)) ?? {};
-	} catch {
-		return {};
-	}
-}
-/**
-* The chat templates of a base, as transformers finds them: `chat_template.jinja`, else the field
-* `chat_template` of chat_template.json or tokenizer_config.json, which may list several by name.
-* Never throws; null: there is none that can be read, or it has more than 256 KiB.
-*/
-async function readChatTemplates(repository) {
-	const config = await objectOf(repository, "tokenizer_config.json");
-	const tokens = Object.fromEntries([
-		"bos_token",
-		"eos_token",
-		"pad_token",
-		"unk_token"
-	].map((key) => {
-		const content = asObject(config[key])?.content ?? config[key];
-		return [key, typeof content === "string" ? content : ""];
-	}));
-	const templates = await templatesOf(repository, config);
-	return templates.size === 0 ? null : {
-		templates,
-		tokens
-	};
-}
-async function templatesOf(repository, config) {
-	const own = "chat_template.jinja";
-	if (repository.files.has(own)) {
-		const text = repository.files.get(own) <= longest$1 ? await readText(repository, own).catch(() => null) : null;
-		return new Map(text === null ? [] : [["default", text]]);
-	}
-	const { chat_template: beside } = await objectOf(repository, "chat_template.json");
-	const field = beside ?? config.chat_template;
-	return new Map((Array.isArray(field) ? field : [{
-		name: "default",
-		template: field
-	}]).flatMap((one) => {
-		const { name, template } = asObject(one) ?? {};
-		if (typeof name !== "string" || typeof template !== "string") return [];
-		return template.length <= longest$1 ? [[name, template]] : [];
-	}));
-}
-/** The day on which every template is rendered, so that a row has the same tokens every day. */
-const day = {
-	"%Y": "2026",
-	"%y": "26",
-	"%m": "01",
-	"%d": "01",
-	"%-d": "1",
-	"%e": " 1",
-	"%b": "Jan",
-	"%B": "January",
-	"%a": "Thu",
-	"%A": "Thursday",
-	"%j": "001",
-	"%H": "00",
-	"%I": "12",
-	"%M": "00",
-	"%S": "00",
-	"%p": "AM",
-	"%%": "%"
-};
-/**
-* The text that a template gives, on 1 January 2026. Throws an error of the template's own, of its
-* syntax, or after `timeout` milliseconds: a template of others may never end, and this is the one
-* way to stop a call from outside.
-*/
-function renderTemplate(template, inputs, timeout = longestTime) {
-	const strftime_at = (format) => String(format).replace(/%-?[a-zA-Z%]/g, (directive) => day[directive] ?? directive);
-	const dated = template.replace(/\bstrftime_now\b/g, "strftime_at");
-	const render = () => new Template(dated).render({
-		strftime_at,
-		...inputs
-	});
-	const text = runInNewContext("render()", { render }, { timeout });
-	if (typeof text !== "string") throw new Error("it gives no text");
-	return text;
-}
-
 // src/calibration/chat.ts
 const form = "{\"messages\": [{\"role\": \"user\", \"content\": \"\u2026\"}, \u2026], \"tools\": [\u2026]}";
 /**
@@ -78797,13 +79755,13 @@ function checkFormat(path) {
 */
 function readTexts(bytes, path, where) {
 	const texts = formatOf(path, where)(decode(bytes, where), where).filter(({ documents }) => documents.length > 0);
-	if (texts.length === 0) throw bad$2(`${where} holds no text`, "Name a file with text to calibrate on.");
+	if (texts.length === 0) throw bad$3(`${where} holds no text`, "Name a file with text to calibrate on.");
 	return texts;
 }
 function formatOf(path, where) {
 	const extension = /\.[^./]*$/.exec(path)?.[0].toLowerCase() ?? "";
 	if (Object.hasOwn(formats$1, extension)) return formats$1[extension];
-	throw bad$2(`${where} is of no format that can be read: expected ${Object.keys(formats$1).join(", ")}`, "Export its text as .jsonl, an object with a text a line.");
+	throw bad$3(`${where} is of no format that can be read: expected ${Object.keys(formats$1).join(", ")}`, "Export its text as .jsonl, an object with a text a line.");
 }
 /** Throws BAD_INPUT for bytes that are no text in UTF-8. */
 function decode(bytes, where) {
@@ -78812,9 +79770,9 @@ function decode(bytes, where) {
 	try {
 		text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 	} catch (cause) {
-		throw bad$2(`${where} is not UTF-8`, hint, cause);
+		throw bad$3(`${where} is not UTF-8`, hint, cause);
 	}
-	if (text.includes("\0")) throw bad$2(`${where} holds a zero byte: it is not text, or not in UTF-8`, hint);
+	if (text.includes("\0")) throw bad$3(`${where} holds a zero byte: it is not text, or not in UTF-8`, hint);
 	return text;
 }
 function readLines(text, where) {
@@ -78826,7 +79784,7 @@ function readLines(text, where) {
 function readList(text, where) {
 	const list = attemptJson(text);
 	if (Array.isArray(list)) return list.map((item, index) => readDocument(item, `${where}, item ${index + 1}`, true));
-	throw bad$2(`${where} is not a JSON list`, "A .json file is a list of strings, or of objects with a text.");
+	throw bad$3(`${where} is not a JSON list`, "A .json file is a list of strings, or of objects with a text.");
 }
 /** The value, or undefined where the text is no JSON. */
 function attemptJson(text) {
@@ -78844,7 +79802,7 @@ function readDocument(value, where, mayBeString) {
 	const line = asObject(value) ?? {};
 	const { text, messages, domain } = line;
 	const isText = typeof text === "string";
-	if (isText === (messages !== void 0 && messages !== null)) throw bad$2(`${where}: expected ${`${mayBeString ? "a string or " : ""}a JSON object with a string "text"`}, or with a list "messages"${isText ? ", got both" : ""}`, "For example {\"text\": \"\u2026\", \"domain\": \"en\"}; other fields are ignored.");
+	if (isText === (messages !== void 0 && messages !== null)) throw bad$3(`${where}: expected ${`${mayBeString ? "a string or " : ""}a JSON object with a string "text"`}, or with a list "messages"${isText ? ", got both" : ""}`, "For example {\"text\": \"\u2026\", \"domain\": \"en\"}; other fields are ignored.");
 	const document = isText ? text : readConversation(line, where);
 	const nameless = isText ? namelessDomain : namelessChat;
 	if (domain === void 0 || domain === null) return {
@@ -78855,7 +79813,7 @@ function readDocument(value, where, mayBeString) {
 		document,
 		domain
 	};
-	throw bad$2(`${where}: "domain" is not the name of one`, "A domain is a string of 1 to 64 ASCII letters, digits, blanks, \".\", \"_\" and \"-\". Leave it out if there is none.");
+	throw bad$3(`${where}: "domain" is not the name of one`, "A domain is a string of 1 to 64 ASCII letters, digits, blanks, \".\", \"_\" and \"-\". Leave it out if there is none.");
 }
 /** Domains in the order in which they first appear. */
 function byDomain(documents, where) {
@@ -78866,13 +79824,13 @@ function byDomain(documents, where) {
 		else if (document.trim() !== "") known.push(document.trimEnd());
 		texts.set(domain, known);
 	}
-	if (texts.size > mostDomains) throw bad$2(`${where} names ${texts.size} domains; at most ${mostDomains} can be told apart`, "Name broader domains.");
+	if (texts.size > mostDomains) throw bad$3(`${where} names ${texts.size} domains; at most ${mostDomains} can be told apart`, "Name broader domains.");
 	return [...texts].map(([domain, those]) => ({
 		domain,
 		documents: those
 	}));
 }
-function bad$2(what, hint, cause) {
+function bad$3(what, hint, cause) {
 	return new OqeError("BAD_INPUT", `calibration: ${what}`, hint, cause);
 }
 
@@ -78993,7 +79951,7 @@ function blockBytes({ matrices }, plan) {
 	return sum$1(matrices, ({ tensor }) => tensorBytes(tensor, plan));
 }
 function tensorBytes(tensor, plan) {
-	const width = widthOf$2(plan, tensor);
+	const width = widthOf$3(plan, tensor);
 	return width === void 0 ? 0 : quantizedBytes(tensor.shape, width, "BF16");
 }
 
@@ -79057,6 +80015,7 @@ function blockShape(kind, tensors, perToken) {
 		narrow: isNarrow ? matrices.find(({ tensor }) => tensor.role.routed === true).columns : 0
 	};
 }
+/** Whether a matrix is of the part that mixes tokens. */
 function isMixer({ tensor: { role } }) {
 	return role.part !== null && sublayers[role.part] === "mixer";
 }
@@ -79067,25 +80026,61 @@ function bytesOf({ shape, dtype }) {
 
 // src/estimate/block-memory.ts
 /** Spare buffers of Hessians. */
-const spare$1 = 8;
+const spare = 8;
 /**
 * Memory while riders pass a block. All of them go through experts side by side, and through
 * another block one after the other. A part of a block holds its input and its output `[tokens,
 * hidden]`; the second of two parts, also the first one's. Experts in a narrower space have their
 * own input too. Tuning also holds what its mixer makes.
 */
-function passingMemory(shape, block, { tuned, others }, workers) {
-	const { hidden } = shape;
-	const states = hidden * (1 + block.parts) + block.narrow;
-	const mixing = tuned * (states + block.mixed);
-	const made = Math.min(mostMade / 4, tuned * block.inner);
+function passingMemory(shape, block, riders, workers) {
+	const { tuned, others } = riders;
+	const states = statesOf(shape, block);
 	const batch = batchTokens$1({ workers }) * (states + batchesAtOnce({ workers }) * widestOf(block));
-	const inExperts = expertRows$1(shape, block, {
-		tuned,
-		others
-	}) * (workers + 1);
-	const passing = isStack(block) ? (tuned + total(others)) * states + Math.max(made, inExperts) : Math.max(tuned * states + made, Math.max(0, ...others) * hidden);
-	return 4 * (Math.max(mixing, passing) + batch) + blockMemory(block.matrices, workers);
+	if (!isStack(block)) {
+		const passing = Math.max(0, ...others) === 0 ? 0 : passingOthers(shape, block, others);
+		return 4 * batch + Math.max(tuned === 0 ? 0 : tuningMemory(shape, block, tuned), passing);
+	}
+	const made = Math.min(mostMade / 4, tuned * block.inner);
+	const inExperts = expertRows$1(shape, block, riders) * (workers + 1);
+	const passing = (tuned + total(others)) * states + Math.max(made, inExperts);
+	return 4 * (Math.max(tuned * (states + block.mixed), passing) + batch) + weightsOf$1(block.matrices, workers) + hessiansOf(block.matrices);
+}
+/** Elements of a token's states in a block. */
+function statesOf({ hidden }, { parts, narrow }) {
+	return hidden * (1 + parts) + narrow;
+}
+/**
+* The largest moment of tuning a block without experts: behind its mixer; while the Hessian of the
+* middle of its MLP is made, when there is no output yet; while that is multiplied, when large
+* Hessians are gone.
+*/
+function tuningMemory(shape, block, tuned) {
+	const { matrices, mixed, inner } = block;
+	const states = statesOf(shape, block);
+	const moments = [
+		4 * tuned * (states + mixed) + hessiansOf(matrices.filter(isMixer)),
+		4 * (tuned * (states - shape.hidden) + madeElements(tuned, inner)) + hessiansOf(matrices),
+		4 * tuned * states + hessiansOf(matrices, largestSpare)
+	];
+	return Math.max(...moments) + storedWeights(matrices);
+}
+/** The same of riders without tuning: they may have codes of the weights in float32. */
+function passingOthers({ hidden }, { matrices }, others) {
+	const decoded = 4 * total(matrices.map(({ rows, columns }) => rows * columns));
+	return 4 * Math.max(...others) * hidden + storedWeights(matrices) + decoded;
+}
+/** Bytes of a block's matrices as the base has them. */
+function storedWeights(matrices) {
+	return total(matrices.map(({ rows, columns, tensor }) => rows * columns * bytesPerElement[tensor.dtype]));
+}
+/**
+* Elements of the middle of an MLP that are there while its Hessian is made: all, or the rows of a
+* visit, with those of the other factor.
+*/
+function madeElements(tokens, inner) {
+	const all = tokens * inner;
+	return 4 * all <= 134217728 ? all : 2 * Math.min(tokens, visitedRows(inner)) * inner;
 }
 /**
 * Output rows of the widest matrix that all tokens are multiplied with. The inputs of a gated
@@ -79097,18 +80092,27 @@ function widestOf({ matrices }) {
 	const together = total(dense.filter(isInput).map(({ rows }) => rows));
 	return Math.max(together, ...dense.map(({ rows }) => rows));
 }
-/** Matrices in work, shared by the riders, and the Hessians of their inputs. */
-function blockMemory(matrices, workers) {
+/** Matrices of a block with experts that are in work, shared by the riders. */
+function weightsOf$1(matrices, workers) {
 	const inWork = matrices.map(({ rows, columns, tensor }) => {
 		const shared = tensor.role.routed === true ? 2 * (workers + 1) : 1;
 		return 4 * rows * columns * shared;
 	});
-	const widths = matrices.filter(({ tensor }) => isQuantizable(tensor));
-	const hessians = (routed, buffers) => {
-		const some = widths.filter(({ tensor }) => tensor.role.routed === true === routed);
-		return some.length === 0 ? 0 : buffers * 4 * Math.max(...some.map(({ columns }) => columns ** 2));
+	return total(inWork);
+}
+/**
+* Buffers of the Hessians of a block's inputs, which stay until it is done. Experts in progress
+* share theirs, so each is as large as the largest. Other inputs come one after the other: each
+* size has a Gram matrix and a factor. Only buffers of up to `most` bytes count.
+*/
+function hessiansOf(matrices, most = 1e400) {
+	const sizesOf = (routed) => {
+		const own = matrices.filter(({ tensor }) => tensor.role.routed === true === routed);
+		return new Set(own.filter(({ tensor }) => isQuantizable(tensor)).map(({ columns }) => columns));
 	};
-	return total(inWork) + hessians(true, spare$1) + hessians(false, 2);
+	const routed = spare * triangleSize(Math.max(0, ...sizesOf(true)));
+	const others = [...sizesOf(false)].map(triangleSize).filter((size) => 4 * size <= most);
+	return 4 * (routed + 2 * total(others));
 }
 /** Elements of all riders' rows of one expert: input, what it makes of them, and output. */
 function expertRows$1({ experts }, { matrices }, riders) {
@@ -79368,7 +80372,7 @@ function usersOf(parts) {
 /**
 * The layers whose tensors are probed one by one: of every kind of block the first and the middle
 * one. An error of a down projection does less per unit of its power than one of an up projection.
-* These ratios are nearly the same at all depths but the first (docs/benchmarks.md).
+* These ratios are nearly the same at all depths but the first (docs/sensitivity.md).
 */
 function sampledLayers(kinds) {
 	return new Set(layersByKind(kinds).flatMap((layers) => [layers[0], layers[Math.floor(layers.length / 2)]]));
@@ -79640,7 +80644,7 @@ var JointProbes = class {
 * Results of all parts. A part that has no probe gets them from the parts of its kind before and
 * behind it that have one. Their results per unit of error power are interpolated by depth,
 * position by position, and multiplied by its own error power. The gain changes slowly with depth
-* (docs/benchmarks.md). A probe without an error says nothing about the gain and is passed over.
+* (docs/sensitivity.md). A probe without an error says nothing about the gain and is passed over.
 * Where no probe of the kind has one, the results are 0.
 */
 function withUnprobed(probes, parts) {
@@ -80079,6 +81083,20 @@ function comparedRuns$1({ shape, plans, evaluation }) {
 		tokens: total(perTier) * plans.length + total(rounded)
 	};
 }
+/** How many affine widths the plans give a tensor; 0 if it is unquantized or copied. */
+function widthsOf(tensor, plans) {
+	return bitsOf(tensor, plans).length;
+}
+/** The affine widths that the plans give a tensor, in bits. */
+function bitsOf(tensor, plans) {
+	const path = modulePath(tensor);
+	const widths = plans.flatMap(({ modules }) => modules[path] ?? []);
+	return [...new Set(widths.filter((width) => !isMxfp4(width)).map(({ bits }) => bits))];
+}
+/** The matrices that are tuned for some plan: it does not take their codes from the base. */
+function tunedOf(matrices, plans) {
+	return matrices.filter(({ tensor }) => widthsOf(tensor, plans) > 0);
+}
 
 // src/estimate/operations.ts
 /** Mixes of the Hessians of a tied table that are tried. */
@@ -80204,7 +81222,7 @@ function tuningOperations({ shape, plans, tuning, ahead }) {
 	const { tokens, repaired, sequential } = tuning;
 	const perToken = sum$1(shape.blocks, ({ operations }) => operations);
 	const passes = perToken * tokens;
-	const hessians = sum$1(shape.blocks, ({ matrices }) => hessianOperations(matrices, tokens, () => 1));
+	const hessians = sum$1(shape.blocks, ({ matrices }) => hessianOperations(tunedOf(matrices, plans), tokens, () => 1));
 	const tuned = sum$1(shape.blocks, (block) => tuningOfBlock({
 		shape,
 		block,
@@ -80302,20 +81320,10 @@ function outer(tensor) {
 		perToken: 1
 	};
 }
-/** How many widths the plans give a tensor; 0 if it is unquantized. */
-function widthsOf(tensor, plans) {
-	return bitsOf(tensor, plans).length;
-}
-function bitsOf(tensor, plans) {
-	const path = modulePath(tensor);
-	return [...new Set(plans.flatMap(({ modules }) => modules[path]?.bits ?? []))];
-}
 
 // src/estimate/measuring-memory.ts
 /** Positions whose logits are in memory at once, twice. */
 const positionsAtOnce = 512;
-/** Spare buffers of Hessians (hessian.ts). */
-const spare = 8;
 /** Tokens of a batch for each worker, and batches at once (ops.ts). */
 const [batchTokens, batches] = [512, 2];
 /**
@@ -80334,7 +81342,7 @@ function measuringStages(work) {
 	const rows = 4 * hidden * (others + 2 * compared);
 	const logits = 8 * positionsAtOnce * vocabulary;
 	const kept = shape.isTied ? headBytes + codes : 0;
-	const tied = shape.isTied ? (3 - 1) * codes + 4 * hidden * (3 * probe + hidden) : 0;
+	const tied = shape.isTied ? (3 - 1) * codes + 4 * (3 * hidden * probe + triangleSize(hidden)) : 0;
 	const bytes = headBytes * 1.25 + codes + rows + logits + tied;
 	return [{
 		name: "measuring, blocks",
@@ -80380,9 +81388,6 @@ function weightsOf(matrices, workers) {
 		const inWork = tensor.role.routed === true ? Math.min(count, 2 * (workers + 1)) : 1;
 		return (2 + (isQuantizable(tensor) ? 4 : 0)) * rows * columns * inWork;
 	}));
-}
-function hessiansOf(matrices) {
-	return 4 * Math.max(0, ...matrices.filter(({ tensor }) => isQuantizable(tensor)).map(({ columns }) => columns)) ** 2 * spare;
 }
 function batchOf(matrices, workers) {
 	const widest = Math.max(0, ...matrices.filter(({ tensor }) => tensor.role.routed !== true).map(({ rows }) => rows));
@@ -80443,8 +81448,7 @@ function roundingStages({ shape, plans, tuning, makes, workers }) {
 		{ tensor: table },
 		{ tensor: head }
 	].map(({ tensor }) => {
-		const bits = new Set(plans.flatMap(({ modules }) => modules[modulePath(tensor)]?.bits ?? []));
-		const stored = total([...bits].map((width) => (width + pairBits) / 8));
+		const stored = total(bitsOf(tensor, plans).map((width) => (width + pairBits) / 8));
 		return largestRange(tensor) * (1 + stored / bytesPerElement[tensor.dtype]);
 	});
 	const inProgress = Math.max(...ranges) * (2 * workers + 2);
@@ -80530,15 +81534,15 @@ function keptTable(shape) {
 	return shape.isTied && keepsTable(shape) ? shape.headBytes : 0;
 }
 /**
-* Memory of the workers' WebAssembly instances, which never shrinks: the factor, its matrix and
-* 1024 rows of the widest matrix, or the slabs of a product.
+* Memory of the workers' WebAssembly instances, which never shrinks: rows of a matrix that is tuned
+* and parts of its Hessian, or the slabs of a product.
 */
 function arenas({ shape, workers, tuning, measuring }) {
 	const slabs = 48 * 2 ** 20;
 	const tunes = tuning !== null || measuring !== null;
-	const widest = Math.max(...shape.blocks.flatMap(({ matrices }) => matrices.map(({ columns }) => columns)));
-	const tune = tunes ? 4 * (2 * widest ** 2 + 2048 * widest) : 0;
-	return workers * Math.max(slabs, tune);
+	const columns = new Set(shape.blocks.flatMap(({ matrices }) => matrices.map(({ columns }) => columns)));
+	const tuned = tunes ? [...columns].map(tuningMemory$1) : [];
+	return workers * Math.max(slabs, ...tuned);
 }
 /** Logits of the positions in work while the head is tuned, and as much that is not freed yet. */
 function logitsOf(vocabulary) {
@@ -80552,7 +81556,7 @@ function headTuning(shape, plans) {
 	const weights = hidden * vocabulary;
 	const codes = total(bits.map((width) => weights * width / 8));
 	const pairs = bits.length * (weights / 64) * 4;
-	const hessians = 20 * hidden ** 2;
+	const hessians = 20 * triangleSize(hidden);
 	const rows = 4 * hidden * weighedRows + 2 * weights / tuningSettings.headGroups;
 	return logitsOf(vocabulary) + 4 * 64 * vocabulary + (codes > 268435456 ? 0 : codes) + pairs + hessians + rows;
 }
@@ -80799,7 +81803,7 @@ function costsOf$1({ shape, plans, tuning, evaluation }) {
 		const blocks = shape.blocks.map((block, i) => {
 			return {
 				pass: block.operations * tokens,
-				hessians: hessianOperations(block.matrices, tokens, () => 1),
+				hessians: hessianOperations(tunedOf(block.matrices, [plan]), tokens, () => 1),
 				rows: block.operations * (passed + repaired),
 				tuning: tuneBlock(i, [plan])
 			};
@@ -83579,7 +84583,7 @@ var Tokenizer_default = Tokenizer;
 */
 const differing = [[/[?*+]\+/, "a possessive quantifier"], [/\(\?(?!:|=|!|<=|<!|i:)/, "a group of another kind than (?:, (?=, (?!, (?<=, (?<! and (?i:"]];
 /** Escapes that JavaScript reads differently or that the library drops. */
-const escapes = /\\[GKRXYyOQE1-9kg]/;
+const escapes$1 = /\\[GKRXYyOQE1-9kg]/;
 /** A character class without nested ones, or an escaped character. */
 const opaque = /\\(?:[pPx]\{[^}]*\}|[\s\S])|\[\^?\]?(?:\\[\s\S]|[^\]\\])*\]/g;
 /** A case-insensitive group of plain letters, as all tokenizers write their contractions. */
@@ -83590,7 +84594,7 @@ const insensitive = /\(\?i:([^()[\]\\]*)\)/g;
 * are added. Throws an Error for constructs that the two read differently.
 */
 function rewritePattern(pattern) {
-	for (const [found] of pattern.matchAll(/\\[\s\S]/g)) if (escapes.test(found)) throw differs(pattern, `the escape ${found}`);
+	for (const [found] of pattern.matchAll(/\\[\s\S]/g)) if (escapes$1.test(found)) throw differs(pattern, `the escape ${found}`);
 	const bare = pattern.replace(opaque, "x");
 	for (const [construct, name] of differing) if (construct.test(bare)) throw differs(pattern, name);
 	const rewritten = pattern.replace(insensitive, (_, letters) => {
@@ -83618,12 +84622,11 @@ function supportedDefinition(definition) {
 	const preTokenizer = readPreTokenizer(definition.pre_tokenizer);
 	const added = readAddedTokens(definition.added_tokens, model);
 	if (asObject(definition.pre_tokenizer)?.prepend_scheme === "first" && normalizer !== null && added.some(({ normalized }) => normalized !== false)) throw unsupported("prepend_scheme", "first beside added tokens that are normalized");
-	refuseDroppedLetters(model, preTokenizer);
 	if (model.fuse_unk === true && typeof model.unk_token === "string" && preTokenizer !== null && !hasAllBytes(model)) throw unsupported("fuse_unk", "true beside a pre_tokenizer");
 	return {
 		added_tokens: added,
 		normalizer,
-		pre_tokenizer: preTokenizer,
+		pre_tokenizer: withoutUnknownLetters(model, preTokenizer),
 		model,
 		post_processor: null,
 		decoder: null
@@ -83654,16 +84657,26 @@ function hasAllBytes({ byte_fallback: fallback, vocab }) {
 	return fallback === true && utf8$1.every((byte) => Object.hasOwn(vocab, name(byte)));
 }
 /**
-* Checks that every letter has an id. Rust drops a letter without one before it merges; the library
-* drops it afterwards.
+* Rust drops a letter without an id before it merges; the library drops it afterwards. So a last
+* step takes such letters out of the words: those that ByteLevel writes for bytes that the
+* vocabulary lacks.
 */
-function refuseDroppedLetters(model, preTokenizer) {
-	if (model.type !== "BPE" || typeof model.unk_token === "string" || hasAllBytes(model)) return;
+function withoutUnknownLetters(model, preTokenizer) {
+	if (model.type !== "BPE" || typeof model.unk_token === "string" || hasAllBytes(model)) return preTokenizer;
+	if (lastStep(preTokenizer)?.type !== "ByteLevel") throw unsupported("unk_token", model.unk_token ?? null);
+	const missing = utf8$1.filter((byte) => !Object.hasOwn(model.vocab, byteLetter(byte)));
+	if (missing.length === 0) return preTokenizer;
+	for (const key of ["byte_fallback", "ignore_merges"]) if (model[key]) throw unsupported(key, `true in a vocabulary without the byte ${missing[0]}`);
+	return sequence([preTokenizer, {
+		type: "Replace",
+		pattern: { Regex: `[${missing.map((byte) => `\\u{${byteLetter(byte).codePointAt(0).toString(16)}}`).join("")}]` },
+		content: ""
+	}]);
+}
+/** A step that became several is a sequence within the sequence. */
+function lastStep(preTokenizer) {
 	const steps = asObject(preTokenizer)?.pretokenizers;
-	const last = asObject(Array.isArray(steps) ? steps.at(-1) : preTokenizer);
-	const missing = utf8$1.find((byte) => !Object.hasOwn(model.vocab, byteLetter(byte)));
-	if (last?.type !== "ByteLevel") throw unsupported("unk_token", model.unk_token ?? null);
-	if (missing !== void 0) throw new Error(`its vocabulary lacks the byte ${missing} and it has no unknown token`);
+	return Array.isArray(steps) ? lastStep(steps.at(-1)) : asObject(preTokenizer);
 }
 /**
 * The letter that ByteLevel writes for a byte: itself where it is visible, else one from U+0100.
@@ -83952,7 +84965,7 @@ async function addedTokens(base, { settings, vocab, defaults }) {
 async function readObject(base, file) {
 	if (!base.files.has(file)) return {};
 	const where = `${base.id ?? base.name}/${file}`;
-	return asObject(parseJson$1(await readText(base, file), where)) ?? {};
+	return asObject(parseJson(await readText(base, file), where)) ?? {};
 }
 
 // src/calibration/tokenizer.ts
@@ -84078,11 +85091,12 @@ const evaluationLengths = {
 /** Overlapping rows that a message names. */
 const mostNamed$2 = 8;
 /**
-* Draws the rows of a run, before any weight is read. With method rounded, a model that cannot be
-* run or a tokenizer that cannot be used is a warning, and the tiers are not evaluated. Throws
-* BAD_INPUT if evaluation and calibration rows overlap.
+* Draws the rows of a run, before any weight is read. With method rounded, a tokenizer that cannot
+* be used is a warning, and the tiers are not evaluated. Throws BAD_INPUT if evaluation and
+* calibration rows overlap, BAD_CHECKPOINT or UNSUPPORTED_MODEL for a model that cannot be run.
 */
 async function calibrate(base, inputs, connect, report) {
+	base.architecture.forward.check(base.config);
 	if (inputs.method === "tuned") {
 		const draw = await rowDrawer(base);
 		const { calibrationSamples: samples, calibrationLength: length } = inputs;
@@ -84112,26 +85126,11 @@ async function calibrate(base, inputs, connect, report) {
 		};
 	}
 }
-/**
-* Says before a plan what calibrate says of the forward pass: throws UNSUPPORTED_MODEL or
-* BAD_CHECKPOINT for a model that cannot be run. With method rounded that is a warning.
-*/
-function requireForward({ architecture, config }, { method, verify }, report) {
-	if (method === "rounded" && !verify) return;
-	try {
-		architecture.forward.check(config);
-	} catch (error) {
-		if (method === "tuned") throw error;
-		warnOfUnusable(error, report);
-	}
-}
 function warnOfUnusable(error, report) {
 	if (!(error instanceof OqeError) || !unusable.has(error.code)) throw error;
 	report.warn(`the tiers will not be evaluated: ${error.message}`);
 }
-/**
-* Errors of a model without a usable tokenizer or forward pass. Such a model can still be rounded.
-*/
+/** Errors of a model without a usable tokenizer. Such a model can still be rounded. */
 const unusable = /* @__PURE__ */ new Set([
 	"MISSING_FILE",
 	"UNSUPPORTED_MODEL",
@@ -84224,6 +85223,31 @@ function describe$1(corpus, { sha256, samples, length, tokens, domains }) {
 		length,
 		tokens,
 		domains
+	};
+}
+
+// src/plan/sensitivity-modules.ts
+/** What tiers for mlx-vlm alone have in front of the modules of a language model. */
+const prefix = "language_model.";
+/**
+* A sensitivity with the names that tiers for another loader have for the same modules. `modules`:
+* MLX module paths of the base's tiers. A module that has no other name among them keeps its own.
+*/
+function withModulesOf(modules, sensitivity) {
+	const known = new Set(modules);
+	const spell = (one) => {
+		const { module } = one;
+		const other = module.startsWith(prefix) ? module.slice(15) : prefix + module;
+		return !known.has(module) && known.has(other) ? {
+			...one,
+			module: other
+		} : one;
+	};
+	const { tensors, check } = sensitivity;
+	return {
+		...sensitivity,
+		tensors: tensors.map(spell),
+		check: check.map(spell)
 	};
 }
 
@@ -84860,7 +85884,7 @@ function lookupWeight(gram) {
 	const factor = trace > 0 ? columns / trace : 0;
 	const data = sharedFloats(columns * columns);
 	for (let i = 0; i < columns; i++) for (let j = i; j < columns; j++) {
-		const value = factor * sums[i * columns + j];
+		const value = factor * sums[rowOf$1(columns, i) + j];
 		data[i * columns + j] = value;
 		data[j * columns + i] = value;
 	}
@@ -84889,7 +85913,7 @@ async function lookupErrorOf(ops, e, { weight, weights }) {
 /**
 * Results of an error from those of one or two others. A unit of power costs more where L is large:
 * not all that a block reads counts alike. So the results per unit of power are taken as linear in
-* steep / power, between those of the two (docs/benchmarks.md).
+* steep / power, between those of the two (docs/sensitivity.md).
 */
 function lookupResult(error, known) {
 	const [first, last] = [known[0], known.at(-1)];
@@ -85341,11 +86365,16 @@ async function openProxy(repository, base, kernel) {
 		throw error;
 	}
 }
-/** The width in bits of every quantized module. Throws BAD_INPUT. */
+/**
+* The width in bits of every quantized module that does not have the base's own codes. Throws
+* BAD_INPUT.
+*/
 function checkProxy({ name }, { architecture, tensors }, base) {
 	const shapesOf = (list) => list.map(({ name, shape }) => [name, shape]);
-	if (!(architecture.modelType === base.architecture.modelType && isDeepStrictEqual(shapesOf(tensors), shapesOf(base.tensors)))) throw new OqeError("BAD_INPUT", `${name} does not have the tensors of ${base.checkpoint.repository.name}: it is a quantization of another model`, "Give a quantized repository of the base itself as the proxy.");
-	const quantized = tensors.filter(({ width }) => width !== void 0);
+	if (!(architecture.modelType === base.architecture.modelType && isDeepStrictEqual(shapesOf(tensors), shapesOf(base.tensors)))) throw new OqeError("BAD_INPUT", `${name} does not have the tensors of ${base.checkpoint.repository.name}: it is a quantization of another model, or is written for another loader`, "Give a quantized repository of the base itself as the proxy.");
+	const exact = new Set(base.tensors.filter(keepsCodes).map(modulePath));
+	const isExact = ({ name, width }) => isMxfp4(width) && exact.has(modulePath({ name }));
+	const quantized = tensors.filter((one) => one.width !== void 0 && !isExact(one));
 	const ownBits = new Map(quantized.map((tensor) => [modulePath(tensor), tensor.width.bits]));
 	const coarse = [...ownBits].find(([, bits]) => bits <= probeWidth.bits);
 	if (coarse === void 0) return ownBits;
@@ -85833,11 +86862,11 @@ async function writeFlushed(path, parts) {
 // src/series/sensitivity.ts
 /** Number of calibration rows that the probes run on. */
 const probeSamples = 9;
-/** Number of further rows on which the cost of flips is measured (docs/benchmarks.md). */
+/** Number of further rows on which the cost of flips is measured. */
 const moreSamples = 18;
 /**
 * Most tokens of each. Half as many for a model that takes minutes: there, most of the time and of
-* the memory is that of the probes (docs/benchmarks.md compares both).
+* the memory is that of the probes (docs/sensitivity.md compares both).
 */
 const [usualTokens, tokensOfLarge] = [128, 64];
 /** Parameters up to which a measurement takes less. */
@@ -85878,14 +86907,14 @@ async function readGiven(path, base, kernel) {
 	if (size > largestFile) throw new OqeError("BAD_SENSITIVITY", `${path} has ${size} bytes; a sensitivity file is smaller`);
 	const text = await onDisk(path, 0, () => readFile$1(path, "utf8"));
 	const sensitivity = parseSensitivity(text, path);
-	requireOrigin(sensitivity, originOf(base, kernel.sha256));
+	requireOrigin(sensitivity, originOf$1(base, kernel.sha256));
 	return {
-		sensitivity,
+		sensitivity: withModulesOf(base.tensors.map(modulePath), sensitivity),
 		sha256: createHash("sha256").update(text).digest("hex")
 	};
 }
 /** The engine and the base that a sensitivity must belong to. */
-function originOf({ checkpoint: { repository } }, kernelSha256) {
+function originOf$1({ checkpoint: { repository } }, kernelSha256) {
 	const { id, name, revision } = repository;
 	return {
 		engine: {
@@ -85908,7 +86937,7 @@ async function measureBase(request, { kernel, report }) {
 	const { base, rows, proxy, domainWeights } = request;
 	checkDomainWeights(domainWeights, Object.keys(rows.domains));
 	const identity = {
-		...originOf(base, kernel.sha256),
+		...originOf$1(base, kernel.sha256),
 		proxy: proxy && proxyName(proxy)
 	};
 	const place = placeOf$1(request, identity);
@@ -86017,15 +87046,18 @@ const mostOfName = 64;
 /** Path of the saved result; its name has a hash of everything that the result follows from. */
 function placeOf$1({ base, rows, domainWeights, workDir }, identity) {
 	const { sha256, samples, length } = rows;
+	const size = probeSizeOf(base);
+	const { storage, architecture } = base;
 	const key = [
 		identity,
 		sha256,
 		samples,
 		length,
-		probeSizeOf(base),
+		size,
 		domainWeights,
-		base.storage
+		storage
 	];
+	if (architecture.loader !== void 0) key.push(architecture.loader);
 	const hash = createHash("sha256").update(JSON.stringify(key)).digest("hex").slice(0, 16);
 	const name = base.checkpoint.repository.name.slice(0, mostOfName);
 	return join$1(workDir, "sensitivities", `${name}-${hash}.json`);
@@ -86194,7 +87226,7 @@ function workOf(request, workers) {
 	return {
 		shape,
 		plans: runs.map(({ recipe }) => recipe.plan),
-		carried: sum$1(base.carried, storedBytes),
+		carried: bytesToCarry(base),
 		measuring: measures ? measuringOf(base, shape.bytes, tuning.rows, sources) : null,
 		tuning: tuning && {
 			tokens: tuning.rows.tokens,
@@ -86258,7 +87290,7 @@ async function foresee(request, outside) {
 */
 async function findKept({ base, sources: { proxy }, inputs, drawRows }, { kernel, report }) {
 	const identity = {
-		...originOf(base, kernel.sha256),
+		...originOf$1(base, kernel.sha256),
 		proxy: proxy && proxyName(proxy)
 	};
 	const { domainWeights, workDir } = inputs;
@@ -86584,6 +87616,361 @@ function receiptIn({ recipe }, state, gates) {
 	}
 }
 
+// src/coding/read-expression.ts
+/** Longer than any real one. */
+const longest$1 = 1e3;
+/** Groups within each other; the limit keeps the recursion from filling the stack. */
+const deepest$1 = 50;
+const sets = {
+	d: [[48, 57]],
+	w: [
+		[48, 57],
+		[65, 90],
+		[95, 95],
+		[97, 122]
+	],
+	s: [[9, 13], [32, 32]]
+};
+const newline = [[10, 10]];
+const escapes = {
+	A: { kind: "start" },
+	Z: { kind: "end" },
+	b: {
+		kind: "edge",
+		isNot: false
+	},
+	B: {
+		kind: "edge",
+		isNot: true
+	}
+};
+/**
+* Reads a regular expression in Python's syntax: characters, classes, groups, choices, repeats,
+* anchors and lookaheads. Null: it has something else, such as a reference back, or is malformed.
+*/
+function readExpression(text) {
+	if (text.length > longest$1) return null;
+	try {
+		return new Reader(text).whole();
+	} catch (error) {
+		if (error instanceof Unreadable) return null;
+		throw error;
+	}
+}
+/** `*`, `?` and `[\u2026]` of Python's `fnmatch`, which match whole names. Null: malformed. */
+function readWildcards(text) {
+	return readExpression(`${[...text.matchAll(/\[!?\]?[^\]]*\]|[\s\S]/g)].map(([part]) => {
+		if (part === "*") return ".*";
+		if (part === "?") return ".";
+		if (part.length > 1) return part.replace("[^", "[\\^").replace("[!", "[^");
+		return part.replace(/[^\w]/, "\\$&");
+	}).join("")}\\Z`);
+}
+var Unreadable = class extends Error {};
+var Reader = class {
+	#text;
+	#at = 0;
+	#depth = 0;
+	constructor(text) {
+		this.#text = text;
+	}
+	whole() {
+		const tree = this.#choice();
+		if (this.#at < this.#text.length) throw new Unreadable();
+		return tree;
+	}
+	#choice() {
+		const parts = [this.#sequence()];
+		while (this.#takes("|")) parts.push(this.#sequence());
+		return parts.length === 1 ? parts[0] : {
+			kind: "choice",
+			parts
+		};
+	}
+	#sequence() {
+		const parts = [];
+		while (this.#at < this.#text.length && !"|)".includes(this.#text[this.#at])) parts.push(this.#repeated());
+		return {
+			kind: "sequence",
+			parts
+		};
+	}
+	#repeated() {
+		const part = this.#single();
+		const counts = this.#counts();
+		if (counts === null) return part;
+		const [least, most] = counts;
+		if (least > most || part.kind === "start" || part.kind === "end") throw new Unreadable();
+		this.#takes("?");
+		if (/^[*+]|^\{\d*,?\d*\}/.test(this.#rest())) throw new Unreadable();
+		return {
+			kind: "repeat",
+			part,
+			least,
+			most
+		};
+	}
+	#counts() {
+		if (this.#takes("*")) return [0, Number.POSITIVE_INFINITY];
+		if (this.#takes("+")) return [1, Number.POSITIVE_INFINITY];
+		if (this.#takes("?")) return [0, 1];
+		const found = /^\{(\d{0,4})(,?)(\d{0,4})\}/.exec(this.#rest());
+		if (found === null || found[0] === "{}") return null;
+		const [all, least = "", comma, most = ""] = found;
+		this.#at += all.length;
+		const last = comma === "" ? Number(least) : Number.POSITIVE_INFINITY;
+		return [Number(least), most === "" ? last : Number(most)];
+	}
+	#single() {
+		if (this.#takes("(")) return this.#group();
+		if (this.#takes("[")) return this.#class();
+		if (this.#takes("^")) return { kind: "start" };
+		if (this.#takes("$")) return { kind: "end" };
+		if (this.#takes(".")) return {
+			kind: "one",
+			ranges: newline,
+			isNot: true
+		};
+		if (/^[*+?]/.test(this.#rest())) throw new Unreadable();
+		if (!this.#takes("\\")) return character(this.#next());
+		const name = this.#next();
+		return escapes[name] ?? escaped(name);
+	}
+	#group() {
+		if (++this.#depth > deepest$1) throw new Unreadable();
+		const start = /^\?P<\w+>/.exec(this.#rest())?.[0] ?? [
+			"?:",
+			"?=",
+			"?!"
+		].find((mark) => this.#rest().startsWith(mark)) ?? "";
+		this.#at += start.length;
+		if (this.#rest().startsWith("?")) throw new Unreadable();
+		const part = this.#choice();
+		if (!this.#takes(")")) throw new Unreadable();
+		this.#depth--;
+		if (start === "?=" || start === "?!") return {
+			kind: "ahead",
+			part,
+			isNot: start === "?!"
+		};
+		return part;
+	}
+	#class() {
+		const isNot = this.#takes("^");
+		const ranges = [];
+		do {
+			const first = this.#member();
+			if (this.#rest().startsWith("-") && this.#text[this.#at + 1] !== "]") {
+				this.#at++;
+				const last = this.#member();
+				const ends = [...first, ...last].flat();
+				if (new Set(ends).size > 2 || ends.length > 4) throw new Unreadable();
+				const range = [first[0][0], last[0][0]];
+				if (range[0] > range[1]) throw new Unreadable();
+				ranges.push(range);
+			} else ranges.push(...first);
+		} while (!this.#takes("]"));
+		return {
+			kind: "one",
+			ranges,
+			isNot
+		};
+	}
+	#member() {
+		const tree = this.#takes("\\") ? escaped(this.#next()) : character(this.#next());
+		if (tree.kind !== "one" || tree.isNot) throw new Unreadable();
+		return tree.ranges;
+	}
+	#rest() {
+		return this.#text.slice(this.#at);
+	}
+	#takes(mark) {
+		if (this.#text[this.#at] !== mark) return false;
+		this.#at++;
+		return true;
+	}
+	#next() {
+		const next = this.#text[this.#at++];
+		if (next === void 0) throw new Unreadable();
+		return next;
+	}
+};
+/** What a letter or mark behind a backslash stands for. */
+function escaped(name) {
+	const set = sets[name.toLowerCase()];
+	if (set !== void 0) return {
+		kind: "one",
+		ranges: set,
+		isNot: name !== name.toLowerCase()
+	};
+	if (/\w/.test(name)) throw new Unreadable();
+	return character(name);
+}
+function character(one) {
+	const code = one.charCodeAt(0);
+	return {
+		kind: "one",
+		ranges: [[code, code]],
+		isNot: false
+	};
+}
+
+// src/coding/expression.ts
+/**
+* What one expression may cost over all names. Each name of the largest real checkpoint (41,000
+* modules) costs some hundreds; an expression of a hostile config may cost their square.
+*/
+const mostSteps = 4e7;
+/** No tensor has a longer name. */
+const longestName = 512;
+/** A regular expression of a base's config, which anybody may have written. */
+var Expression = class Expression {
+	#text;
+	#tree;
+	#steps = 0;
+	constructor(text, tree) {
+		this.#text = text;
+		this.#tree = tree;
+	}
+	/** Reads Python's syntax; null: some of it is not known here. */
+	static read(text) {
+		const tree = readExpression(text);
+		return tree === null ? null : new Expression(text, tree);
+	}
+	/** Reads the syntax of Python's `fnmatch`, for whole names; null: it is malformed. */
+	static wildcards(text) {
+		const tree = readWildcards(text);
+		return tree === null ? null : new Expression(text, tree);
+	}
+	/**
+	* Whether it matches the beginning of a name, as Python's `re.match` does. No expression makes
+	* this exponential: it follows all places in the name at once and never goes back.
+	* Throws BAD_CHECKPOINT where an expression costs more than any real one.
+	*/
+	matches(name) {
+		return name.length <= longestName && this.#ends(this.#tree, /* @__PURE__ */ new Set([0]), name).size > 0;
+	}
+	/** Where a match may end that begins at one of these places. */
+	#ends(tree, starts, name) {
+		this.#steps += 1 + starts.size;
+		if (this.#steps > mostSteps) throw tooSlow(this.#text);
+		if (starts.size === 0) return starts;
+		const keep = (isKept) => new Set([...starts].filter(isKept));
+		switch (tree.kind) {
+			case "one": return new Set([...keep((at) => isOne(tree, name.charCodeAt(at)))].map((at) => at + 1));
+			case "start": return keep((at) => at === 0);
+			case "end": return keep((at) => at === name.length);
+			case "edge": return keep((at) => isWord(name, at - 1) !== isWord(name, at) !== tree.isNot);
+			case "ahead": return keep((at) => this.#ends(tree.part, /* @__PURE__ */ new Set([at]), name).size > 0 !== tree.isNot);
+			case "sequence": return tree.parts.reduce((at, part) => this.#ends(part, at, name), starts);
+			case "choice": return new Set(tree.parts.flatMap((part) => [...this.#ends(part, starts, name)]));
+			case "repeat": return this.#repeat(tree, starts, name);
+		}
+	}
+	#repeat({ part, least, most }, starts, name) {
+		let last = starts;
+		for (let i = 0; i < least; i++) {
+			const next = this.#ends(part, last, name);
+			if (next.size === last.size && [...next].every((at) => last.has(at))) break;
+			last = next;
+		}
+		const all = new Set(last);
+		for (let i = least; i < most && last.size > 0; i++) {
+			last = new Set([...this.#ends(part, last, name)].filter((at) => !all.has(at)));
+			for (const at of last) all.add(at);
+		}
+		return all;
+	}
+};
+function isOne({ ranges, isNot }, code) {
+	if (Number.isNaN(code)) return false;
+	return ranges.some(([first, last]) => first <= code && code <= last) !== isNot;
+}
+function isWord(name, at) {
+	return /\w/.test(name.charAt(at));
+}
+function tooSlow(text) {
+	return new OqeError("BAD_CHECKPOINT", `the expression ${quote(text)} of the quantization settings takes too long on these names`, "Write it without repeats within repeats.");
+}
+
+// src/coding/names.ts
+/** Expressions of a config that are compared with every module. Real configs have a handful. */
+const mostExpressions = 200;
+/** The mark of compressed-tensors before a regular expression. */
+const mark = "re:";
+const known$1 = "characters, classes, groups, repeats, anchors and lookaheads";
+/** The names that settings may use for a module: those of vLLM and of transformers' newer files. */
+function spellingsOf(module) {
+	return [module, ...[
+		["model.language_model.", "language_model.model."],
+		["language_model.model.", "model.language_model."],
+		["language_model.lm_head", "lm_head"]
+	].flatMap(([from, to]) => {
+		return module.startsWith(from) ? [to + module.slice(from.length)] : [];
+	})];
+}
+/** A regular expression of compressed-tensors; null: the text is a plain name. */
+function expressionOf(text, refuse) {
+	if (!text.startsWith(mark)) return null;
+	return Expression.read(text.slice(3)) ?? refuse(`the expression ${quote(text)}`, "characters, classes, groups, repeats, anchors and lookaheads");
+}
+/** A name with the wildcards of Python's `fnmatch`. */
+function wildcardsOf(text, refuse) {
+	return Expression.wildcards(text) ?? refuse(`the wildcards ${quote(text)}`, "*, ? and [...]");
+}
+/** Throws for more expressions than any real config has. */
+function limitExpressions(count, refuse) {
+	if (count > mostExpressions) refuse(`${count} expressions`, `${mostExpressions} at most`);
+}
+
+// src/coding/groups.ts
+/** Settings that say nothing of modules: all are coded in one of these ways. */
+function everyModule(schemes) {
+	return [{
+		schemes,
+		targets: null,
+		isDeep: false
+	}];
+}
+/**
+* Finds the group of a module as `apply_quantization_config` of compressed-tensors 0.20 does: one
+* that has its whole name, else the first expression in the order of their texts, else one with its
+* class. A target that two groups have is the later one's.
+*
+* Files do not say which class a module has. So all groups with names of classes come into
+* question, and the shape of the scales decides.
+*/
+function schemesByModule(groups, refuse) {
+	const always = groups.filter(({ targets }) => targets === null);
+	const byTarget = new Map(groups.flatMap((one) => (one.targets ?? []).map((key) => [key, one])));
+	const sorted = [...byTarget].sort(([a], [b]) => a < b ? -1 : 1);
+	const expressions = sorted.flatMap(([target, group]) => {
+		const expression = expressionOf(target, refuse);
+		return expression === null ? [] : [{
+			expression,
+			group
+		}];
+	});
+	limitExpressions(expressions.length, refuse);
+	const classes = new Set(sorted.filter(([target]) => isClass(target)).map(([, group]) => group));
+	const named = (module) => {
+		for (let name = module; name !== ""; name = name.slice(0, Math.max(0, name.lastIndexOf(".")))) {
+			const group = byTarget.get(name);
+			if (group !== void 0 && (name === module || group.isDeep)) return group;
+		}
+	};
+	return (module) => {
+		const names = spellingsOf(module);
+		const found = names.map(named).find((group) => group !== void 0) ?? expressions.find(({ expression }) => names.some((name) => expression.matches(name)))?.group;
+		const own = found === void 0 ? [...classes] : [found];
+		return [...always, ...own].flatMap(({ schemes }) => schemes);
+	};
+}
+/** `Linear` and the like: a Python class, where names of modules are small and have dots. */
+function isClass(target) {
+	return /^[A-Z]\w*$/.test(target);
+}
+
 // src/coding/scheme.ts
 const all = Number.POSITIVE_INFINITY;
 const oneScale = [all, all];
@@ -86610,23 +87997,31 @@ function isCount(value) {
 /** Real configs have a handful. Each is compared with each tensor. */
 const mostGroups = 32;
 /**
-* The ways in which a checkpoint of compressed-tensors may code a matrix, from its `config_groups`
-* (QuantizationConfig and QuantizationArgs of compressed-tensors 0.20). A group names modules by
-* class or pattern; which group a matrix belongs to follows from the shape of its scales.
+* The groups of modules that a checkpoint of compressed-tensors codes alike, from its
+* `config_groups` (QuantizationConfig and QuantizationArgs of compressed-tensors 0.20).
 */
-function compressedSchemes(settings, refuse) {
+function compressedGroups(settings, refuse) {
 	const sparsity = asObject(settings.sparsity_config)?.format ?? "dense";
 	if (sparsity !== "dense") refuse(`sparsity ${show$1(sparsity)}`, "dense weights");
-	const groups = Object.values(asObject(settings.config_groups) ?? {});
-	if (groups.length > mostGroups) refuse(`${groups.length} config_groups`, `${mostGroups} at most`);
-	const schemes = groups.flatMap((group) => {
+	const all = Object.values(asObject(settings.config_groups) ?? {});
+	if (all.length > mostGroups) refuse(`${all.length} config_groups`, `${mostGroups} at most`);
+	const groups = all.map((group) => {
 		const fields = asObject(group);
 		if (fields === void 0) return refuse(`the config group ${show$1(group)}`, "objects");
 		const weights = asObject(fields.weights);
-		return weights === void 0 ? [] : [schemeOf(fields.format ?? settings.format, weights, refuse)];
+		return {
+			schemes: (weights && [schemeOf$1(fields.format ?? settings.format, weights, refuse)]) ?? [],
+			targets: targetsOf(fields, refuse),
+			isDeep: false
+		};
 	});
-	if (schemes.length === 0) refuse("no config group for weights", "groups with weights");
-	return schemes;
+	if (groups.filter(({ schemes }) => schemes.length > 0).length === 0) refuse("no config group for weights", "groups with weights");
+	const [only] = groups;
+	return groups.length === 1 && (only.targets ?? []).every((one) => one === "Linear") ? everyModule(only.schemes) : groups;
+}
+function targetsOf({ targets = null }, refuse) {
+	if (targets === null) return null;
+	return Array.isArray(targets) && targets.every((one) => typeof one === "string") ? targets : refuse(`the targets ${show$1(targets)}`, "lists of names");
 }
 /** Type and bits of the codes of each format, and its scheme. */
 const formats = {
@@ -86638,12 +88033,12 @@ const formats = {
 	"float-quantized": [
 		"float",
 		8,
-		floats
+		floats$1
 	],
 	"naive-quantized": [
 		"float",
 		8,
-		floats
+		floats$1
 	],
 	"mxfp8-quantized": [
 		"float",
@@ -86656,7 +88051,7 @@ const formats = {
 		() => floatScheme("fp4", [1, 32], true)
 	]
 };
-function schemeOf(format, weights, refuse) {
+function schemeOf$1(format, weights, refuse) {
 	if (!(typeof format === "string" && Object.hasOwn(formats, format))) return refuse(`format ${show$1(format)}`, Object.keys(formats).join(", "));
 	const [ownType, ownBits, make] = formats[format];
 	const { type = "int", num_bits: bits = 8, symmetric = true, actorder = null } = weights;
@@ -86665,7 +88060,7 @@ function schemeOf(format, weights, refuse) {
 	if (actorder === true || actorder === "group" || actorder === "dynamic") refuse(`actorder ${show$1(actorder)}`, "columns in their own order");
 	return make(weights, refuse);
 }
-function floats(weights, refuse) {
+function floats$1(weights, refuse) {
 	const strategy = strategyOf(weights);
 	if (strategy === "tensor") return floatScheme("fp8", oneScale);
 	if (strategy === "channel") return floatScheme("fp8", rowScales);
@@ -86701,27 +88096,82 @@ function groupSize({ group_size: size }, refuse) {
 	return size;
 }
 
+// src/coding/model-opt.ts
+/** The algorithms of NVIDIA's ModelOpt that are decoded. Others need a second scale. */
+const algorithms = {
+	FP8: () => floatScheme("fp8", oneScale),
+	FP8_PER_CHANNEL_PER_TOKEN: () => floatScheme("fp8", rowScales),
+	FP8_PB_WO: ({ group_size: size = null }, refuse) => {
+		if (size !== null && !isCount(size)) refuse(`blocks of ${show$1(size)}`, "sizes above 0");
+		const side = size ?? 128;
+		return floatScheme("fp8", [side, side]);
+	},
+	MXFP8: () => floatScheme("fp8", [1, 32], true)
+};
+const known = `${Object.keys(algorithms).join(", ")} and a mixture of them`;
+/** What ModelOpt says for a layer; some versions write it in small letters. */
+function algorithmOf({ quant_algo: algorithm = null }) {
+	return typeof algorithm === "string" ? algorithm.toUpperCase() : algorithm;
+}
+/** The settings themselves: some files have them one level down. */
+function modelOptFields(settings) {
+	return asObject(settings.quantization) ?? settings;
+}
+/**
+* The groups of modules that a checkpoint of ModelOpt codes alike. `MIXED_PRECISION` names each
+* module or the one above it with its algorithm. Without an algorithm, weights are floats: only the
+* key-value cache is quantized.
+*/
+function modelOptGroups(settings, refuse) {
+	const fields = modelOptFields(settings);
+	const algorithm = algorithmOf(fields);
+	if (algorithm === null) return [];
+	if (algorithm !== "MIXED_PRECISION") return everyModule([schemeOf(fields, "", refuse)]);
+	const layers = Object.entries(asObject(fields.quantized_layers) ?? {});
+	if (layers.length === 0) refuse(`quant_algo ${show$1(algorithm)} without quantized_layers`, known);
+	const groups = /* @__PURE__ */ new Map();
+	for (const [module, layer] of layers) {
+		const own = asObject(layer) ?? {};
+		const key = JSON.stringify([algorithmOf(own), own.group_size ?? null]);
+		const of = ` for ${quote(module)}`;
+		const group = groups.get(key) ?? {
+			schemes: [schemeOf(own, of, refuse)],
+			targets: []
+		};
+		groups.set(key, group);
+		group.targets.push(module);
+	}
+	return [...groups].sort(([a], [b]) => a < b ? -1 : 1).map(([, { schemes, targets }]) => {
+		return {
+			schemes,
+			targets: targets.sort(),
+			isDeep: true
+		};
+	});
+}
+function schemeOf(layer, of, refuse) {
+	const algorithm = algorithmOf(layer);
+	if (typeof algorithm === "string" && Object.hasOwn(algorithms, algorithm)) return algorithms[algorithm](layer, refuse);
+	return refuse(`quant_algo ${show$1(algorithm)}${of}`, known);
+}
+
 // src/coding/methods.ts
 const microscaled = (format) => floatScheme(format, [1, 32], true);
 /**
-* By `quant_method`: the ways in which a matrix may be coded, by the settings beside it. The shape
-* of a matrix's scales says which one it is. The keys are those of transformers 5.24.
+* By `quant_method`: the ways in which matrices may be coded, by the settings beside it. Where
+* there are several for a matrix, the shape of its scales says which one it is. The keys are those
+* of transformers 5.24.
 */
-const schemesByMethod = {
-	fp8: ({ weight_block_size: size }, refuse) => [
+const groupsByMethod = {
+	fp8: ({ weight_block_size: size }, refuse) => everyModule([
 		...size === null ? [] : [floatScheme("fp8", size === void 0 ? [128, 128] : blockOf(size, refuse))],
 		...[oneScale, rowScales].map((block) => floatScheme("fp8", block)),
 		microscaled("fp8")
-	],
-	mxfp8: () => [microscaled("fp8")],
-	mxfp4: () => [microscaled("fp4")],
-	"compressed-tensors": compressedSchemes,
-	modelopt: ({ quant_algo: algorithm }, refuse) => {
-		if (algorithm === "FP8") return [floatScheme("fp8", oneScale)];
-		if (algorithm === "FP8_PER_CHANNEL_PER_TOKEN") return [floatScheme("fp8", rowScales)];
-		if (algorithm === "MXFP8") return [microscaled("fp8")];
-		return refuse(`quant_algo ${show$1(algorithm)}`, "FP8, FP8_PER_CHANNEL_PER_TOKEN and MXFP8");
-	}
+	]),
+	mxfp8: () => everyModule([microscaled("fp8")]),
+	mxfp4: () => everyModule([microscaled("fp4")]),
+	"compressed-tensors": compressedGroups,
+	modelopt: modelOptGroups
 };
 
 // src/coding/refusal.ts
@@ -86735,9 +88185,9 @@ const siblings = /^(.*)\.(scales|weight_scale|weight_scale_inv|weight_packed|qwe
 /** Throws ALREADY_QUANTIZED for a tensor that only quantized checkpoints have. */
 function refuseQuantizedTensors(tensors, repository) {
 	for (const [name, { dtype }] of tensors) {
-		if (packed.test(dtype)) refuseQuantized(repository, `tensor ${quote$1(name)} has dtype ${dtype}`);
+		if (packed.test(dtype)) refuseQuantized(repository, `tensor ${quote(name)} has dtype ${dtype}`);
 		const module = siblings.exec(name)?.[1];
-		if (module !== void 0 && (tensors.has(`${module}.weight`) || !name.endsWith(".scales"))) refuseQuantized(repository, `tensor ${quote$1(name)} holds quantization scales or codes`);
+		if (module !== void 0 && (tensors.has(`${module}.weight`) || !name.endsWith(".scales"))) refuseQuantized(repository, `tensor ${quote(name)} holds quantization scales or codes`);
 	}
 }
 /** The base is quantized in a way that is not decoded, or not by its authors. */
@@ -86749,12 +88199,18 @@ function refuseQuantized(repository, found, hint = "Name the unquantized base (B
 /**
 * Whether a module is named as not quantized. `under` and `patterns` as transformers'
 * `should_convert_module`: from the start of a name up to the end of a part (`mlp.gate` is not
-* `mlp.gate_proj`), or whole parts at its end. Of its regular expressions `*` alone is read.
+* `mlp.gate_proj`), or what stands at its end (`gate` is `mlp.shared_expert_gate` too).
 */
-function isSkipped({ modules, under, patterns }, module) {
+function isSkipped(skipped, module) {
+	return spellingsOf(module).some((name) => isNamed(skipped, name));
+}
+function isNamed({ modules, under, patterns, expressions }, module) {
 	if (modules.has(module)) return true;
 	const parts = module.split(".");
 	if (parts.flatMap((_, at) => [parts.slice(0, at + 1), parts.slice(at)]).some((some) => under.has(some.join(".")))) return true;
+	const last = parts.at(-1);
+	if ([...last].some((_, at) => under.has(last.slice(at)))) return true;
+	if (expressions.some((expression) => expression.matches(module))) return true;
 	return patterns.some((pattern) => isMatch(pattern.replaceAll(".*", "*").split("*"), module));
 }
 /** Whether a name has these texts in this order, the first at its start, the last before a dot. */
@@ -86777,8 +88233,79 @@ function joinSkipped(all) {
 	return {
 		modules: new Set(all.flatMap(({ modules }) => [...modules])),
 		under: new Set(all.flatMap(({ under }) => [...under])),
-		patterns: [...new Set(all.flatMap(({ patterns }) => patterns))]
+		patterns: [...new Set(all.flatMap(({ patterns }) => patterns))],
+		expressions: all.flatMap(({ expressions }) => expressions)
 	};
+}
+
+// src/coding/skipped-by.ts
+const nothing = {
+	modules: /* @__PURE__ */ new Set(),
+	under: /* @__PURE__ */ new Set(),
+	patterns: [],
+	expressions: []
+};
+/** The modules that settings name as not quantized. Each method has lists of its own kind. */
+function skippedBy(method, settings, refuse) {
+	if (method === "compressed-tensors") return byCompressedTensors(settings, refuse);
+	if (method === "modelopt") return byModelOpt(modelOptFields(settings), refuse);
+	const listed = namesIn(settings.modules_to_not_convert);
+	const under = listed.filter((name) => !signs.test(name));
+	return {
+		...nothing,
+		modules: /* @__PURE__ */ new Set([...namesIn(settings.ignored_layers), ...namesIn(settings.ignore)]),
+		under: new Set(under.filter((name) => !name.includes("*"))),
+		patterns: under.filter((name) => name.includes("*")),
+		expressions: boundedExpressions(listed, refuse)
+	};
+}
+/** Signs of a regular expression that no name has. */
+const signs = /[\\^$|()[\]{}?+]/;
+/** transformers takes each entry for an expression that matches a name up to the end of a part. */
+function boundedExpressions(listed, refuse) {
+	const texts = listed.filter((name) => signs.test(name));
+	limitExpressions(texts.length, refuse);
+	return texts.map((text) => {
+		return Expression.read(`(?:${text})(?=\\.|$)`) ?? refuse(`the expression ${quote(text)}`, "characters, classes, groups, repeats, anchors and lookaheads");
+	});
+}
+/** Whole names, and regular expressions behind `re:`. Names of classes match no module's name. */
+function byCompressedTensors({ ignore }, refuse) {
+	const names = namesIn(ignore);
+	const expressions = names.flatMap((name) => expressionOf(name, refuse) ?? []);
+	limitExpressions(expressions.length, refuse);
+	return {
+		...nothing,
+		modules: new Set(names),
+		expressions
+	};
+}
+/**
+* Names with wildcards, under another key in each of ModelOpt's two files. It writes `<module>*`
+* for a module and all below it, so `layers.1*` does not stand for `layers.11`.
+*/
+function byModelOpt({ exclude_modules: excluded, ignore }, refuse) {
+	const names = [...namesIn(excluded), ...namesIn(ignore)].map((name) => {
+		const isTree = /[^.*]\*$/.test(name);
+		return isTree ? {
+			name: name.slice(0, -1),
+			isTree
+		} : {
+			name,
+			isTree
+		};
+	});
+	const isPlain = ({ name }) => !/[*?[]/.test(name);
+	const texts = names.filter((one) => !isPlain(one)).flatMap(({ name, isTree }) => isTree ? [name, `${name}.*`] : [name]);
+	limitExpressions(texts.length, refuse);
+	return {
+		...nothing,
+		under: new Set(names.filter(isPlain).map(({ name }) => name)),
+		expressions: [...new Set(texts)].map((text) => wildcardsOf(text, refuse))
+	};
+}
+function namesIn(list) {
+	return (Array.isArray(list) ? list : []).filter((name) => typeof name === "string");
 }
 
 // src/coding/declared.ts
@@ -86793,15 +88320,11 @@ const settingsKeys = [
 	"quantization_config",
 	"compression_config"
 ];
-/** Keys that list modules which are not quantized, each with its whole name. */
-const moduleKeys = ["ignored_layers", "ignore"];
-/** Keys of transformers and ModelOpt, whose entries stand for the modules below them too. */
-const underKeys = ["modules_to_not_convert", "exclude_modules"];
 /** The settings of ModelOpt; null where the base has no such file. */
 async function readModelOptSettings(repository) {
 	if (!repository.files.has(modelOptFile)) return null;
 	const where = `${repository.name}/${modelOptFile}`;
-	const document = parseJson$1(await readText(repository, modelOptFile), where);
+	const document = parseJson(await readText(repository, modelOptFile), where);
 	return asObject(document)?.quantization ?? null;
 }
 /**
@@ -86817,15 +88340,14 @@ function findDeclared(config, modelOpt, repository) {
 	}));
 	const [first, ...others] = found;
 	if (first === void 0) return null;
-	const contrary = others.find((other) => !isDeepStrictEqual(first.schemes, other.schemes));
+	const contrary = others.find((other) => !isDeepStrictEqual(first.groups, other.groups));
 	if (contrary !== void 0) {
 		const [one, other] = [first, contrary].map(({ file, key, method }) => `"${key}" of ${file} (${method})`);
 		throw new OqeError("BAD_CHECKPOINT", `${repository.name} declares two codings of its weights: ${one} and ${other} contradict each other`, "Readers would decode different weights. Ask the model's authors which one is meant.");
 	}
 	const skipped = joinSkipped(found.map((one) => one.skipped));
 	return {
-		method: first.method,
-		schemes: first.schemes,
+		...first,
 		skipped
 	};
 }
@@ -86865,27 +88387,21 @@ function isEmpty(value) {
 }
 function declaredAt({ file, key, settings, usual }, repository) {
 	const fields = asObject(settings) ?? {};
-	const method = fields.quant_method ?? usual ?? void 0;
-	const place = `${file} has ${quote$1(key)}`;
-	if (typeof method !== "string" || !Object.hasOwn(schemesByMethod, method)) {
+	const named = fields.quant_method ?? usual ?? void 0;
+	const method = typeof named === "string" && named.startsWith("modelopt") ? "modelopt" : named;
+	const place = `${file} has ${quote(key)}`;
+	if (typeof method !== "string" || !Object.hasOwn(groupsByMethod, method)) {
 		const how = method ?? fields.mode;
 		return refuseQuantized(repository, how === void 0 ? place : `${place} (${show$1(how)})`);
 	}
 	const refuse = (found, known) => refuseQuantized(repository, `${place} (${show$1(method)}) with ${found}; this program decodes ${known}`);
-	const schemes = method === "modelopt" && (fields.quant_algo ?? null) === null ? [] : schemesByMethod[method](fields, refuse);
-	const under = underKeys.flatMap((list) => namesIn(fields[list]));
+	const groups = groupsByMethod[method](fields, refuse);
 	return {
 		method,
-		schemes,
-		skipped: {
-			modules: new Set(moduleKeys.flatMap((list) => namesIn(fields[list]))),
-			under: new Set(under.filter((name) => !name.includes("*"))),
-			patterns: under.filter((name) => name.includes("*"))
-		}
+		groups,
+		schemesOf: schemesByModule(groups, refuse),
+		skipped: skippedBy(method, fields, refuse)
 	};
-}
-function namesIn(list) {
-	return (Array.isArray(list) ? list : []).filter((name) => typeof name === "string");
 }
 /** A copy of a config without any settings of a coding, at its top level and in its objects. */
 function withoutSettings(config) {
@@ -86899,6 +88415,72 @@ function without(fields) {
 	const copy = { ...fields };
 	for (const key of settingsKeys) delete copy[key];
 	return copy;
+}
+
+// src/coding/publisher.ts
+/** Words of a name that say how the weights of a quantized copy are stored. */
+const precision = /[-_.]((mx|nv)?fp[48]|int[48]|w\d+a\d+|\d-?bits?|quantized|ptq|gptq|awq|bnb|nf4|hqq)(?=$|[-_.])/i;
+async function originOf(repository) {
+	const card = await readFrontMatter(repository);
+	const name = repository.id ?? repository.name;
+	const relation = typeof card.base_model_relation === "string" ? card.base_model_relation : null;
+	const [named] = [card.base_model].flat().filter((one) => typeof one === "string");
+	const first = name.lastIndexOf("/") + 1;
+	const word = precision.exec(name.slice(first));
+	const isCopy = named !== void 0 && relation === null && word !== null;
+	const isQuantization = relation?.trim().toLowerCase() === "quantized" || isCopy;
+	const original = isQuantization ? named ?? null : null;
+	const [owner, from] = [repository.id, original].map(ownerOf);
+	return {
+		isQuantization,
+		original,
+		isByMaker: owner !== null && owner === from,
+		isTold: named !== void 0 || relation !== null,
+		stem: word === null || word.index === 0 ? null : name.slice(0, first + word.index)
+	};
+}
+/** The owner of `owner/name`, as the Hub compares them: in lower case. Null: there is none. */
+function ownerOf(id) {
+	return (/^([^/]+)\/[^/]+$/.exec(id ?? "")?.[1])?.toLowerCase() ?? null;
+}
+/**
+* Whether the model's makers publish it in this coding, or somebody else quantized their
+* repository, with loss. The base's own card decides (docs/decisions/0019-coded-bases.md). Throws
+* ALREADY_QUANTIZED for a quantization of another owner's repository. Gives a warning for one of
+* the makers, and where no card says anything.
+*/
+async function checkPublisher(repository) {
+	const origin = await originOf(repository);
+	const { isQuantization, isByMaker, original, stem, isTold } = origin;
+	if (isByMaker) return `${repository.id} is a quantization of ${quote(original)} by the same owner. The figures compare with its values, so the error of that quantization is not in them. Tiers of ${quote(original)} are closer to the model`;
+	if (isQuantization) {
+		const found = `its card says that it is a quantization of ${original === null ? "another model" : quote(original)}`;
+		const advice = adviceOf(origin);
+		if (repository.id !== null || original === null) return refuseQuantized(repository, found, advice);
+		return refuseQuantized(repository, found, `${advice} If its makers quantized it, name their repository on the Hub.`);
+	}
+	const name = repository.id ?? repository.name;
+	const unsure = "so nothing says whether its authors quantized it or somebody else did, with loss";
+	const use = stem === null ? "Where there is an unquantized original, use that" : `Where there is an unquantized original (${likely(stem)}), use that`;
+	if (!repository.files.has("README.md")) return `${name} has no card, ${unsure}. ${use}`;
+	return stem === null || isTold ? null : `the card of ${name} names no original, ${unsure}. ${use}`;
+}
+/**
+* The error with the repository to use instead, where name or card tell of one. Others are
+* returned as they are.
+*/
+async function nameOriginal(error, repository) {
+	if (!(error instanceof OqeError) || error.code !== "ALREADY_QUANTIZED") return error;
+	const origin = await originOf(repository);
+	if (origin.original === null && origin.stem === null) return error;
+	return new OqeError(error.code, error.message, adviceOf(origin));
+}
+function adviceOf({ original, stem }) {
+	const guess = stem === null ? "" : `, which may be ${likely(stem)},`;
+	return `Name ${original === null ? `the original${guess}` : quote(original)} as the base; quantizing twice adds both errors.`;
+}
+function likely(stem) {
+	return `${quote(stem)} or ${quote(`${stem}-BF16`)}`;
 }
 
 // src/coding/fit-scheme.ts
@@ -86922,10 +88504,10 @@ const inWord = 8;
 */
 function fitScheme(names, tensors, declared) {
 	const { format, codes, scales, zeros, shapeCopy } = names;
-	const schemes = declared.schemes.filter((scheme) => scheme.format === format);
 	const module = names.values.replace(/\.weight$/, "");
-	if (isSkipped(declared.skipped, module)) throw bad$1(`${quote$1(module)} is declared as not quantized, but ${quote$1(codes)} holds codes`);
-	if (schemes.length === 0) throw bad$1(`tensor ${quote$1(codes)} holds codes of a kind that is not declared`);
+	if (isSkipped(declared.skipped, module)) throw bad$2(`${quote(module)} is declared as not quantized, but ${quote(codes)} holds codes`);
+	const schemes = declared.schemesOf(module).filter((scheme) => scheme.format === format);
+	if (schemes.length === 0) throw undeclared(names, module, declared);
 	const shape = shapeOfValues(names, tensors);
 	const [rows, columns] = shape.slice(-2);
 	const found = partOf(scales, tensors, scaleDtypes);
@@ -86939,7 +88521,7 @@ function fitScheme(names, tensors, declared) {
 	});
 	checkGroups(codes, columns, scheme);
 	if (zeros !== null) {
-		const [, across] = blocksOf(scheme.block, rows, columns);
+		const [, across] = blocksOf$1(scheme.block, rows, columns);
 		checkShape(zeros, partOf(zeros, tensors, ["I32"]).shape, [Math.ceil(rows / inWord), across]);
 	}
 	if (shapeCopy !== null) checkShape(shapeCopy, partOf(shapeCopy, tensors, ["I64", "I32"]).shape, [shape.length]);
@@ -86969,7 +88551,7 @@ function isBlocks(codes) {
 /** Shape of the values in the order of their codes. */
 function shapeOfValues({ format, codes }, tensors) {
 	const { shape } = partOf(codes, tensors, codeDtypes[format]);
-	if (shape.length < (isBlocks(codes) ? 3 : 2) || shape.includes(0)) throw bad$1(`tensor ${quote$1(codes)} of shape [${shape.join(", ")}] is no matrix of codes`);
+	if (shape.length < (isBlocks(codes) ? 3 : 2) || shape.includes(0)) throw bad$2(`tensor ${quote(codes)} of shape [${shape.join(", ")}] is no matrix of codes`);
 	if (format === "fp8") return shape;
 	if (!isBlocks(codes)) return [...shape.slice(0, -1), shape.at(-1) * (format === "fp4" ? 2 : inWord)];
 	if (shape.at(-1) !== 16) checkShape(codes, shape, [...shape.slice(0, -1), 16]);
@@ -86979,7 +88561,7 @@ function shapeOfValues({ format, codes }, tensors) {
 function isGrid(scales, values, { block }) {
 	const [rows, columns] = values.slice(-2);
 	const leading = values.slice(0, -2);
-	const [down, across] = blocksOf(block, rows, columns);
+	const [down, across] = blocksOf$1(block, rows, columns);
 	return [
 		[
 			...leading,
@@ -86987,35 +88569,46 @@ function isGrid(scales, values, { block }) {
 			across
 		],
 		...across === 1 ? [[...leading, down]] : [],
-		...across === 1 && down === 1 ? [leading, [...leading, 1]] : []
+		...across === 1 && down === 1 ? [leading, [...leading, 1]] : [],
+		[
+			...leading,
+			down,
+			1,
+			across,
+			1
+		]
 	].some((shape) => shape.join() === scales.join());
 }
 /** Blocks of a matrix may be smaller at its edges, but groups of a row are whole. */
 function checkGroups(codes, columns, { block: [high, wide] }) {
 	if (high !== 1 || wide === Number.POSITIVE_INFINITY || columns % wide === 0) return;
-	throw bad$1(`tensor ${quote$1(codes)} has rows of ${columns} values, which do not fill whole groups of ${wide}`);
+	throw bad$2(`tensor ${quote(codes)} has rows of ${columns} values, which do not fill whole groups of ${wide}`);
 }
 function partOf(name, tensors, dtypes) {
 	const found = tensors.get(name);
-	if (found === void 0) throw bad$1(`tensor ${quote$1(name)} is missing: the codes of its weights need it`);
-	if (!dtypes.includes(found.dtype)) throw bad$1(`tensor ${quote$1(name)} is ${found.dtype}; expected ${dtypes.join(", ")}`);
+	if (found === void 0) throw bad$2(`tensor ${quote(name)} is missing: the codes of its weights need it`);
+	if (!dtypes.includes(found.dtype)) throw bad$2(`tensor ${quote(name)} is ${found.dtype}; expected ${dtypes.join(", ")}`);
 	return found;
 }
 function checkShape(name, shape, expected) {
-	if (shape.join() !== expected.join()) throw bad$1(`tensor ${quote$1(name)} has shape [${shape.join(", ")}]; expected [${expected.join(", ")}]`);
+	if (shape.join() !== expected.join()) throw bad$2(`tensor ${quote(name)} has shape [${shape.join(", ")}]; expected [${expected.join(", ")}]`);
+}
+function undeclared({ format, codes }, module, { groups }) {
+	const why = groups.some(({ schemes }) => schemes.some((one) => one.format === format)) ? `, but no settings for such codes name ${quote(module)}` : " of a kind that is not declared";
+	return bad$2(`tensor ${quote(codes)} holds codes${why}`);
 }
 function misfit({ codes, scales, zeros }, found, { shape, schemes }) {
 	const [rows, columns] = shape.slice(-2);
 	const alike = schemes.filter((scheme) => scheme.zeros === (zeros !== null));
-	if (alike.length === 0) return bad$1(zeros === null ? `tensor ${quote$1(codes)} has no zero points, but its codes are declared as asymmetric` : `tensor ${quote$1(zeros)} holds zero points of codes that are declared as symmetric`);
+	if (alike.length === 0) return bad$2(zeros === null ? `tensor ${quote(codes)} has no zero points, but its codes are declared as asymmetric` : `tensor ${quote(zeros)} holds zero points of codes that are declared as symmetric`);
 	const expected = alike.map(({ block, powers }) => {
-		const grid = [...shape.slice(0, -2), ...blocksOf(block, rows, columns)];
+		const grid = [...shape.slice(0, -2), ...blocksOf$1(block, rows, columns)];
 		const dtype = powers ? ` as ${powerDtypes.join(" or ")}` : "";
 		return `[${grid.join(", ")}]${dtype} (${scaleWords(block)})`;
 	});
-	return bad$1(`tensor ${quote$1(scales)} is ${found.dtype} of shape [${found.shape.join(", ")}], which fits no block of [${shape.join(", ")}]; expected ${expected.join(", ")}`);
+	return bad$2(`tensor ${quote(scales)} is ${found.dtype} of shape [${found.shape.join(", ")}], which fits no block of [${shape.join(", ")}]; expected ${expected.join(", ")}`);
 }
-function bad$1(message) {
+function bad$2(message) {
 	return new OqeError("BAD_CHECKPOINT", message, "The upload may be incomplete, or its weights are coded in a way that is not supported.");
 }
 
@@ -87043,7 +88636,7 @@ function valueTensors(tensors, declared, repository) {
 		const { shape, coding } = fitScheme(names, tensors, declared);
 		for (const part of tensorsOfCoding(coding)) used.add(part);
 		if (coding.shapeCopy !== null) used.add(coding.shapeCopy);
-		if (tensors.has(names.values) && names.values !== names.codes) throw bad(`tensor ${quote$1(names.values)} is there twice: as floats, and in ${quote$1(name)}`);
+		if (tensors.has(names.values) && names.values !== names.codes) throw bad$1(`tensor ${quote(names.values)} is there twice: as floats, and in ${quote(name)}`);
 		values.set(names.values, {
 			dtype: "F32",
 			shape,
@@ -87052,7 +88645,8 @@ function valueTensors(tensors, declared, repository) {
 	}
 	for (const [name, tensor] of tensors) {
 		if (used.has(name) || activations.test(name)) continue;
-		if (parts.test(name)) throw bad(`tensor ${quote$1(name)} belongs to no codes`);
+		if (name.endsWith(".weight_g_idx")) throw orderedColumns(name);
+		if (parts.test(name)) throw bad$1(`tensor ${quote(name)} belongs to no codes`);
 		values.set(name, tensor);
 	}
 	refuseQuantizedTensors(floatsOf$1(values), repository);
@@ -87087,7 +88681,7 @@ function codedNames(name, tensors, { method }) {
 	}
 	if (!/^F8_E(4M3|5M2)$/.test(dtype) || parts.test(name)) return null;
 	const candidates = [`${name}_scale_inv`, `${name}_scale`].filter((own) => tensors.has(own));
-	if (candidates.length > 1) throw bad(`tensor ${quote$1(name)} has two tensors of scales: ${candidates.map(quote$1).join()}`);
+	if (candidates.length > 1) throw bad$1(`tensor ${quote(name)} has two tensors of scales: ${candidates.map(quote).join()}`);
 	const scales = candidates[0] ?? `${name}_scale${method === "fp8" ? "_inv" : ""}`;
 	return {
 		...none,
@@ -87097,10 +88691,13 @@ function codedNames(name, tensors, { method }) {
 		scales
 	};
 }
+function orderedColumns(name) {
+	return new OqeError("ALREADY_QUANTIZED", `tensor ${quote(name)} gives the columns of codes an order of their own, which is not decoded`);
+}
 function floatsOf$1(values) {
 	return new Map([...values].filter(([, { coding }]) => coding === void 0));
 }
-function bad(message) {
+function bad$1(message) {
 	return new OqeError("BAD_CHECKPOINT", message, "The upload may be incomplete, or its weights are coded in a way that is not supported.");
 }
 
@@ -87109,7 +88706,7 @@ function bad(message) {
 * Opens a base whose weights are floats, or are coded in a way that is decoded. Throws
 * ALREADY_QUANTIZED for any other, BAD_CHECKPOINT, MISSING_FILE.
 */
-async function openCoded(repository, options) {
+async function openCoded(repository, { leavesOut, ...options }) {
 	const modelOpt = await readModelOptSettings(repository);
 	let declared = null;
 	const checkConfig = (config) => {
@@ -87118,42 +88715,156 @@ async function openCoded(repository, options) {
 	const checkpoint = await openCheckpoint(repository, {
 		...options,
 		checkConfig
+	}).catch(async (error) => {
+		throw await nameOriginal(error, repository);
 	});
 	try {
+		const { tensors, config } = checkpoint;
+		const used = new Map([...tensors].filter(([name]) => leavesOut?.(name, config) !== true));
+		const values = valueTensors(used, declared, repository);
 		return {
 			checkpoint,
-			values: valueTensors(checkpoint.tensors, declared, repository)
+			values: await checkShapeCopies(checkpoint, values)
 		};
 	} catch (error) {
 		await checkpoint.close();
-		throw error;
+		throw await nameOriginal(error, repository);
 	}
 }
 
-// src/coding/publisher.ts
-/** Words of a name that say how the weights of a quantized copy are stored. */
-const precision = /[-_.]((mx|nv)?fp[48]|int[48]|w\d+a\d+|\d-?bits?|quantized|ptq)(?=$|[-_.])/i;
+// src/models/part-tensors.ts
+const floats = /* @__PURE__ */ new Set([
+	"BF16",
+	"F16",
+	"F32"
+]);
 /**
-* Whether the model's authors publish it in this coding, or somebody quantized another repository,
-* with loss. The base's own card decides (docs/decisions/0019-coded-bases.md). Throws
-* ALREADY_QUANTIZED for a quantization of another repository. Gives a warning where no card says
-* anything.
+* Compares a tensor with those of the base. Gives the shape in the base if it is another; "missing"
+* if there is none; null if all is well. Shapes of masks and counters are not compared.
 */
-async function checkPublisher(repository) {
-	const card = await readFrontMatter(repository);
-	const name = repository.id ?? repository.name;
-	const relation = typeof card.base_model_relation === "string" ? card.base_model_relation : null;
-	const [original] = [card.base_model].flat().filter((one) => typeof one === "string");
-	const isNamed = original !== void 0 && relation === null && precision.test(lastPart(name));
-	if (relation?.trim().toLowerCase() === "quantized" || isNamed) {
-		const found = `its card says that it is a quantization of ${original === void 0 ? "another model" : quote$1(original)}`;
-		return refuseQuantized(repository, found, `Name ${original === void 0 ? "the original" : quote$1(original)} as the base; quantizing twice adds both errors.`);
-	}
-	if (repository.files.has("README.md")) return null;
-	return `${name} has no card, so nothing says whether its authors quantized it or somebody else did, with loss. Where there is an unquantized original, use that`;
+function compareTensor({ name, shape }, found) {
+	const own = found.get(name);
+	if (own === void 0) return "missing";
+	if (!floats.has(own.dtype)) return null;
+	return own.shape.length === shape.length && shape.every((size, axis) => size === null || size === own.shape[axis]) ? null : own.shape;
 }
-function lastPart(id) {
-	return id.slice(id.lastIndexOf("/") + 1);
+
+// src/models/whole-parts.ts
+/**
+* Throws BAD_CHECKPOINT for a part that is not whole or has another shape than the config gives,
+* or that config.json promises in vain or does not know.
+*/
+function checkCarried(declared, configs, carried) {
+	for (const one of declared) {
+		const own = carried.filter(({ source }) => partOf$1([one], source.tensor) !== null);
+		checkPresence(one, configs.config, own);
+		if (own.length > 0) checkPart(one, configs, own);
+	}
+}
+const leave = ({ part }) => `Or leave it out: set carry without ${part}.`;
+const whole = (declared) => `Download the whole model again. ${leave(declared)}`;
+const otherCheckpoint = "The config may belong to another checkpoint.";
+/** Both config.json and the files have the part, or neither. */
+function checkPresence(declared, config, own) {
+	const { configKeys, names, part } = declared;
+	if (configKeys === void 0) return;
+	const key = configKeys.find((one) => isSet(config, one));
+	if (key !== void 0 === own.length > 0) return;
+	const prefixes = names.map(([base]) => `"${base}"`).join(", ");
+	throw bad(key === void 0 ? `tensor "${own[0].source.tensor}" is of a ${partWords$1[part]}, but config.json has no "${configKeys[0]}"` : `config.json has "${key}", but no tensor begins with ${prefixes}`, `The upload may be incomplete. ${leave(declared)}`);
+}
+function checkPart(declared, { config, folded }, own) {
+	const first = declared.names[0][0];
+	const byName = inBaseLayout(declared, own);
+	checkLayers(declared, config, own);
+	const behindFirst = [...byName.keys()].filter((name) => name.startsWith(first));
+	const names = new Set(behindFirst.map((name) => name.slice(first.length)));
+	const known = /* @__PURE__ */ new Set();
+	for (const tensor of declared.needs?.({
+		file: config,
+		folded,
+		names
+	}) ?? []) {
+		const name = nameInBase(declared, tensor);
+		compare(declared, {
+			...tensor,
+			name
+		}, {
+			byName,
+			own
+		});
+		known.add(name);
+	}
+	const unknown = declared.isWhole && [...byName.keys()].find((name) => !known.has(name));
+	if (unknown) throw new OqeError("UNSUPPORTED_MODEL", `tensor "${asSpelled(declared, unknown, own)}" is none that mlx-vlm's ${partWords$1[declared.part]} has under this config: mlx-vlm would not load the tier`, `${otherCheckpoint} ${leave(declared)}`);
+}
+/** Compares a tensor that a whole part has with the base's. */
+function compare(declared, wanted, { byName, own }) {
+	const shape = compareTensor(wanted, byName);
+	if (shape === null) return;
+	const spelled = asSpelled(declared, wanted.name, own);
+	const what = partWords$1[declared.part];
+	if (shape === "missing") throw bad(`the ${what} is incomplete: tensor "${spelled}" is missing`, whole(declared));
+	throw bad(`the ${what} has tensor "${spelled}" of shape [${shape.join(", ")}], but config.json gives [${wanted.shape.map((size) => size ?? "any").join(", ")}]`, `${otherCheckpoint} ${leave(declared)}`);
+}
+/** All numbered layers are there, with the same names. */
+function checkLayers(declared, config, own) {
+	const first = declared.names[0][0];
+	const what = partWords$1[declared.part];
+	const all = [...inBaseLayout(declared, own).keys()];
+	for (const [prefix, countOf] of Object.entries(declared.layers ?? {})) {
+		const byLayer = gatherLayers(first + prefix, all);
+		const count = countOf(config) ?? byLayer.size;
+		const spelled = (rest) => asSpelled(declared, `${first}${prefix}${rest}`, own);
+		if (byLayer.size > count) throw bad(`the ${what} has ${byLayer.size} layers "${spelled("N")}", config.json says ${count}`, otherCheckpoint);
+		if (declared.isWhole) continue;
+		const leaves = new Set([...byLayer.values()].flatMap((one) => [...one]));
+		for (let layer = 0; layer < count; layer++) {
+			const found = byLayer.get(String(layer));
+			for (const leaf of leaves.size === 0 ? ["\u2026"] : leaves) if (!found?.has(leaf)) throw bad(`the ${what} is incomplete: tensor "${spelled(`${layer}.${leaf}`)}" is missing`, whole(declared));
+		}
+	}
+}
+function nameInBase({ names }, { name, under = names[0][0] }) {
+	return under + name;
+}
+/** A name in the base's spelling: it may have mlx-vlm's names. */
+function asSpelled(declared, name, own) {
+	const found = partOf$1([declared], name);
+	const isMlx = own.some(({ source }) => partOf$1([declared], source.tensor)?.isMlx);
+	return found !== null && isMlx ? found.mlx + name.slice(found.prefix.length) : name;
+}
+/** Tensors of a part in the base's layout, by their names in a base with the authors' spelling. */
+function inBaseLayout(declared, own) {
+	return new Map(own.map(({ dtype, source: { tensor, base, shape } }) => {
+		const { prefix, base: first } = partOf$1([declared], tensor);
+		const name = first + tensor.slice(prefix.length);
+		return [name, {
+			dtype,
+			shape: shape.every((size, axis) => size === base[axis]) && base.length > 2 && declared.move?.(name, base.length) ? [
+				base[0],
+				...base.slice(-1),
+				...base.slice(1, -1)
+			] : base
+		}];
+	}));
+}
+/** Layers by number -> the names behind it. */
+function gatherLayers(prefix, names) {
+	const layers = /* @__PURE__ */ new Map();
+	for (const name of names) {
+		if (!name.startsWith(prefix)) continue;
+		const [layer, ...rest] = name.slice(prefix.length).split(".");
+		layers.set(layer, (layers.get(layer) ?? /* @__PURE__ */ new Set()).add(rest.join(".")));
+	}
+	return layers;
+}
+/** Whether config.json has an object under the key that says something. */
+function isSet(config, key) {
+	return Object.keys(asObject(config[key]) ?? {}).length > 0;
+}
+function bad(problem, hint) {
+	return new OqeError("BAD_CHECKPOINT", problem, hint);
 }
 
 // src/base/coded-base.ts
@@ -87172,9 +88883,25 @@ function describeCoding(tensors, stored) {
 		return sum + end - start;
 	}, 0);
 	return {
-		words: `the base is published as ${[...new Set(codings.map(wordsOf))].join(" and ")}; the tiers are made from its decoded values, and figures such as KL compare with those`,
+		words: `the base is published as ${[...new Set(codings.map(wordsOf))].join(" and ")}; the tiers are made from its decoded values, and figures such as KL compare with those${keptWords(tensors)}`,
 		publishedBytes
 	};
+}
+function keptWords(tensors) {
+	const isKept = (one) => one.role.treatment === "quantized" && keepsCodes(one);
+	const kept = tensors.filter(isKept).length;
+	const modules = `${kept} ${kept === 1 ? "module" : "modules"}`;
+	return kept === 0 ? "" : `; MXFP4 codes of ${modules} are stored as they are, without an error, wherever a tier has 4 bits or more for them`;
+}
+/** Says of carried parts how the base codes them; null where it has their values as floats. */
+function describeCarried(carried) {
+	const words = carriedParts.flatMap((part) => {
+		const coded = carried.filter((one) => one.part === part && one.source.coding !== null);
+		const kinds = [...new Set(coded.map(({ source }) => wordsOf(source.coding)))];
+		const decoded = `the ${partWords$1[part]} is published as ${kinds.join(" and ")}; the tiers hold`;
+		return coded.length === 0 ? [] : [`${decoded} its decoded values in ${coded[0].dtype}`];
+	});
+	return words.length === 0 ? null : words.join("; ");
 }
 function wordsOf({ format, block, zeros }) {
 	const zeroWords = zeros === null ? "" : ", with zero points";
@@ -87335,7 +89062,7 @@ function architectureOf({ config, tensors }, among) {
 	throw new OqeError("UNSUPPORTED_MODEL", `config.json: model_type ${show$1(type)} is not supported. ${describe(nearest)} Supported are ${supported}`, "A base is never run as another type: what differs would give wrong values. docs/adding-a-model.md says how to add one: a role table and a forward pass.");
 }
 function describe({ architecture, known, names, unknown, missing, features }) {
-	return [`Nearest is ${quote$1(architecture.modelType)} (${architecture.label}), which has ${known} of the ${names} names of tensors here, layers and experts counted once.`, ...[
+	return [`Nearest is ${quote(architecture.modelType)} (${architecture.label}), which has ${known} of the ${names} names of tensors here, layers and experts counted once.`, ...[
 		["It does not know", unknown],
 		["It needs, and this checkpoint lacks,", missing],
 		["config.json also has", features]
@@ -87344,7 +89071,7 @@ function describe({ architecture, known, names, unknown, missing, features }) {
 /** Names are of a file that is not trusted. */
 function some(list) {
 	const more = list.length - mostNamed;
-	return list.slice(0, mostNamed).map((name) => quote$1(name).slice(1, -1)).join(", ") + (more > 0 ? ` and ${more} more` : "");
+	return list.slice(0, mostNamed).map((name) => quote(name).slice(1, -1)).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 // src/base/base.ts
@@ -87353,61 +89080,76 @@ function some(list) {
 * Throws UNSUPPORTED_MODEL, ALREADY_QUANTIZED, BAD_CHECKPOINT, MISSING_FILE.
 */
 async function readBase(repository, options) {
-	const { allowHeaderOnly, architectures: architectures$1 = architectures } = options;
-	const kept = new Set(options.carry ?? carriedParts);
-	const find = (config) => architectureFor(config.model_type, architectures$1);
+	const { allowHeaderOnly, architectures: architectures$1 = architectures, loader = "mlx-lm" } = options;
+	const keptOf = (own) => keptParts(own.carried, options.carry);
+	const find = (config) => {
+		const own = architectureFor(config.model_type, architectures$1);
+		return own && forLoader(own, loader, config.model_type);
+	};
+	const leavesOut = (name, config) => {
+		const own = find(config);
+		const part = partOf$1(own?.carried ?? [], name)?.carried.part;
+		return own !== void 0 && part !== void 0 && !keptOf(own).has(part);
+	};
 	const ignores = (name, config) => {
 		const own = find(config);
-		if (own === void 0) return true;
-		const part = partOf$1(own.carried ?? [], name)?.carried.part;
-		if (part !== void 0 && !kept.has(part)) return true;
+		if (own === void 0 || leavesOut(name, config)) return true;
 		return own.dropped(name, own.fold(config).config);
 	};
 	const { checkpoint, values } = await openCoded(repository, {
 		allowHeaderOnly,
 		ignores,
-		sidecars: (config) => sidecarsOf(find(config)?.carried, kept)
+		leavesOut,
+		sidecars: (config) => {
+			const own = find(config);
+			return own === void 0 ? [] : sidecarsOf(own.carried, keptOf(own));
+		}
 	});
 	try {
-		const architecture = architectureOf({
+		const named = architectureOf({
 			...checkpoint,
 			tensors: values
 		}, architectures$1);
+		const known = forLoader(named, loader, checkpoint.config.model_type);
+		const { carried: declared = [] } = known;
+		const kept = keptOf(known);
+		const { own, beside } = splitCarried(declared, values);
+		const architecture = known.inLayoutOf?.(own.keys()) ?? known;
 		const folded = await untieOwnHead(architecture, architecture.fold(withoutSettings(checkpoint.config)), {
 			checkpoint,
 			values
 		});
 		const { config } = folded;
-		const { carried = [] } = architecture;
-		if (carried.length > 0) refuseStrayMtp(repository, checkpoint);
-		const split = splitCarried(carried, checkpoint.tensors, kept);
-		const own = new Map([...values].filter(([name]) => partOf$1(carried, name) === null));
+		if (declared.length > 0) refuseStrayMtp(repository, checkpoint);
+		const storage = storageDtype(config, floatsOf(own));
+		const carried = carryTensors(declared, beside, storage);
 		const tensors = expand(architecture, config, own).map((tensor) => ({
 			...tensor,
 			dtype: valueDtype(tensor, values)
 		}));
-		checkCarried(carried.filter(({ part }) => kept.has(part)), {
+		checkCarried(declared.filter(({ part }) => kept.has(part)), {
 			config: checkpoint.config,
 			folded: config
-		}, split.carried);
-		refuseCollisions(split.carried, new Set(tensors.flatMap(storedNames)));
+		}, carried);
+		refuseCollisions(carried, new Set(tensors.flatMap(storedNames)));
 		const coded = describeCoding(tensors, checkpoint.tensors);
-		const unsure = coded === null ? null : await checkPublisher(repository);
+		const carriedCodes = describeCarried(carried);
+		const unsure = coded !== null || carriedCodes !== null ? await checkPublisher(repository) : null;
 		const parameters = tensors.reduce((sum, tensor) => sum + elements(tensor.shape), 0);
 		return {
 			checkpoint,
 			architecture,
 			...folded,
-			warnings: [
-				...folded.warnings,
-				...coded === null ? [] : [coded.words],
-				...unsure === null ? [] : [unsure]
-			],
+			warnings: [...folded.warnings, ...[
+				coded?.words,
+				carriedCodes,
+				unsure
+			].filter((words) => typeof words === "string")],
 			tensors,
-			carried: split.carried,
-			leftOut: split.leftOut,
-			wrapper: wrapperOf(folded, carried, kept),
-			storage: storageDtype(config, floatsOf(own)),
+			carried,
+			leftOut: partsAmong(declared, checkpoint.tensors.keys()).filter((part) => !kept.has(part)),
+			wrapper: wrapperOf(folded, declared, kept),
+			storage,
 			parameters,
 			coded
 		};
@@ -87430,7 +89172,7 @@ function refuseStrayMtp(repository, { tensors }) {
 /** The outer config, without the keys of the parts that are left out. */
 function wrapperOf({ wrapper }, declared, kept) {
 	if (wrapper === void 0) return null;
-	const left = declared.filter(({ part }) => !kept.has(part)).map(({ configKey }) => configKey);
+	const left = declared.filter(({ part }) => !kept.has(part)).flatMap(({ configKeys = [] }) => configKeys);
 	const entries = Object.entries(wrapper.config).filter(([key]) => !left.includes(key));
 	return {
 		...wrapper,
@@ -87597,7 +89339,8 @@ async function sharedRecipe(base, inputs, { tuning, evaluation }, target) {
 			rounding: inputs.rounding,
 			...planningOptions(inputs, target),
 			storage: base.storage,
-			...carriedOptions(base)
+			...carriedOptions(base),
+			...base.architecture.loader !== void 0 && { loader: base.architecture.loader }
 		},
 		calibration: tuning?.record ?? null,
 		evaluationRows: evaluation?.record ?? null,
@@ -87968,15 +89711,17 @@ function isNear({ reached }, layer) {
 * says what measuring would cost.
 */
 async function planModel(inputs, dependencies, { measures }) {
-	const { baseModel, carry, policy } = inputs;
+	const { baseModel, carry, loader, policy } = inputs;
 	if (policy === "oq") {
-		const base = await openBase(baseModel, dependencies.connect, {
+		const opening = {
 			...headersOnly,
-			carry
-		});
+			carry,
+			loader
+		};
+		const base = await openBase(baseModel, dependencies.connect, opening);
 		await base.checkpoint.close();
 		for (const warning of base.warnings) dependencies.report.warn(warning);
-		requireForward(base, inputs, dependencies.report);
+		base.architecture.forward.check(base.config);
 		requireBudgets(base, inputs, dependencies.report);
 		return {
 			plan: makePlan(base, inputs, null),
@@ -87986,7 +89731,7 @@ async function planModel(inputs, dependencies, { measures }) {
 	}
 	return withBase(inputs, dependencies, headersOnly, async (opened) => {
 		const { base, report } = opened;
-		requireForward(base, inputs, report);
+		base.architecture.forward.check(base.config);
 		const sources = await openSources(base, inputs, opened);
 		requireBudgets(base, inputs, report);
 		const draw = () => drawRows(inputs, opened);
@@ -88316,14 +90061,14 @@ async function makeTiers(inputs, rehearsed, { sources, rows, staging, published 
 	}
 }
 const placesOf = (runs) => runs.map(({ place }) => place);
-const headersOnly = { allowHeaderOnly: true };
-const withWeights = { allowHeaderOnly: false };
+const [headersOnly, withWeights] = [{ allowHeaderOnly: true }, { allowHeaderOnly: false }];
 /** Opens base and kernel, and closes both, also after an error. */
-async function withBase({ baseModel, carry }, dependencies, options, run) {
+async function withBase({ baseModel, carry, loader }, dependencies, options, run) {
 	const { connect, report } = dependencies;
 	const open = () => openBase(baseModel, connect, {
 		...options,
-		carry
+		carry,
+		loader
 	});
 	const base = await report.stage("Open the base model", open);
 	for (const warning of base.warnings) report.warn(warning);
@@ -88447,7 +90192,7 @@ function readOwn(expected, value) {
 }
 const isList$1 = (value) => Array.isArray(value);
 function fault(expected, got, hint) {
-	return new OqeError("BAD_INPUT", `expected ${expected}, got ${quote(got)}`, hint);
+	return new OqeError("BAD_INPUT", `expected ${expected}, got ${quote$1(got)}`, hint);
 }
 
 // src/series-file/series-keys.ts
@@ -88466,7 +90211,7 @@ const fileRows = [
 const hubRows = ["base-model", "sensitivity-proxy"];
 /** The error of a value. The reader of the file adds the place. */
 function unexpected(expected, got) {
-	const what = typeof got === "string" ? quote(got) : Array.isArray(got) ? "a list" : "a table";
+	const what = typeof got === "string" ? quote$1(got) : Array.isArray(got) ? "a list" : "a table";
 	return new OqeError("BAD_INPUT", `expected ${expected}, got ${what}`, "");
 }
 function textOr(expected, value) {
@@ -88751,12 +90496,12 @@ function textOf({ value, type }) {
 /** What a node has that is not allowed, as part of a sentence; null: nothing. */
 function forbiddenIn(node) {
 	if ((0, import_dist.isAlias)(node) || node.anchor !== void 0) return "anchors and aliases are not allowed: write the value out, or use defaults";
-	if (node.tag !== void 0) return `the tag ${quote(node.tag)} is not allowed`;
+	if (node.tag !== void 0) return `the tag ${quote$1(node.tag)} is not allowed`;
 	if (!(0, import_dist.isScalar)(node)) return null;
 	const text = textOf(node);
-	if (/[\p{Cc}\p{Bidi_Control}\u2028\u2029\ufffd]/u.test(text)) return `${quote(text)} has a line break or a character that cannot be shown`;
-	if (text.length > longestValue) return `expected at most ${longestValue} characters, got ${quote(text)}`;
-	if (text.includes("${{")) return `${quote(text)} is an expression of a workflow, and nothing evaluates it here`;
+	if (/[\p{Cc}\p{Bidi_Control}\u2028\u2029\ufffd]/u.test(text)) return `${quote$1(text)} has a line break or a character that cannot be shown`;
+	if (text.length > longestValue) return `expected at most ${longestValue} characters, got ${quote$1(text)}`;
+	if (text.includes("${{")) return `${quote$1(text)} is an expression of a workflow, and nothing evaluates it here`;
 	return null;
 }
 /** The offset of a key, or of an item of a list; of the nearest one above where it is missing. */
@@ -88778,7 +90523,7 @@ function placeOf(contents, path) {
 function describePath(path) {
 	return path.map((step, i) => {
 		if (typeof step === "number") return `[${step}]`;
-		const key = /^[\w-]{1,64}$/.test(step) ? step : quote(step);
+		const key = /^[\w-]{1,64}$/.test(step) ? step : quote$1(step);
 		return i === 0 ? key : `.${key}`;
 	}).join("");
 }
@@ -92162,11 +93907,11 @@ function pathFaults(event, above, wanted) {
 	return Object.entries(wanted).flatMap(([file, what]) => {
 		if (isMatched(file, patterns)) return [];
 		const shown = file.startsWith("cards/") ? "cards/**" : file;
-		const hint = `Add ${quote(shown)} to the list.`;
+		const hint = `Add ${quote$1(shown)} to the list.`;
 		return [{
 			level: "warning",
 			path: [...above, "paths"],
-			what: `${quote(shown)} is missing: ${what}`,
+			what: `${quote$1(shown)} is missing: ${what}`,
 			hint
 		}];
 	});
@@ -92204,10 +93949,10 @@ function scheduleFaults(schedule) {
 			level: fault.level,
 			path: at,
 			hint: stars,
-			what: `${quote(cron)}: ${fault.what}`
+			what: `${quote$1(cron)}: ${fault.what}`
 		}];
 		if (timezone === void 0 || isZone(timezone)) return times;
-		const what = `${quote(timezone)} is not a time zone`;
+		const what = `${quote$1(timezone)} is not a time zone`;
 		const hint = "Name one of the IANA's, such as Europe/Berlin, or leave it out for UTC.";
 		return [...times, {
 			level: "error",
@@ -92377,26 +94122,26 @@ function usesFaults(uses, path) {
 		level: "error",
 		path,
 		hint,
-		what: `${quote(odd)} is a placeholder`
+		what: `${quote$1(odd)} is a placeholder`
 	}];
 	if (ref === void 0) return [{
 		level: "error",
 		path,
 		hint,
-		what: `${quote(uses)} names no @commit or @tag`
+		what: `${quote$1(uses)} names no @commit or @tag`
 	}];
 	if (/^[0-9a-f]{7,39}$/.test(ref)) return [{
 		level: "error",
 		path,
 		hint,
-		what: `${quote(ref)} is not a whole commit: GitHub takes 40 digits`
+		what: `${quote$1(ref)} is not a whole commit: GitHub takes 40 digits`
 	}];
 	if (/^([0-9a-f]{40}|v\d[\w.-]*)$/.test(ref)) return [];
 	return [{
 		level: "warning",
 		path,
 		hint,
-		what: `${quote(ref)} is not pinned: what is pushed there next runs with your tokens`
+		what: `${quote$1(ref)} is not pinned: what is pushed there next runs with your tokens`
 	}];
 }
 /** GitHub refuses a file that passes what the called workflow does not have. */
@@ -92586,7 +94331,7 @@ function shown(value) {
 	if (value === null || value === void 0) return "none";
 	if (typeof value === "string") return /^[0-9a-f]{64}$/.test(value) ? short(value) : value;
 	if (Array.isArray(value)) return value.length === 0 ? "none" : value.join(",");
-	return quote(value);
+	return quote$1(value);
 }
 function rowsOf(what, before, now) {
 	if (isDeepStrictEqual(before, now)) return [];
@@ -92610,10 +94355,11 @@ async function lookAtSeries(inputs, request) {
 	const { overwrite, gates, floors, policy } = inputs;
 	checkNames(inputs);
 	const hub = connect();
-	const { baseModel, carry } = inputs;
+	const { baseModel, carry, loader } = inputs;
 	const base = await openBase(baseModel, () => hub, {
 		allowHeaderOnly: true,
-		carry
+		carry,
+		loader
 	}).catch((failure) => {
 		throw request.explain(failure);
 	});
@@ -92918,4 +94664,4 @@ function requireReleasable({ file, inputsOf }) {
 	throw new OqeError("BAD_INPUT", `${file.name} has ${tiers} tiers, and a release on GitHub holds the receipts of ${most} at most`, "Put some of the models into a series file of another repository.");
 }
 
-export { refuseOverlap as $, integer$1 as $n, figuresOf$1 as $t, openDependencies as A, gateNames as An, checkRevision as Ar, defaultEndpoint as At, publishModel as B, describeIssue as Bn, linearScale as Bt, filesOnHub as C, parseInputs as Cn, choice as Cr, checkTagName as Ct, checkBaseReads as D, assets as Dn, actionsReport as Dr, cardPath as Dt, tokensOf as E, usualWorkDir as En, didYouMean as Er, writeSums as Et, unexpected as F, modulePath as Fn, require_dist as Ft, findForeignWork as G, matching$1 as Gn, heading as Gt, openBase as H, flag$1 as Hn, placeLabels as Ht, writtenAs as I, quantizedBytes as In, pictureFilePaths as It, checkWrites as J, parse$3 as Jn, scaleAxis as Jt, refuseForeignWork as K, object as Kn, marks as Kt, readModel as L, costlyFloors as Ln, drawPictures as Lt, readSeriesFile as M, flipFactor as Mn, pathFault as Mr, costsSoFar as Mt, longestFile as N, flipLoss as Nn, printable$1 as Nr, runWords as Nt, numberStages as O, describeFailures as On, quietReport as Or, receiptPath as Ot, readYaml as P, elements as Pn, engine as Pt, evaluationShape as Q, check as Qn, labelText as Qt, measureModel as R, formatFloors as Rn, namePictures as Rt, filesInRepository as S, writeResult as Sn, upkeepCommands as Sr, readNotes as St, tierPlaces as T, unusedInputs as Tn, wholeNumber as Tr, sumsPath as Tt, openRepository as U, line as Un, dottedPath as Ut, quantizeModel as V, entries as Vn, logScale as Vt, inspectVisible as W, list$1 as Wn, errorBars as Wt, writeSensitivity as X, sha256$1 as Xn, colors as Xt, estimateEvaluation as Y, readJson as Yn, drawSvg as Yt, drawWikitext as Z, boolean as Zn, lineColors as Zt, cronFault as _, renderNamed as _n, variant as _r, makeFolder as _t, planTable as a, nats as an, nullish as ar, withWaitingBytes as at, cardInRepository as b, readResults as bn, describeInput as br, decorate as bt, repositoryNames as c, fitMac as cn, optional as cr, changeTable as ct, callerText as d, byteCount as dn, record$1 as dr, openFinished as dt, readFigures as en, literal as er, rowDrawer as et, checkCallers as f, gibibytes as fn, regex as fr, widthOf$2 as ft, textsOf as g, carriedLines as gn, unknown$1 as gr, parseReceipt as gt, tableOf$1 as h, plural as hn, string as hr, rewriteCard as ht, needsWords as i, estimate as in, nullable as ir, proveReads as it, findModel as j, inputTable as jn, isRepositoryId as jr, renderSummary as jt, stagesOf as k, limitsOf as kn, terminalReport as kr, readText as kt, checkModels as l, loadedBytes as ln, parse$4 as lr, gateFailures as lt, readWorkflow as m, percentage as mn, safeParse as mr, fingerprint as mt, mostSubjects as n, verdictOf as nn, minLength as nr, openEvaluation as nt, stateOf as o, ratio$1 as on, number$2 as or, writeAside as ot, tellCallers as p, gigabytes as pn, safeInteger as pr, readCarried as pt, checkRights as q, oneOf as qn, text$1 as qt, requireReleasable as r, verdictWords as rn, minValue as rr, withStates as rt, stateTable as s, share$2 as sn, object$2 as sr, evaluateTiers as st, mostFiles as t, licenceIds as tn, maxLength as tr, openCalibration as tt, lookAtSeries as u, bitsPerWeight as un, pipe as ur, TimeIsUp as ut, decodeCard as v, table as vn, parseModel as vr, onDisk as vt, readTier as w, parsePlaces as wn, optionalCount as wr, sha256Of$1 as wt, cardsFolder as x, resultOf as xn, seriesCommands as xr, findEdits as xt, readCheckedOut as y, bareEnd as yn, parseText as yr, tryFile as yt, planModel as z, count$1 as zn, unitOf as zt };
+export { refuseOverlap as $, readJson as $n, figuresOf$1 as $t, openDependencies as A, gateNames as An, didYouMean as Ar, defaultEndpoint as At, publishModel as B, sameWidth as Bn, linearScale as Bt, filesOnHub as C, parseInputs as Cn, parseText as Cr, checkTagName as Ct, checkBaseReads as D, assets as Dn, choice as Dr, cardPath as Dt, tokensOf as E, usualWorkDir as En, upkeepCommands as Er, writeSums as Et, unexpected as F, widthOf$3 as Fn, isRepositoryId as Fr, require_dist as Ft, findForeignWork as G, entries as Gn, heading as Gt, openBase as H, formatFloors as Hn, placeLabels as Ht, writtenAs as I, flipLoss as In, pathFault as Ir, pictureFilePaths as It, checkWrites as J, list$1 as Jn, scaleAxis as Jt, refuseForeignWork as K, flag$1 as Kn, marks as Kt, readModel as L, elements as Ln, printable$1 as Lr, drawPictures as Lt, readSeriesFile as M, flipFactor as Mn, quietReport as Mr, costsSoFar as Mt, longestFile as N, widthAt as Nn, terminalReport as Nr, runWords as Nt, numberStages as O, describeFailures as On, optionalCount as Or, receiptPath as Ot, readYaml as P, widthName as Pn, checkRevision as Pr, engine as Pt, evaluationShape as Q, parse$3 as Qn, labelText as Qt, measureModel as R, modulePath as Rn, namePictures as Rt, filesInRepository as S, writeResult as Sn, parseModel as Sr, readNotes as St, tierPlaces as T, unusedInputs as Tn, seriesCommands as Tr, sumsPath as Tt, openRepository as U, count$1 as Un, dottedPath as Ut, quantizeModel as V, costlyFloors as Vn, logScale as Vt, inspectVisible as W, describeIssue as Wn, errorBars as Wt, writeSensitivity as X, object as Xn, colors as Xt, estimateEvaluation as Y, matching$1 as Yn, drawSvg as Yt, drawWikitext as Z, oneOf as Zn, lineColors as Zt, cronFault as _, renderNamed as _n, safeInteger as _r, makeFolder as _t, planTable as a, nats as an, maxLength as ar, withWaitingBytes as at, cardInRepository as b, readResults as bn, unknown$1 as br, decorate as bt, repositoryNames as c, fitMac as cn, nullable as cr, changeTable as ct, callerText as d, byteCount as dn, object$2 as dr, loaderOf as dt, readFigures as en, sha256$1 as er, rowDrawer as et, checkCallers as f, gibibytes as fn, optional as fr, openFinished as ft, textsOf as g, carriedLines as gn, regex as gr, parseReceipt as gt, tableOf$1 as h, plural as hn, record$1 as hr, rewriteCard as ht, needsWords as i, estimate as in, literal as ir, proveReads as it, findModel as j, inputTable as jn, actionsReport as jr, renderSummary as jt, stagesOf as k, limitsOf as kn, wholeNumber as kr, readText as kt, checkModels as l, loadedBytes as ln, nullish as lr, gateFailures as lt, readWorkflow as m, percentage as mn, pipe as mr, fingerprint as mt, mostSubjects as n, verdictOf as nn, check as nr, openEvaluation as nt, stateOf as o, ratio$1 as on, minLength as or, writeAside as ot, tellCallers as p, gigabytes as pn, parse$4 as pr, readCarried as pt, checkRights as q, line as qn, text$1 as qt, requireReleasable as r, verdictWords as rn, integer$1 as rr, withStates as rt, stateTable as s, share$2 as sn, minValue as sr, evaluateTiers as st, mostFiles as t, licenceIds as tn, boolean as tr, openCalibration as tt, lookAtSeries as u, bitsPerWeight as un, number$2 as ur, TimeIsUp as ut, decodeCard as v, table as vn, safeParse as vr, onDisk as vt, readTier as w, parsePlaces as wn, describeInput as wr, sha256Of$1 as wt, cardsFolder as x, resultOf as xn, variant as xr, findEdits as xt, readCheckedOut as y, bareEnd as yn, string as yr, tryFile as yt, planModel as z, quantizedBytes as zn, unitOf as zt };

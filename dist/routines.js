@@ -589,7 +589,7 @@ function clear(matrix) {
 	Buffer.from(buffer, byteOffset, byteLength).fill(0);
 	return matrix;
 }
-/** Output rows `[start, end)` of a weight: the same memory. */
+/** Output rows `[start, end)` of a weight, without codes: the same memory. */
 function weightRows({ bytes, dtype, columns }, start, end) {
 	const rowBytes = columns * bytesPerElement[dtype];
 	return {
@@ -599,7 +599,7 @@ function weightRows({ bytes, dtype, columns }, start, end) {
 		columns
 	};
 }
-/** Weights one below the other as one weight. A single one is not copied. */
+/** Weights one below the other as one weight, without codes. A single one is not copied. */
 function joinRows(parts) {
 	const [first] = parts;
 	if (first === void 0) throw new RangeError("no parts to join");
@@ -669,6 +669,28 @@ function checkRows(rows, matrix, fail) {
 	if (rows.some((row) => row >= matrix.rows)) fail(`a row number outside the ${matrix.rows} rows`);
 }
 
+// src/kernel/triangle.ts
+/**
+* The upper triangle of a `[d, d]` matrix that is symmetric or triangular, in float32: row after
+* row, each from its diagonal on. So it takes half of the memory of a square. Element (i, j) with j
+* >= i is at `rowOf(d, i) + j`.
+*/
+function triangleSize(d) {
+	return d * (d + 1) / 2;
+}
+function rowOf(d, i) {
+	return i * d - i * (i + 1) / 2;
+}
+/** A triangle of zeros. */
+function newTriangle(d) {
+	return sharedFloats(triangleSize(d));
+}
+/** Calls `fail` where a job's triangle has the size of another d. */
+function checkTriangle(name, { length }, d, fail) {
+	const expected = triangleSize(d);
+	if (length !== expected) fail(`${name} has ${length} elements, expected ${expected}`);
+}
+
 // src/kernel/arena.ts
 /**
 * This thread's WebAssembly memory. Routines copy their operands from host memory into the arena,
@@ -686,6 +708,8 @@ const dtypeCode = {
 function instantiate(module) {
 	memory = initSync({ module }).memory;
 }
+/** What one allocation of Rust may take where addresses have 32 bits. */
+const mostOfArena = 2 ** 31 - 64;
 /** Offsets of a job's operands within the arena, each at its own cache line. */
 var Layout = class {
 	size = 0;
@@ -696,7 +720,7 @@ var Layout = class {
 	}
 	/** Address of an arena of this size. Earlier views of the memory become invalid. */
 	claim() {
-		if (this.size > 4294901760) throw new RangeError(`${this.size} bytes for one row exceed WebAssembly's 4 GiB`);
+		if (this.size > mostOfArena) throw new RangeError(`${this.size} bytes for one row exceed the arena's 2 GiB`);
 		return arena(this.size) >>> 0;
 	}
 };
@@ -731,23 +755,17 @@ function copyRectangleIn(address, { data, columns, top, bottom, left, right, row
 		host.copy(arena, (i - top) * bytes, start, start + bytes);
 	}
 }
-/**
-* Copies from the arena to a rectangle. With `upper`, row i is written from its column i on; the
-* elements before stay as they are.
-*/
-function copyRectangleOut(address, rectangle, upper = false) {
+/** Copies from the arena to a rectangle. */
+function copyRectangleOut(address, rectangle) {
 	const { data, columns, top, bottom, left, right } = rectangle;
 	const bytes = 4 * (right - left);
 	const host = asBuffer(bytesOf(data));
 	const arena = Buffer.from(memory.buffer, address, (bottom - top) * bytes);
-	if (!upper && right - left === columns) {
+	if (right - left === columns) {
 		arena.copy(host, top * bytes);
 		return;
 	}
-	for (let i = 0; i < bottom - top; i++) {
-		const skip = upper ? Math.min(bytes, 4 * i) : 0;
-		arena.copy(host, 4 * ((top + i) * columns + left) + skip, i * bytes + skip, (i + 1) * bytes);
-	}
+	for (let i = 0; i < bottom - top; i++) arena.copy(host, 4 * ((top + i) * columns + left), i * bytes, (i + 1) * bytes);
 }
 /** Copies rows `[top, bottom)` of a matrix into the arena. */
 function copyRowsIn(address, { data, columns }, top, bottom) {
@@ -777,6 +795,40 @@ function scatterRows(address, { data, columns }, rows) {
 	const host = asBuffer(bytesOf(data));
 	const arena = Buffer.from(memory.buffer, address, rows.length * bytes);
 	for (let i = 0; i < rows.length; i++) arena.copy(host, rows[i] * bytes, i * bytes, (i + 1) * bytes);
+}
+/** Copies a part into the arena, its rows one after the other. What lies below is left out. */
+function copyTriangleIn(address, part) {
+	const { host, arena } = buffersOf(address, part);
+	eachRow(part, (from, to, bytes) => host.copy(arena, to, from, from + bytes));
+}
+/** Copies from the arena to a part. */
+function copyTriangleOut(address, part) {
+	const { host, arena } = buffersOf(address, part);
+	eachRow(part, (to, from, bytes) => arena.copy(host, to, from, from + bytes));
+}
+/** The rows of a part alone: a Buffer of Node 20 has at most 4 GiB. */
+function buffersOf(address, part) {
+	const { data, d, top, bottom, left, right } = part;
+	const [start, end] = [placeOf(part, top), rowOf(d, Math.min(bottom, right) - 1) + right];
+	const bytes = Math.max(0, 4 * (end - start));
+	return {
+		host: Buffer.from(data.buffer, data.byteOffset + 4 * start, bytes),
+		arena: Buffer.from(memory.buffer, address, 4 * (bottom - top) * (right - left))
+	};
+}
+/** Where a row of a part starts in its triangle. */
+function placeOf({ d, left }, row) {
+	return rowOf(d, row) + Math.max(left, row);
+}
+/** Visits the bytes of each row of a part: from its first one in host memory, and in the arena. */
+function eachRow(part, visit) {
+	const { top, bottom, left, right } = part;
+	const start = placeOf(part, top);
+	for (let i = top; i < Math.min(bottom, right); i++) {
+		const skipped = Math.max(0, i - left);
+		const inArena = 4 * ((i - top) * (right - left) + skipped);
+		visit(4 * (placeOf(part, i) - start), inArena, 4 * (right - left - skipped));
+	}
 }
 /**
 * The same memory as a Buffer. A Buffer copies shared memory in bulk; a typed array's `set` copies
@@ -1018,8 +1070,18 @@ const groupSizes = [
 	64,
 	128
 ];
-/** Calls `fail` where MLX has no such width, or its groups do not fill rows of `columns`. */
-function checkWidth({ bits, groupSize }, columns, fail) {
+/** MLX's mxfp4: E2M1 codes, with a power of two for 32 of them. Only for a base that has them. */
+const mxfp4Width = {
+	bits: 4,
+	groupSize: 32,
+	mode: "mxfp4"
+};
+function isMxfp4({ mode }) {
+	return mode === "mxfp4";
+}
+/** Calls `fail` where MLX has no such affine width, or its groups do not fill rows of `columns`. */
+function checkWidth({ bits, groupSize, mode }, columns, fail) {
+	if (mode !== void 0) fail(`codes of ${mode} are copied, not computed`);
 	if (!bitWidths.includes(bits)) fail(`MLX has no ${bits}-bit format, only ${bitWidths.join(", ")}`);
 	if (!groupSizes.includes(groupSize)) fail(`MLX has no groups of ${groupSize}, only ${groupSizes.join(", ")}`);
 	if (columns % groupSize !== 0) fail(`${columns} columns are not a multiple of the group of ${groupSize}`);
@@ -1357,7 +1419,7 @@ function checkInput({ x, weight, bias }, [rows, tokens], fail) {
 const compensation = {
 	describe: ({ d, top, bottom }) => `compensation of positions ${top} to ${bottom} of ${d}`,
 	check({ factor, d, top, bottom, out }, fail) {
-		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		checkTriangle("the factor", factor, d, fail);
 		if (!(top >= 0 && top < bottom && bottom < d)) fail(`positions ${top} to ${bottom} of ${d}: expected a block with positions after it`);
 		checkMatrix("the output", out, [d - bottom, bottom - top], fail);
 	},
@@ -1368,14 +1430,17 @@ const compensation = {
 		const base = layout.claim();
 		const block = new Float32Array(memory.buffer, base + offsetOfBlock, n * n);
 		for (let i = 0; i < n; i++) {
-			for (let j = i; j < n; j++) block[i * n + j] = factor[(bottom - 1 - j) * d + bottom - 1 - i];
+			for (let j = i; j < n; j++) block[i * n + j] = factor[rowOf(d, bottom - 1 - j) + bottom - 1 - i];
 			const row = bottom - 1 - i;
 			const place = base + offsetOfRows + 4 * i * later;
-			copyRectangleIn(place, {
+			const part = {
 				data: factor,
-				columns: d,
+				d,
 				top: row,
-				bottom: row + 1,
+				bottom: row + 1
+			};
+			copyTriangleIn(place, {
+				...part,
 				left: bottom,
 				right: d
 			});
@@ -1387,15 +1452,15 @@ const compensation = {
 };
 
 // src/kernel/routines/condition.ts
-/** Rows whose elements below the diagonal are moved above it at once. */
-const blockRows = 64;
+/** Positions that are written at once where a row of G gives a column of H: some cache lines. */
+const positionsAtOnce = 64;
 const condition = {
 	describe: ({ order }) => `conditioning of ${order.length}x${order.length}`,
 	check({ gram, target, share, damping, order, diagonal, factor }, fail) {
 		const d = order.length;
-		if (gram.length !== d * d) fail(`the gram has ${gram.length} elements`);
-		if (target && target.length !== d * d) fail(`the target has ${target.length} elements`);
-		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		checkTriangle("the gram", gram, d, fail);
+		if (target) checkTriangle("the target", target, d, fail);
+		checkTriangle("the factor", factor, d, fail);
 		if (diagonal.length !== d) fail(`the diagonal has ${diagonal.length} elements`);
 		if (!(share >= 0 && share <= 1)) fail(`a share of ${share}, expected 0 to 1`);
 		if (!(damping >= 0 && damping < Number.POSITIVE_INFINITY)) fail(`a damping of ${damping}, expected a finite number from 0`);
@@ -1410,7 +1475,7 @@ const condition = {
 		const { dead, mean, trace } = answer;
 		order.set(Array.from(diagonal.keys()).sort((a, b) => diagonal[a] - diagonal[b] || b - a));
 		permute(job, mixture, answer.isLive);
-		for (let p = 0; p < d; p++) factor[p * d + p] = diagonal[order[p]] + damping * mean;
+		for (let p = 0; p < d; p++) factor[rowOf(d, p) + p] = diagonal[order[p]] + damping * mean;
 		return {
 			dead,
 			mean,
@@ -1420,7 +1485,7 @@ const condition = {
 };
 function traceOf(matrix, d) {
 	let trace = 0;
-	for (let i = 0; i < d; i++) trace += matrix[i * d + i];
+	for (let i = 0; i < d; i++) trace += matrix[rowOf(d, i) + i];
 	return trace;
 }
 function mix(gramTrace, targetTrace, share) {
@@ -1454,7 +1519,7 @@ function conditionDiagonal({ gram, target, diagonal }, mixture) {
 	const isLive = new Uint8Array(d);
 	let [trace, live] = [0, 0];
 	for (let i = 0; i < d; i++) {
-		const at = i * d + i;
+		const at = rowOf(d, i) + i;
 		diagonal[i] = mixture.gramDiagonal * gram[at] + (target ? mixture.target * target[at] : 0);
 		if (diagonal[i] <= 0) continue;
 		isLive[i] = 1;
@@ -1470,27 +1535,56 @@ function conditionDiagonal({ gram, target, diagonal }, mixture) {
 		dead: d - live
 	};
 }
-/** Writes H off the diagonal. Reads row by row; puts each element at its columns' positions. */
-function permute({ gram, target, order, factor }, mixture, isLive) {
-	const d = order.length;
+/**
+* Writes H off the diagonal. Element (i, j) of G, i < j, is that of their positions p and q. It
+* lies in row p of H if p < q, else in row q.
+*/
+function permute(job, mixture, isLive) {
+	const d = job.order.length;
 	const position = new Uint32Array(d);
-	for (let p = 0; p < d; p++) position[order[p]] = p;
-	factor.fill(0);
-	for (let i = 0; i < d; i++) {
-		const [to, from] = [position[i] * d, i * d];
-		const [ofGram, ofTarget] = isLive[i] ? [mixture.gram, mixture.target] : [0, 0];
-		for (let j = i + 1; j < d; j++) {
-			const value = ofGram * gram[from + j] + (target ? ofTarget * target[from + j] : 0);
-			factor[to + position[j]] = isLive[j] ? value : 0;
-		}
+	for (let p = 0; p < d; p++) position[job.order[p]] = p;
+	for (let p = 0; p < d; p += positionsAtOnce) {
+		const range = [p, Math.min(d, p + positionsAtOnce)];
+		writePositions(job, {
+			mixture,
+			isLive,
+			position
+		}, range);
 	}
-	for (let left = 0; left < d; left += blockRows) {
-		const right = Math.min(d, left + blockRows);
-		for (let p = 0; p < right; p++) for (let q = Math.max(p + 1, left); q < right; q++) factor[p * d + q] += factor[q * d + p];
+}
+/** Takes the rows of G whose positions are `[first, end)`. */
+function writePositions({ gram, target, order, factor }, { mixture, isLive, position }, [first, end]) {
+	const d = order.length;
+	const count = end - first;
+	const naturals = order.slice(first, end);
+	const inGram = Float64Array.from(naturals, (i) => rowOf(d, i));
+	const inFactor = Float64Array.from(naturals, (_, k) => rowOf(d, first + k));
+	const ofGram = Float64Array.from(naturals, (i) => isLive[i] ? mixture.gram : 0);
+	const ofTarget = Float64Array.from(naturals, (i) => isLive[i] ? mixture.target : 0);
+	for (let j = Math.min(...naturals) + 1; j < d; j++) {
+		const q = position[j];
+		const row = rowOf(d, q) + first;
+		const live = isLive[j] === 1;
+		for (let k = 0; k < count; k++) {
+			if (naturals[k] >= j) continue;
+			const at = inGram[k] + j;
+			const value = ofGram[k] * gram[at] + (target ? ofTarget[k] * target[at] : 0);
+			factor[first + k < q ? inFactor[k] + q : row + k] = live ? value : 0;
+		}
 	}
 }
 
 // src/kernel/routines/decode.ts
+/**
+* MXFP4 (OCP MX specification v1.0): 32 codes share a scale. gpt-oss stores the codes of one expert
+* as `[rows, columns / 32, 16]` bytes and its scales as `[rows, columns / 32]`.
+*/
+const mxfp4 = {
+	format: "e2m1",
+	blockRows: 1,
+	blockColumns: 32,
+	scaleDtype: "F8_E8M0"
+};
 const DecodeCall = struct({
 	format: "usize",
 	codes: "usize",
@@ -1860,25 +1954,14 @@ var TileProduct = class {
 		};
 		this.tile = layout.place(4 * shape.height * shape.width);
 	}
-	/**
-	* L `[depth, height]` and R `[depth, width]` are columns of host matrices. On the diagonal R is
-	* L.
-	*/
+	/** L is `[depth, height]`, R `[depth, width]`. On the diagonal R is L. */
 	add(base, operands, depth, alpha) {
 		const { height, width, isDiagonal } = this.#shape;
 		const { left, right, call } = this.#offsets;
 		for (let top = 0; top < depth; top += slab$1) {
 			const bottom = Math.min(depth, top + slab$1);
-			copyRectangleIn(base + left, {
-				...operands.left,
-				top,
-				bottom
-			});
-			if (!isDiagonal) copyRectangleIn(base + right, {
-				...operands.right,
-				top,
-				bottom
-			});
+			operands.left(base + left, top, bottom);
+			if (!isDiagonal) operands.right(base + right, top, bottom);
 			ProductCall.write(base + call, {
 				left: base + left,
 				right: base + right,
@@ -1898,7 +1981,7 @@ var TileProduct = class {
 const factorTile = {
 	describe: ({ d, top, left }) => `factor of ${d}x${d}, tile at ${top},${left}`,
 	check({ factor, d, top, bottom, left, right }, fail) {
-		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		checkTriangle("the factor", factor, d, fail);
 		checkTile({
 			d,
 			top,
@@ -1923,44 +2006,38 @@ const factorTile = {
 		const offsetOfTriangle = layout.place(diagonal ? 0 : 4 * height * height);
 		const base = layout.claim();
 		const [atTile, atTriangle] = [base + product.tile, base + offsetOfTriangle];
-		const host = {
-			data: factor,
-			columns: d
-		};
 		const tile = {
-			...host,
+			data: factor,
+			d,
 			top,
 			bottom,
 			left,
 			right
 		};
-		copyRectangleIn(atTile, tile);
-		const above = {
-			left: {
-				...host,
-				left: top,
-				right: bottom
-			},
-			right: {
-				...host,
-				left,
-				right
-			}
-		};
-		product.add(base, above, top, -1);
+		copyTriangleIn(atTile, tile);
+		const above = (left, right) => (address, top, bottom) => copyTriangleIn(address, {
+			data: factor,
+			d,
+			top,
+			bottom,
+			left,
+			right
+		});
+		product.add(base, {
+			left: above(top, bottom),
+			right: above(left, right)
+		}, top, -1);
 		let pivot = -1;
 		if (diagonal) pivot = cholesky(height, atTile);
 		else {
-			copyRectangleIn(atTriangle, {
-				...host,
-				top,
-				bottom,
+			copyTriangleIn(atTriangle, {
+				...tile,
 				left: top,
 				right: bottom
 			});
 			solve$1(height, width, atTriangle, atTile);
 		}
-		copyRectangleOut(atTile, tile, diagonal);
+		copyTriangleOut(atTile, tile);
 		return { pivot: pivot < 0 ? null : top + pivot };
 	}
 };
@@ -2060,13 +2137,13 @@ const contexts = {
 
 // src/kernel/routines/tune-blocks.ts
 /** Copies the factor into the arena block by block, from the last positions to the first. */
-function eachBlock({ data: factor, rows: columns }, atFactor, visit) {
+function eachBlock({ factor, columns }, atFactor, visit) {
 	const block = tune_block_size();
 	for (let right = columns; right > 0; right -= block) {
 		const left = Math.max(0, right - block);
-		copyRectangleIn(atFactor, {
+		copyTriangleIn(atFactor, {
 			data: factor,
-			columns,
+			d: columns,
 			top: left,
 			bottom: right,
 			left,
@@ -2075,11 +2152,10 @@ function eachBlock({ data: factor, rows: columns }, atFactor, visit) {
 		visit(left, right);
 	}
 }
-/** R as a matrix; null without a factor. */
+/** R; null without a factor. */
 function factorOf({ factor, columns }) {
 	return factor && {
-		data: factor,
-		rows: columns,
+		factor,
 		columns
 	};
 }
@@ -2115,22 +2191,6 @@ const TaskCall = struct({
 });
 /** At 8 bits the stored scale is too coarse for a fit to improve it. */
 const mostRefitted = 6;
-/**
-* Memory of a worker for the rows of a job, in bytes. It never shrinks. The factor's block and the
-* second derivatives (`columns`² float32) come on top.
-*/
-const memoryForRows = 12e7;
-/** Rows, or twice the columns: with so many at once, what is done once for them hardly counts. */
-const enoughRows = 512;
-/** How many rows of these tasks a worker can hold at once: a multiple of 16. */
-function rowsAtOnce(columns, tasks, { sources, window = columns }) {
-	const ofSource = 4 + bytesPerElement.F32;
-	const ofDescent = 12 * Math.min(window, columns) / columns;
-	const ofTask = ({ bits, sweeps }) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
-	const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
-	const most = Math.min(memoryForRows / (each * columns), Math.max(enoughRows, 2 * columns));
-	return Math.max(16, Math.floor(most / 16) * 16);
-}
 /** Calls `fail` where an operand contradicts the others. */
 function checkFrame(frame, tasks, fail) {
 	const { rows, columns, factor, order, diagonal, sources } = frame;
@@ -2148,7 +2208,7 @@ function checkFrame(frame, tasks, fail) {
 	if (diagonal && diagonal.length !== columns) fail(`the diagonal has ${diagonal.length} elements`);
 	if (factor === null !== (order === null)) fail("expected both a factor and its order, or neither");
 	if (!factor || !order) return;
-	if (factor.length !== columns * columns) fail(`the factor has ${factor.length} elements`);
+	checkTriangle("the factor", factor, columns, fail);
 	const isPermutation = new Set(order).size === columns && order.every((at) => at < columns);
 	if (order.length !== columns || !isPermutation) fail("the order is not a permutation of the columns");
 }
@@ -2331,7 +2391,7 @@ function tasksOf({ widths }) {
 function pivotsOf({ columns, factor, order, diagonal }) {
 	const pivots = new Float32Array(columns);
 	if (factor === null || order === null) return diagonal === null ? pivots.fill(1) : new Float32Array(diagonal);
-	for (let p = 0; p < columns; p++) pivots[order[p]] = factor[p * columns + p] ** 2;
+	for (let p = 0; p < columns; p++) pivots[order[p]] = factor[rowOf(columns, p) + p] ** 2;
 	return pivots;
 }
 /** tr(W H W\u1d40) of the prepared rows. Without a factor, `pivots` are the diagonal of H. */
@@ -2607,9 +2667,9 @@ const moments = {
 	},
 	check({ x, y, rows, sums, ...tile }, fail) {
 		checkMatrix("x", x, [x.rows, x.columns], fail);
-		checkMatrix("the sums", sums, [x.columns, (y ?? x).columns], fail);
 		if (rows) checkRows(rows, x, fail);
 		if (y === null) {
+			checkTriangle("the sum", sums, x.columns, fail);
 			checkTile({
 				...tile,
 				d: x.columns
@@ -2617,6 +2677,11 @@ const moments = {
 			return;
 		}
 		checkMatrix("y", y, [x.rows, y.columns], fail);
+		checkMatrix("the sum", {
+			data: sums,
+			rows: x.columns,
+			columns: y.columns
+		}, [x.columns, y.columns], fail);
 		const { top, bottom, left, right } = tile;
 		if ([top >= 0 && top < bottom && bottom <= x.columns, left >= 0 && left < right && right <= y.columns].includes(false)) fail(`rows ${top} to ${bottom}, columns ${left} to ${right} of ${x.columns}x${y.columns}`);
 	},
@@ -2633,30 +2698,42 @@ const moments = {
 		const product = new TileProduct(layout, shape);
 		const base = layout.claim();
 		const tile = {
-			data: sums.data,
-			columns: sums.columns,
+			data: sums,
 			top,
 			bottom,
 			left,
 			right
 		};
-		copyRectangleIn(base + product.tile, tile);
+		const columnsOf = (matrix, [left, right]) => (address, top, bottom) => copyRectangleIn(address, {
+			...matrix,
+			rows,
+			top,
+			bottom,
+			left,
+			right
+		});
 		const operands = {
-			left: {
-				...x,
-				rows,
-				left: top,
-				right: bottom
-			},
-			right: {
-				...y ?? x,
-				rows,
-				left,
-				right
-			}
+			left: columnsOf(x, [top, bottom]),
+			right: columnsOf(y ?? x, [left, right])
 		};
+		const at = base + product.tile;
+		if (y === null) copyTriangleIn(at, {
+			...tile,
+			d: x.columns
+		});
+		else copyRectangleIn(at, {
+			...tile,
+			columns: y.columns
+		});
 		product.add(base, operands, depth, alpha);
-		copyRectangleOut(base + product.tile, tile, isDiagonal);
+		if (y === null) copyTriangleOut(at, {
+			...tile,
+			d: x.columns
+		});
+		else copyRectangleOut(at, {
+			...tile,
+			columns: y.columns
+		});
 	}
 };
 
@@ -3007,40 +3084,134 @@ const screen = {
 	}
 };
 
+// src/ground/pieces.ts
+/** `[start, end)` of `count`, `size` at a time. The last piece may be smaller. */
+function pieces(count, size) {
+	return Array.from({ length: Math.ceil(count / size) }, (_, i) => i * size).map((start) => [start, Math.min(count, start + size)]);
+}
+
 // src/kernel/routines/solve.ts
+/** Positions of R that are in the arena at once. Part of the results' bits. */
+const panel = 2048;
+/** Elements of B that are in the arena at once. */
+const mostOfB = 16 * 2 ** 20;
 const solve = {
 	describe: ({ b }) => `solution for ${b.rows}x${b.columns}`,
 	check({ factor, order, b }, fail) {
 		const d = order.length;
 		checkMatrix("b", b, [b.rows, d], fail);
-		if (factor.length !== d * d) fail(`the factor has ${factor.length} elements`);
+		checkTriangle("the factor", factor, d, fail);
 		if (new Set(order).size !== d || order.some((column) => column >= d)) fail("the order is not a permutation");
 	},
-	run({ factor, order, b: { data, rows } }) {
-		const d = order.length;
-		const layout = new Layout();
-		const [offsetOfFactor, offsetOfB] = [layout.place(4 * d * d), layout.place(4 * d * rows)];
-		const base = layout.claim();
-		const [atFactor, atB] = [base + offsetOfFactor, base + offsetOfB];
-		const columns = new Float32Array(memory.buffer, atB, d * rows);
-		for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) columns[p * rows + row] = data[row * d + order[p]];
-		copyRectangleIn(atFactor, {
-			data: factor,
-			columns: d,
-			top: 0,
-			bottom: d,
-			left: 0,
-			right: d
+	run({ factor, order, b }) {
+		const some = Math.max(1, Math.floor(mostOfB / order.length));
+		for (const [start, end] of pieces(b.rows, some)) solveRows({
+			factor,
+			order,
+			b: rowsOf(b, start, end)
 		});
-		solve$1(d, rows, atFactor, atB);
-		reverseRows(columns, d, rows);
-		const backwards = new Float32Array(memory.buffer, atFactor, d * d);
-		for (let i = 0; i < d; i++) for (let j = i; j < d; j++) backwards[i * d + j] = factor[(d - 1 - j) * d + d - 1 - i];
-		solve$1(d, rows, atFactor, atB);
-		const solved = new Float32Array(memory.buffer, atB, d * rows);
-		for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) data[row * d + order[p]] = solved[(d - 1 - p) * rows + row];
 	}
 };
+/** Solves R\u1d40Y = B\u1d40 from the first panel to the last, then RX = Y from the last to the first. */
+function solveRows({ factor, order, b: { data, rows } }) {
+	const d = order.length;
+	const layout = new Layout();
+	const size = Math.min(panel, d);
+	const offsets = [layout.place(4 * size * size), layout.place(4 * d * rows)];
+	const call = layout.place(ProductCall.bytes);
+	const base = layout.claim();
+	const place = {
+		atPart: base + offsets[0],
+		atB: base + offsets[1],
+		call: base + call,
+		rows
+	};
+	const columns = new Float32Array(memory.buffer, place.atB, d * rows);
+	for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) columns[p * rows + row] = data[row * d + order[p]];
+	const panels = pieces(d, panel);
+	for (const [i, own] of panels.entries()) {
+		solvePanel(factor, own, {
+			...place,
+			d
+		});
+		for (const later of panels.slice(i + 1)) subtract$1(factor, [own, later], {
+			...place,
+			d
+		});
+	}
+	for (const [i, own] of [...panels.entries()].reverse()) {
+		for (const later of panels.slice(i + 1)) subtract$1(factor, [later, own], {
+			...place,
+			d
+		});
+		solveBackwards(factor, own, {
+			...place,
+			d
+		});
+	}
+	const solved = new Float32Array(memory.buffer, place.atB, d * rows);
+	for (let p = 0; p < d; p++) for (let row = 0; row < rows; row++) data[row * d + order[p]] = solved[p * rows + row];
+}
+function solvePanel(factor, [start, end], place) {
+	const { d, rows, atPart, atB } = place;
+	copyTriangleIn(atPart, {
+		data: factor,
+		d,
+		top: start,
+		bottom: end,
+		left: start,
+		right: end
+	});
+	solve$1(end - start, rows, atPart, atB + 4 * rows * start);
+}
+/**
+* Solving RX = B equals solving R\u1d40X = B with rows and columns in reverse order. The triangle stays
+* an upper one.
+*/
+function solveBackwards(factor, [start, end], place) {
+	const { d, rows, atPart, atB } = place;
+	const n = end - start;
+	const reverse = () => reverseRows(new Float32Array(memory.buffer, atB + 4 * rows * start, n * rows), n, rows);
+	const backwards = new Float32Array(memory.buffer, atPart, n * n);
+	for (let i = 0; i < n; i++) for (let j = i; j < n; j++) backwards[i * n + j] = factor[rowOf(d, end - 1 - j) + end - 1 - i];
+	reverse();
+	solve$1(n, rows, atPart, atB + 4 * rows * start);
+	reverse();
+}
+/** Subtracts from the rows of panel `to` of B what those of panel `from` give by R or R\u1d40. */
+function subtract$1(factor, [from, to], { d, rows, atPart, atB, call }) {
+	const [depth, height] = [from[1] - from[0], to[1] - to[0]];
+	if (from[0] < to[0]) {
+		const part = {
+			data: factor,
+			d,
+			top: from[0],
+			bottom: from[1]
+		};
+		copyTriangleIn(atPart, {
+			...part,
+			left: to[0],
+			right: to[1]
+		});
+	} else {
+		const part = new Float32Array(memory.buffer, atPart, depth * height);
+		for (let i = 0; i < height; i++) {
+			const row = rowOf(d, to[0] + i) + from[0];
+			for (let j = 0; j < depth; j++) part[j * height + i] = factor[row + j];
+		}
+	}
+	ProductCall.write(call, {
+		left: atPart,
+		right: atB + 4 * rows * from[0],
+		depth,
+		height,
+		width: rows,
+		alpha: -1,
+		tile: atB + 4 * rows * to[0],
+		upper: 0
+	});
+	add_product(call);
+}
 function reverseRows(values, count, length) {
 	for (let low = 0, high = count - 1; low < high; low++, high--) {
 		const row = values.slice(low * length, (low + 1) * length);
@@ -3066,6 +3237,38 @@ const subtract = {
 		return { squares };
 	}
 };
+
+// src/kernel/routines/tune-memory.ts
+/** Memory of a worker for the rows of a job, in bytes. */
+const memoryForRows = 12e7;
+/** Rows, or twice the columns: with so many at once, what is done once for them hardly counts. */
+const enoughRows = 512;
+/** As WHOLE, WINDOW and BLOCK in tuning.rs. */
+const [whole, ofWider, block] = [
+	5120,
+	1024,
+	128
+];
+/** How many columns descent checks where no window is given. */
+function reachOf(columns) {
+	return columns <= whole ? columns : ofWider;
+}
+/**
+* Memory of a worker that tunes matrices of so many columns, in bytes. It never shrinks. Beside the
+* rows there are a block of R, its products, and the second derivatives of what descent checks.
+*/
+function tuningMemory(columns) {
+	return memoryForRows + 4 * (reachOf(columns) ** 2 + 2 * block * columns);
+}
+/** How many rows of these tasks a worker can hold at once: a multiple of 16. */
+function rowsAtOnce(columns, tasks, { sources, window = reachOf(columns) }) {
+	const ofSource = 4 + bytesPerElement.F32;
+	const ofDescent = 12 * Math.min(window, columns) / columns;
+	const ofTask = ({ bits, sweeps }) => 8 + bits / 8 + (sweeps > 0 ? ofDescent : 0);
+	const each = sources * ofSource + tasks.reduce((sum, task) => sum + ofTask(task), 0);
+	const most = Math.min(memoryForRows / (each * columns), Math.max(enoughRows, 2 * columns));
+	return Math.max(16, Math.floor(most / 16) * 16);
+}
 
 // src/kernel/routines/tune.ts
 const tune = {
@@ -3161,4 +3364,4 @@ function routineOf(name) {
 	return table[name];
 }
 
-export { collectAll as A, sharedDoubles as C, bytesPerElement as D, weightRows as E, collectShared as M, collectYoung as N, isFloat as O, sharedBytes as S, sharedIntegers as T, floatsOf as _, rowsAtOnce as a, newMatrix as b, packedBytes as c, plainHeads as d, instantiate as f, copyMatrix as g, clear as h, deltaWidths as i, collectJob as j, bytesIn as k, bitWidths as l, bytesOf as m, checkQuantize as n, mostRows as o, asWeight as p, describeQuantize as r, tileBounds as s, routineOf as t, groupSizes as u, inShared as v, sharedFloats as w, rowsOf as x, joinRows as y };
+export { sharedBytes as A, collectShared as B, clear as C, joinRows as D, inShared as E, bytesPerElement as F, countShared as H, isFloat as I, bytesIn as L, sharedFloats as M, sharedIntegers as N, newMatrix as O, weightRows as P, collectAll as R, bytesOf as S, floatsOf as T, collectYoung as V, instantiate as _, checkQuantize as a, triangleSize as b, mostRows as c, mxfp4 as d, bitWidths as f, plainHeads as g, mxfp4Width as h, pieces as i, sharedDoubles as j, rowsOf as k, tileBounds as l, isMxfp4 as m, rowsAtOnce as n, describeQuantize as o, groupSizes as p, tuningMemory as r, deltaWidths as s, routineOf as t, packedBytes as u, newTriangle as v, copyMatrix as w, asWeight as x, rowOf as y, collectJob as z };

@@ -1,4 +1,4 @@
-import { f as instantiate, j as collectJob, k as bytesIn, t as routineOf } from "./routines.js";
+import { L as bytesIn, _ as instantiate, t as routineOf, z as collectJob } from "./routines.js";
 import { parentPort, workerData } from "node:worker_threads";
 
 // src/kernel/worker.ts
