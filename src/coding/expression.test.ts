@@ -20,7 +20,13 @@ test.each([
   [".*self_attn.(q|k|v)_proj", q, true],
   [".*\\.(?:q|k|v)_proj$", q, true],
   ["(?!.*self_attn).*proj", q, false],
+  ["^(?!.*self_attn).*proj", "model.mlp.up_proj", true],
   ["(?=.*q_proj)model", q, true],
+  ["(?=.*(?:q|k)_proj)(?!.*mlp|lm)model", q, true],
+  ["(?!(?:lm_head|model[.]norm)$)(?:.*)", "model.norm", false],
+  ["(?!(?:lm_head|model[.]norm)$)(?:.*)", "model.norm2", true],
+  ["^(?!.*[)].*)", "a)", false],
+  ["(?!lm)(?P<front>model|lm).*", q, true],
   ["(?P<front>model|lm).*", q, true],
   [".*[^q]_proj$", q, false],
   [".*[a-q]_proj$", q, true],
@@ -36,7 +42,21 @@ test.each([
   ["(|model).layers", q, true],
   ["", q, true],
   ["(a*)*(a*)*(a*)*$", `${"a".repeat(400)}b`, false],
-  ["(()){999}model", q, true],
+  ["(()){99}model", q, true],
+  [`${"(".repeat(400)}model${")".repeat(400)}`, q, true],
+  // RE2 alone reads these otherwise.
+  ["a{,2}b", "aab", true],
+  ["a{,2}$", "a{,2}", false],
+  ["a{,}b", "aaab", true],
+  ["a{02}b", "aab", true],
+  ["a{02}b", "a{02}b", false],
+  ["[{,2}]{2}$", "{,", true],
+  ["a{}", "a{}", true],
+  ["a\\Z|ab\\Z", "ab", true],
+  ["[\\w-]+\\Z", "a-b", true],
+  ["[a-b-c]+\\Z", "a-c", true],
+  ["[^]a]", "]", false],
+  ["\\_a", "_a", true],
 ])("%s matches the beginning of %s: %s", (text, name, expected) => {
   expect(Expression.read(text)?.matches(name)).toBe(expected);
 });
@@ -50,17 +70,50 @@ test.each([
   "a++",
   "a{2,1}",
   "\\1",
+  "a{2}+",
+  "a(?=b)",
+  ".*(?!b)a",
+  "((?!b)a)",
+  "(?!b)a|c",
+  "(?!(?P<b>b))(?P<b>a)",
+  "(?!b)*a",
+  "(?!b){,2}a",
+  "(?!(?!b))a",
+  "(?!b",
+  "(?!b))a",
   "(?<=a)b",
+  "(?<!a)b",
   "(?i)a",
+  "(?i:a)",
+  "(?U)a",
   "(?>a)",
+  "(?<front>a)",
+  "(?P<1>a)",
+  "(?P=front)",
+  "^*a",
+  "a$?",
+  "\\b+",
+  "a{1001}",
+  "a{12345678901}",
   "[b-a]",
   "[\\d-z]",
+  "[a-\\d]",
+  "[[:alpha:]]",
+  "[\\b]",
   "\\",
-  "\\p{L}",
+  ..."hHpPQEzGKCRxuN0nt".split("").map((letter) => `\\${letter}{L}`),
+  "é",
+  "[é]",
   "x".repeat(2000),
-  "(".repeat(100) + ")".repeat(100),
+  "(?:(?:x{30}){30}y){30}",
+  "(?:x{100}){10}y",
 ])("%s is not read", (text) => {
   expect(Expression.read(text)).toBeNull();
+});
+
+test("names with other characters than modules have match nothing", () => {
+  for (const name of ["é", "a\n", "", "a".repeat(1000)])
+    expect(Expression.read(".*")!.matches(name)).toBe(false);
 });
 
 /** What `fnmatch.fnmatchcase` of Python 3.11 says. */
@@ -76,15 +129,39 @@ test.each([
   ["model+layers", "model+layers", true],
   ["[model", "[model", true],
   ["a[]]b", "a]b", true],
+  ["a[]b", "a[]b", true],
+  ["a[!]b", "a[!]b", true],
+  ["a[!]]b", "a]b", false],
+  ["a[\\w]b", "a\\b", true],
+  ["a[b-d-f]", "ae", false],
+  ["a.(b|c)", "a.(b|c)", true],
+  ["a\\.b{2}$", "a\\.b{2}$", true],
 ])("the wildcards %s match %s: %s", (text, name, expected) => {
   expect(Expression.wildcards(text)?.matches(name)).toBe(expected);
 });
 
+test.each(["[b-a]", "a*".repeat(600)])("the wildcards %s are not read", (text) => {
+  expect(Expression.wildcards(text)).toBeNull();
+});
+
 test("an expression that costs too much says so", () => {
-  const nested = Expression.read(`${"(".repeat(9)}a${"b?)*".repeat(9)}$`)!;
-  const name = "ab".repeat(200);
+  const costly = Expression.read(".*a.{20}c")!;
   const run = () => {
-    for (let i = 0; i < 10_000; i++) nested.matches(`${name}${i}`);
+    for (let i = 1; i < 10_000; i++)
+      costly.matches((2 ** 0.5 * i).toString(3).replaceAll("1", "a"));
   };
-  expect(run).toThrow(/"\(+ab\?.*" of the quantization settings takes too long/);
+  expect(run).toThrow(/"\.\*a\.\{20\}c" of the quantization settings takes too long/);
+});
+
+test("an expression of many choices is read over all names of a large model", () => {
+  const layers = Array.from({ length: 62 }, (_, i) => i).join("|");
+  const expression = Expression.read(
+    `(?:language_model\\.)?model\\.layers\\.(${layers})\\.mlp\\.experts\\.\\d{1,3}\\.(gate|up|down)_proj$`,
+  )!;
+  for (let layer = 0; layer < 64; layer++) {
+    for (let expert = 0; expert < 40; expert++) {
+      const name = `model.layers.${layer}.mlp.experts.${expert}.up_proj`;
+      expect(expression.matches(name)).toBe(layer < 62);
+    }
+  }
 });

@@ -7,7 +7,9 @@ const mostExpressions = 200;
 
 /** The mark of compressed-tensors before a regular expression. */
 const mark = "re:";
-export const known = "characters, classes, groups, repeats, anchors and lookaheads";
+export const known =
+  "short expressions of characters, classes, groups, repeats and anchors, without lookbehinds, " +
+  "and lookaheads only at the beginning";
 
 /** The names that settings may use for a module: those of vLLM and of transformers' newer files. */
 export function spellingsOf(module: string): readonly string[] {

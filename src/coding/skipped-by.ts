@@ -35,7 +35,8 @@ function boundedExpressions(listed: readonly string[], refuse: Refuse) {
   const texts = listed.filter((name) => signs.test(name));
   limitExpressions(texts.length, refuse);
   return texts.map((text) => {
-    const found = Expression.read(`(?:${text})(?=\\.|$)`);
+    // Alone too, because brackets around `a)|(b` would make pairs.
+    const found = Expression.read(text) && Expression.read(`(?:${text})(?:\\.|$)`);
     return found ?? refuse(`the expression ${quote(text)}`, known);
   });
 }

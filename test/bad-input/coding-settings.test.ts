@@ -92,7 +92,19 @@ const cases: Record<string, DamagedCase> = {
     "int4",
     { settings: (own) => Object.assign(own, { ignore: ["re:(?<=a)b"] }) },
     "ALREADY_QUANTIZED",
-    /the expression "re:\(\?<=a\)b"; this program decodes characters, classes/,
+    /the expression "re:\(\?<=a\)b"; this program decodes short expressions/,
+  ],
+  "an expression that looks ahead in its middle": [
+    "int4",
+    { settings: (own) => Object.assign(own, { ignore: ["re:model(?!.*self_attn)"] }) },
+    "ALREADY_QUANTIZED",
+    /the expression "re:model\(\?!\.\*self_attn\)"; this .* and lookaheads only at the beginning/,
+  ],
+  "an expression that is too large": [
+    "int4",
+    { settings: (own) => Object.assign(own, { ignore: ["re:(?:a{30}){30}b{999}"] }) },
+    "ALREADY_QUANTIZED",
+    /the expression "re:\(\?:a\{30\}\)\{30\}b\{999\}"; this program decodes short/,
   ],
   "codes of a module that no group names": [
     "patterns",
