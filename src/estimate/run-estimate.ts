@@ -104,8 +104,8 @@ export interface Machine {
 
 /**
  * Divides the memory of a machine. A limit that is not given gives way to what the run needs, up to
- * `mostShare` of the machine's memory. Throws MEMORY for a limit that no walk can keep, DISK for a disk that is
- * too small; both name what would fit.
+ * `mostShare` of the machine's memory. Throws MEMORY for a limit that no walk can keep, DISK for a
+ * disk that is too small; both name what would fit.
  */
 export function fitRun(
   { least, holding, sideBySide, stack, held, onDisk }: RunEstimate,
