@@ -58,10 +58,10 @@ const runsStart = `
 ## What a run takes
 
 All four tiers in one job with all defaults, on the first of GitHub's free runners that has the
-memory and the disk. Hours are arithmetic on the runner's threads at 45 GF/s each, the speed of the
-machine of [the benchmarks](benchmarks.md); reading comes on top. A job on GitHub ends after 6
-hours: the workflow makes each tier in a job of its own, and goes on after a stop. Without a
-runner: what a machine of 4 cores needs.
+disk, and of whose memory the run needs at most 80 %. Hours are arithmetic on the runner's threads
+at 45 GF/s each, the speed of the machine of [the benchmarks](benchmarks.md); reading comes on top.
+A job on GitHub ends after 6 hours: the workflow makes each tier in a job of its own, and goes on
+after a stop. Without a runner: what a machine of 4 cores needs.
 `;
 
 /** docs/models.md. */

@@ -80,7 +80,11 @@ describe("a run on a machine", () => {
 
   test("is refused by a machine with too little memory", () => {
     expect(() => fit({ usual: 2e9, memory: 2.5e9 })).toThrow(
-      refusal("MEMORY", /this machine has 2.5GB$/, /swap.*runner with more memory/),
+      refusal(
+        "MEMORY",
+        /, and may use 80 % of the 2.5GB of this machine$/,
+        /swap.*runner with more/,
+      ),
     );
   });
 

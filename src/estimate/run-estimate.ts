@@ -1,6 +1,7 @@
 import { comparedAtOnce } from "../evaluation/compare-hidden.ts";
 import { byteSize } from "../ground/digits.ts";
 import { OqeError } from "../ground/errors.ts";
+import { mostShare } from "../ground/memory.ts";
 import { sum, total } from "../ground/sum.ts";
 import { keepsTable } from "../models/kept-weights.ts";
 import { tiersOnDisk } from "./disk.ts";
@@ -103,8 +104,8 @@ export interface Machine {
 
 /**
  * Divides the memory of a machine. A limit that is not given gives way to what the run needs, up to
- * the machine's memory. Throws MEMORY for a limit that no walk can keep, DISK for a disk that is
- * too small; both name what would fit.
+ * `mostShare` of the machine's memory. Throws MEMORY for a limit that no walk can keep, DISK for a
+ * disk that is too small; both name what would fit.
  */
 export function fitRun(
   { least, holding, sideBySide, stack, held, onDisk }: RunEstimate,
@@ -112,7 +113,7 @@ export function fitRun(
   machine: Machine,
 ): Fit {
   const { given, usual, memory, folder, free } = machine;
-  const limit = given ?? Math.max(usual, Math.min(least.bytes, memory));
+  const limit = given ?? Math.max(usual, Math.min(least.bytes, mostShare * memory));
   if (least.bytes > limit) throw tooLittleMemory(least, machine);
   const inTurn = sideBySide > limit;
   const inMemory = Math.min(held, limit - (inTurn ? holding : sideBySide));
@@ -133,8 +134,9 @@ function tooLittleMemory({ name, bytes }: StageMemory, { given, memory }: Machin
   return given === null
     ? new OqeError(
         "MEMORY",
-        `the run needs about ${least} of memory (${name}), this machine has ${limitText(memory)}`,
-        `To try it with swap space, set memory-limit ${least}. ${rest}`,
+        `the run needs about ${least} of memory (${name}), and may use ${100 * mostShare} % of the ` +
+          `${limitText(memory)} of this machine`,
+        `To try it all the same, with swap space, set memory-limit ${least}. ${rest}`,
       )
     : new OqeError(
         "MEMORY",

@@ -2,6 +2,8 @@ import { totalmem } from "node:os";
 
 /** Share of the machine's memory that a run may use unless it is told otherwise. */
 export const usualShare = 0.65;
+/** Share that it may use where it needs more: the system and other programs need the rest. */
+export const mostShare = 0.8;
 
 /** Bytes of memory of this machine, or of the container that the process is in. */
 export function machineMemory(): number {
