@@ -115,7 +115,7 @@ const cases: Refusal[] = [
     what: "whose multi-token prediction lies among its blocks, where mlx-lm would load it",
     base: renamed(latent, "mtp.layers.1.norm.weight", "backbone.layers.4.norm.weight"),
     code: "UNSUPPORTED_MODEL",
-    says: /"backbone\.layers\.4\.norm\.weight" is named by no role/,
+    says: /"backbone\.layers\.4\.norm\.weight" is of layer 4, but config\.json gives 4 layers/,
   },
 ];
 
