@@ -109,7 +109,7 @@ function mainOf(hub: LocalHub): Map<string, Map<string, string>> {
 const text = (main: ReturnType<typeof mainOf>) =>
   JSON.stringify([...main].map(([repository, files]) => [repository, [...files].sort()]));
 const partsIn = (log: string) =>
-  [...log.matchAll(/: (\d+) parts made$/gm)].reduce((sum, [, parts]) => sum + Number(parts), 0);
+  [...log.matchAll(/: (\d+) parts? made$/gm)].reduce((sum, [, parts]) => sum + Number(parts), 0);
 const measuredIn = (log: string) => [...log.matchAll(/block \d+ of \d+.*: measured$/gm)].length;
 const stageOf = (log: string) => log.matchAll(/^(\S.*)$/gm);
 
@@ -120,7 +120,7 @@ const expected = mainOf(whole);
 await whole.close();
 const allWrites = writes;
 const parts = partsIn(undisturbed.log);
-const blocks = [...undisturbed.log.matchAll(/: (\d+) parts made$/gm)].map((found) => +found[1]!);
+const blocks = [...undisturbed.log.matchAll(/: (\d+) parts? made$/gm)].map((found) => +found[1]!);
 const most = Math.max(...blocks);
 const measured = measuredIn(undisturbed.log);
 console.log(

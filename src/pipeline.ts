@@ -103,7 +103,7 @@ export async function planModel(
     for (const warning of base.warnings) dependencies.report.warn(warning);
     base.architecture.forward.check(base.config);
     requireBudgets(base, inputs, dependencies.report);
-    return { plan: makePlan(base, inputs, null), base, sensitivity: null };
+    return { plan: makePlan(base, inputs, null, dependencies.report), base, sensitivity: null };
   }
   return withBase(inputs, dependencies, headersOnly, async (opened) => {
     const { base, report } = opened;
@@ -114,8 +114,8 @@ export async function planModel(
     const asked = { ...opened, inputs: { ...inputs, timeLimit: null }, sources, drawRows: draw };
     const measure = () => measureOpened(asked.inputs, sources, opened);
     const sensitivity = measures ? await measure() : await foresee(asked, opened);
-    const by = sensitivity === null ? "oq" : policy;
-    return { plan: makePlan(base, { ...inputs, policy: by }, sensitivity), base, sensitivity };
+    const how = { ...inputs, policy: sensitivity === null ? ("oq" as const) : policy };
+    return { plan: makePlan(base, how, sensitivity, report), base, sensitivity };
   });
 }
 
@@ -258,7 +258,7 @@ async function makeTiers(
     const measuring = { base, rows, sources, domainWeights, workDir, timeLimit };
     const places = staging === null ? [] : rehearsed.map((run) => stagingPlace(staging, run));
     const sensitivity = await obtainSensitivity({ ...measuring, ...fit, staging: places }, opened);
-    plan = makePlan(base, { tiers, policy, floors }, sensitivity);
+    plan = makePlan(base, { tiers, policy, floors }, sensitivity, report);
     const done = { plan, paysAhead, expected, stopped: null };
     if (until === "measured") return { ...done, made: [] };
     const runs = planDrafts(rehearsed, { base, floors, plan, sensitivity });

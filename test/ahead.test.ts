@@ -69,8 +69,8 @@ function expectSealed(hub: LocalHub, whole: ReturnType<typeof filesOf>): void {
 
 const count = (logs: readonly string[], what: RegExp) =>
   logs.flatMap((log) => [...log.matchAll(what)]).reduce((sum, [, parts]) => sum + Number(parts), 0);
-const made = (...logs: string[]) => count(logs, /(\d+) parts made$/gm);
-const takenOver = (...logs: string[]) => count(logs, /(\d+) parts taken over/g);
+const made = (...logs: string[]) => count(logs, /(\d+) parts? made$/gm);
+const takenOver = (...logs: string[]) => count(logs, /(\d+) parts? taken over/g);
 
 const rows = [...evaluatedRows, ...policy];
 /** Enough to fit a gate. */

@@ -2,11 +2,12 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { knownModels } from "../bench/sizes/models.ts";
 import { sizeModel } from "../bench/sizes/needs.ts";
+import { readBase } from "../src/base/base.ts";
 import { type Checkpoint, openCheckpoint } from "../src/checkpoint/checkpoint.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import { elements, modulePath } from "../src/mlx/format.ts";
 import { gptOss } from "../src/models/gpt-oss.ts";
-import { parseFloors } from "../src/plan/floors.ts";
+import { defaultFloors, parseFloors } from "../src/plan/floors.ts";
 import { planTier } from "../src/plan/plan.ts";
 import { tiers } from "../src/plan/tiers.ts";
 import { parseReceipt } from "../src/receipt/receipt-file.ts";
@@ -120,8 +121,34 @@ test("a tier is the same beside others that code the experts again, and verify a
   expect(verified).toMatchObject({ code: 0 });
 }, 120_000);
 
-describe("plans of gpt-oss-20b", () => {
-  const { shaped } = sizeModel(knownModels.find(({ id }) => id === "openai/gpt-oss-20b")!);
+test("in a small model, lowered floors leave room for all codes", async () => {
+  const opened = await readBase(await openFolder(base), { allowHeaderOnly: true });
+  await opened.checkpoint.close();
+  const basis = {
+    sensitivity: makeSensitivity(opened.tensors),
+    floors: parseFloors(defaultFloors),
+  };
+  for (const tier of tiers) {
+    const { plan, modules } = planTier(tier, opened, basis);
+    expect(plan).toContain("mxfp4X6");
+    expect(Object.values(modules).every(({ bits }) => bits >= 3)).toBe(true);
+  }
+});
+
+test("plan warns of tiers with the same widths", async () => {
+  const ways = ["--policy", "oq", "--tiers", "oQ8e", "--target-bpw", "12"];
+  const { code, stderr } = await runCli(["plan", base, ...ways]);
+  expect(code).toBe(0);
+  expect(stderr.replaceAll(/\s+/g, " ")).toContain(
+    "oQ8e and oQ12.0e have the same widths everywhere: publish one of them, as --tiers oQ8e does",
+  );
+});
+
+describe.each([
+  ["openai/gpt-oss-20b", 13.8e9],
+  ["openai/gpt-oss-120b", 65.3e9],
+])("plans of %s", (model, published) => {
+  const { shaped } = sizeModel(knownModels.find(({ id }) => id === model)!);
   const sensitivity = makeSensitivity(shaped.tensors);
   const experts = shaped.tensors.filter(({ role }) => role.kind === "expert").map(modulePath);
   const plan = (choice: Parameters<typeof planTier>[0], floors: string | null) =>
@@ -131,16 +158,31 @@ describe("plans of gpt-oss-20b", () => {
     "%s has the base's codes for all experts, and is smaller than the base",
     (_, tier) => {
       const rules = plan(tier, null);
-      const measured = plan(tier, "attention=6,experts=8");
-      for (const made of [rules, measured])
+      const measured = plan(tier, defaultFloors);
+      for (const made of [rules, measured, plan(tier, "none"), plan(tier, "attention=6,experts=8")])
         for (const path of experts) expect(made.modules[path]).toEqual(keptWidth);
       expect(measured.bytes).toBeLessThanOrEqual(rules.bytes);
-      expect(rules.bytes).toBeLessThan(13.8e9);
+      expect(rules.bytes).toBeLessThan(published);
       const of = (path: string) => shaped.tensors.find((one) => modulePath(one) === path)!;
       const kept = experts.reduce((sum, path) => sum + elements(of(path).shape) * (4.25 / 8), 0);
       expect(kept).toBeGreaterThan(0.8 * rules.bytes);
     },
   );
+
+  test.each([null, defaultFloors, "none"])(
+    "no tier is larger than the one before it, floors %s",
+    (floors) => {
+      const bytes = tiers.map((tier) => plan(tier, floors).bytes);
+      expect(bytes).toEqual([...bytes].sort((a, b) => b - a));
+      expect(bytes[0]).toBeGreaterThan(bytes.at(-1)!);
+    },
+  );
+
+  test("a target that holds all codes keeps them all", () => {
+    const { modules, bpw } = plan({ name: "oQ4.3e", bpw: 4.3 }, "attention=4");
+    for (const path of experts) expect(modules[path]).toEqual(keptWidth);
+    expect(bpw).toBeLessThanOrEqual(4.3);
+  });
 
   test("below 4.25 bits some experts have 3 bits, the others their codes", () => {
     const { modules, bpw } = plan({ name: "oQ3.9e", bpw: 3.9 }, "none");

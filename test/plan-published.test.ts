@@ -60,7 +60,8 @@ function inBlocks(tensor: MadeTensor): readonly MadeTensor[] {
 
 /** The carried parts of a model as BF16, whole: MTP with a tensor for each expert. */
 function partsOf(id: string): MadeTensor[] {
-  const { config: file } = knownModels.find((model) => model.id === id)!;
+  const { config } = knownModels.find((model) => model.id === id)!;
+  const file = config.text_config === undefined ? config : withTower(config);
   const architecture = findArchitecture(file);
   const { config: folded } = architecture.fold(file);
   const isDense = folded.num_experts === undefined;
@@ -87,11 +88,14 @@ interface Layout {
 }
 
 const whole: Layout["tensors"] = (own, parts) => [...own, ...parts];
-const withTower = (config: ModelConfig): ModelConfig => ({
-  ...config,
-  vision_config: { depth: 27 },
-  text_config: { ...(config.text_config as ModelConfig), mtp_num_hidden_layers: 1 },
-});
+function withTower(config: ModelConfig): ModelConfig {
+  const text = config.text_config as ModelConfig;
+  return {
+    ...config,
+    vision_config: { depth: 27, out_hidden_size: text.hidden_size },
+    text_config: { ...text, mtp_num_hidden_layers: 1 },
+  };
+}
 
 /** As Qwen publishes in FP8. */
 const inFp8 = (wrap: (config: ModelConfig) => ModelConfig) => ({

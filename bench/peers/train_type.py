@@ -1,19 +1,24 @@
 """Trains the random checkpoint of a model type, so that its weights are those of a model:
-    train_type.py <checkpoint> <folder of .txt> <out> [--steps 600] [--seconds 170]
+    train_type.py <checkpoint> <folder of .txt> <out> [--steps 600] [--seconds 170] [--mxfp4]
 Config, tokenizer and file layout stay as they are. Seeded, one thread. It stops after the steps or
 the seconds, so only a run that makes all its steps can be repeated. Writes `training.json` with the
-steps, and the mean losses (nats per token) of the first and of the last 20 of them.
+steps, and the mean losses (nats per token) of the first and of the last 20 of them. `--mxfp4` codes
+the trained experts as the authors of gpt-oss do; the losses are those before.
 Needs torch, transformers and tokenizers (test/python/fixtures.txt)."""
 import argparse
 import json
 import math
 import shutil
+import sys
 import time
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "test/python"))
+from mxfp4_experts import code_experts
 
 ROWS, LENGTH, RATE, WARM = 8, 64, 4e-3, 30
 
@@ -54,6 +59,7 @@ def main():
         parser.add_argument(name, type=Path)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=170)
+    parser.add_argument("--mxfp4", action="store_true")
     given = parser.parse_args()
     torch.manual_seed(5)
     torch.set_num_threads(1)
@@ -63,6 +69,8 @@ def main():
     for path in given.checkpoint.iterdir():  # the config too: save_pretrained writes its own
         if path.suffix in (".json", ".jinja") and path.stem not in ("ref_ids", "variants"):
             shutil.copy(path, given.out)
+    if given.mxfp4:
+        code_experts(given.out)
     mean = lambda part: round(sum(part) / len(part), 3)
     record = {"steps": len(losses), "first": mean(losses[:20]), "last": mean(losses[-20:])}
     (given.out / "training.json").write_text(json.dumps(record))

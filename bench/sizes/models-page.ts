@@ -39,8 +39,8 @@ Bytes of all tensors of the language model, in GB of 10⁹ bytes. Towers and mul
 prediction come on top ([carried parts](#carried-parts)). The base is counted as published: BF16,
 but the experts of gpt-oss are mxfp4, 4.25 bits a weight ([what its tiers gain](gpt-oss.md)). Tiers
 are those of the fixed rules; with method \`tuned\`, a tier takes no more, unless the floors need
-more. *Smallest* is the least bits per weight of the quantizable matrices that a custom tier can
-have: with the default floors, and with \`floors: none\`.
+more ([tiers](tiers.md)). *Smallest* is the least bits per weight of the quantizable matrices that a
+custom tier can have: with the default floors, and with \`floors: none\`.
 `;
 
 const carriedStart = `

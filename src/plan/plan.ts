@@ -13,6 +13,7 @@ import {
 } from "../mlx/format.ts";
 import type { Architecture, PlannedTensor } from "../models/architecture.ts";
 import { type CarriedPart, type CarriedTensor, carriedParts } from "../models/carried.ts";
+import { keepsCodes } from "../models/source.ts";
 import type { Floors, TierPlan } from "./plan-types.ts";
 import {
   floorBytes,
@@ -34,7 +35,7 @@ import {
   tooLarge,
   uniformBytes,
 } from "./targets.ts";
-import { type Tier, tierGroupSize } from "./tiers.ts";
+import { type Tier, tierGroupSize, tiers } from "./tiers.ts";
 
 /** `measured`: least predicted KL, from a sensitivity. `oq`: the rules of the published series. */
 export const policies = ["measured", "oq"] as const;
@@ -107,7 +108,7 @@ export function planTier(
 
 /**
  * A tier of the series takes no more bytes than its plan by rules does on the same model, so that
- * the two policies compare at equal size. The exception: the floors need more.
+ * the two policies compare at equal size. The exception: floors and codes of the base need more.
  */
 function planMeasured(
   task: TierBudget,
@@ -121,7 +122,7 @@ function planMeasured(
   });
   if (!isOfSeries) return byCosts(tier);
   const byRules = quantizedTotal(sizes.quantizable, planRules(task), input.storage);
-  return byCosts(capTier(tier, Math.max(byRules, floorBytes(context)), sizes));
+  return byCosts(capTier(tier, Math.max(byRules, floorBytes(context, "kept")), sizes));
 }
 
 function quantizedTotal(
@@ -182,13 +183,23 @@ function requireLeast(tier: Tier, sizes: Sizes): void {
     );
 }
 
-function planRules({ tier, sizes, input }: TierBudget): Width[] {
+/**
+ * The widths by rules. The rules fill a budget of affine widths. Where codes of the base are kept,
+ * they would give a smaller tier of the series more bits outside them than a larger one. So there
+ * no module has more bits than in the next larger tier.
+ */
+function planRules(task: TierBudget): Width[] {
+  const { tier, isOfSeries, sizes, input } = task;
   requireLeast(tier, sizes);
-  return planByRules(tier, sizes.quantizable, {
+  const own = planByRules(tier, sizes.quantizable, {
     storage: input.storage,
     countsAsMoe: input.architecture.countsAsMoe,
     scores: input.scores ?? Array<number>(layerKinds(input).length).fill(0),
   });
+  const larger = tiers[tiers.findIndex(({ name }) => name === tier.name) - 1];
+  if (!isOfSeries || larger === undefined || !sizes.quantizable.some(keepsCodes)) return own;
+  const most = planRules({ ...task, tier: larger });
+  return own.map((width, i) => (width.bits > most[i]!.bits ? most[i]! : width));
 }
 
 function layerKinds({ architecture, config }: PlanInput) {

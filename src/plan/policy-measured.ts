@@ -1,9 +1,10 @@
 import { OqeError } from "../ground/errors.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
-import { isMxfp4, type Width } from "../kernel/width.ts";
+import { isMxfp4, mxfp4Width, type Width } from "../kernel/width.ts";
 import { modulePath, quantizedBytes, sameWidth } from "../mlx/format.ts";
 import type { PlannedTensor } from "../models/architecture.ts";
 import type { LayerKind } from "../models/layer-kind.ts";
+import { keepsCodes } from "../models/source.ts";
 import { applyFloors, areDefault, formatFloors } from "./floors.ts";
 import { findLeastLoss } from "./least-loss.ts";
 import type { Floors, PredictedLoss } from "./plan-types.ts";
@@ -32,23 +33,27 @@ export interface MeasuredChoice {
 }
 
 /**
- * The widths with the least predicted KL within the tier's budget, none below its floor. Exact
- * (findLeastLoss) and pure. Throws BAD_INPUT if the floors need more than the budget,
- * BAD_SENSITIVITY if the costs say nothing or lack a tensor.
+ * The widths with the least predicted KL within the tier's budget, none below its floor. Codes of
+ * the base are all kept if the budget can hold them. Exact (findLeastLoss) and pure. Throws
+ * BAD_INPUT if the floors need more than the budget, BAD_SENSITIVITY if the costs say nothing or
+ * lack a tensor.
  */
 export function planByCosts(tier: Tier, context: BasisContext): MeasuredChoice {
   const { quantizable: tensors, sensitivity, storage, layers } = context;
-  const options = costsOfTensors(tensors, sensitivity).map((widths, i) =>
-    optionsOf(tensors[i]!, widths, storage),
-  );
+  const costs = costsOfTensors(tensors, sensitivity);
   requireFloors(tier, context);
   const budget = budgetBytes(tier, context);
+  const held = floorsFor(tier, context);
+  const keepsAll = floorBytes({ ...context, floors: held }, "kept") <= budget;
+  const options = costs.map((widths, i) => {
+    const all = optionsOf(tensors[i]!, widths, storage);
+    return keepsAll && keepsCodes(tensors[i]!) ? all.filter(({ width }) => isMxfp4(width)) : all;
+  });
   const solve = (least: readonly number[]) => {
     const items = options.map((all, i) => all.filter(({ meets }) => meets >= least[i]!));
     const loss = findLeastLoss(items, budget, flipFactor(sensitivity))!;
     return { ...loss, widths: loss.taken.map((option, i) => items[i]![option]!.width) };
   };
-  const held = floorsFor(tier, context);
   const { least, floors } = applyFloors(held, tensors, layers);
   const { widths, forcedKl, total } = solve(least);
   const without = (name: string) => {
@@ -83,11 +88,18 @@ function optionsOf(tensor: PlannedTensor, costs: readonly WidthCost[], storage: 
 
 type FloorContext = Sizes & Pick<BasisContext, "floors" | "layers">;
 
-/** Bytes of the smallest plan: every tensor has the least width that its floors allow. */
-export function floorBytes({ quantizable, storage, floors, layers }: FloorContext): number {
+/**
+ * Bytes of the smallest plan: every tensor has the least width that its floors allow. `kept`: the
+ * smallest of those plans that keep all codes of the base.
+ */
+export function floorBytes(
+  { quantizable, storage, floors, layers }: FloorContext,
+  codes: "kept" | "narrowed" = "narrowed",
+): number {
   const { least } = applyFloors(floors, quantizable, layers);
   return quantizable.reduce((sum, tensor, i) => {
-    const bits = measuredBits.find((width) => width >= least[i]!)!;
+    const own = codes === "kept" && keepsCodes(tensor) ? mxfp4Width.bits : 0;
+    const bits = measuredBits.find((width) => width >= Math.max(own, least[i]!))!;
     return sum + quantizedBytes(tensor.shape, widthAt(tensor, bits), storage);
   }, 0);
 }
@@ -95,8 +107,8 @@ export function floorBytes({ quantizable, storage, floors, layers }: FloorContex
 /**
  * The floors of a tier. The default floors suit models that consist almost entirely of experts. In
  * a small model, attention, embeddings and head are a large part. There a tier of the series lowers
- * the default floors to the widest width that fits its budget. Floors or sizes that a user gave are
- * never changed.
+ * the default floors to the widest width that fits its budget, beside all codes of the base. Floors
+ * or sizes that a user gave are never changed.
  */
 function floorsFor(tier: Tier, context: FloorContext): Floors {
   if (!areDefault(context.floors) || !tiers.some(({ name }) => name === tier.name))
@@ -109,7 +121,7 @@ function floorsFor(tier: Tier, context: FloorContext): Floors {
     return Object.fromEntries(floors);
   });
   const fitting = limited.find(
-    (floors) => floorBytes({ ...context, floors }) <= budgetBytes(tier, context),
+    (floors) => floorBytes({ ...context, floors }, "kept") <= budgetBytes(tier, context),
   );
   return fitting ?? context.floors;
 }

@@ -88,7 +88,7 @@ export async function lookAtSeries(inputs: Inputs, request: LookRequest): Promis
     const { files: baseFiles, revision, id } = base.checkpoint.repository;
     const looking = { overwrite, gates, proposes: inputs.hubPullRequest, baseFiles, report };
     const states = await inspectAll(hub, drafts, looking);
-    const plan = makePlan(base, inputs, null);
+    const plan = makePlan(base, inputs, null, report);
     const runs = planDrafts(drafts, { base, floors, plan, sensitivity: null });
     const tiers: TierLook[] = [];
     for (const run of runs) {

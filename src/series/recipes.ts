@@ -17,6 +17,7 @@ import type { Inputs, PlanInputs } from "../inputs/inputs.ts";
 import { carriedParts } from "../models/carried.ts";
 import { planTier, requireBudget, unquantizedTensors } from "../plan/plan.ts";
 import type { Floors, SeriesPlan, TierPlan } from "../plan/plan-types.ts";
+import { warningsOfSame } from "../plan/same-plans.ts";
 import type { Sensitivity } from "../plan/sensitivity-types.ts";
 import { tiers } from "../plan/tiers.ts";
 import type { Repair } from "../quantize/tuning-record.ts";
@@ -193,14 +194,19 @@ function warnOfLarger(
   );
 }
 
-/** Plans every tier of `inputs`. Without a sensitivity the fixed rules decide. */
+/**
+ * Plans every tier of `inputs`. Without a sensitivity the fixed rules decide. Warns a `report` of
+ * tiers that have the same plan.
+ */
 export function makePlan(
   base: Base,
   { tiers: choices, policy, floors }: PlanInputs,
   sensitivity: Sensitivity | null,
+  report?: Pick<Report, "warn">,
 ): SeriesPlan {
   const costs = sensitivity && { sensitivity, floors };
   const planned = choices.map((tier) => planTier(tier, base, costs));
+  if (report !== undefined) for (const words of warningsOfSame(planned)) report.warn(words);
   return seriesPlan(base, policy, planned);
 }
 

@@ -1,4 +1,5 @@
 import type { Base } from "../base/base.ts";
+import { plural } from "../card/figures.ts";
 import { BlockTimes } from "../ground/block-times.ts";
 import type { Report } from "../ground/report.ts";
 import type { TierWork } from "./tier-work.ts";
@@ -27,8 +28,8 @@ export function saveBlocks({ base, timeLimit, report }: SaveRequest, works: read
     const where = layer === null ? "the head" : `block ${layer + 1} of ${blocks}`;
     const what = layer === null ? where : times.behind(layer, parts > 0);
     const done = [
-      ...(taken === 0 ? [] : [`${taken} parts taken over from another job`]),
-      ...(parts === 0 ? [] : [`${parts} parts made`]),
+      ...(taken === 0 ? [] : [`${plural(taken, "part")} taken over from another job`]),
+      ...(parts === 0 ? [] : [`${plural(parts, "part")} made`]),
     ];
     report.info(`${what}: ${done.join(", ") || "nothing to make"}`);
     if (timeLimit?.isUp() === true && made > 0) {

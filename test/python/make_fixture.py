@@ -24,6 +24,8 @@ from torch.utils._pytree import tree_map
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from mxfp4_experts import code_experts
+
 VOCABULARY = 384
 # Types of vision-language models -> that of their language model.
 LANGUAGE_MODELS = {"qwen3_5": "qwen3_5_text", "qwen3_5_moe": "qwen3_5_moe_text"}
@@ -160,27 +162,6 @@ def add_prediction_layers(config, folder):
     kept = {name: tensor.to(torch.bfloat16) if name.startswith("mtp.") and "correction" not in name
             else tensor for name, tensor in tensors.items()}
     save_file(kept, path, metadata={"format": "pt"})
-
-
-def code_experts(folder):
-    """Codes the experts as mxfp4, in the layout of openai/gpt-oss: [experts, out, in / 32, 16]."""
-    tensors = load_file(folder / "model.safetensors")
-    steps = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
-    for name in [name for name in tensors if name.endswith(("experts.gate_up_proj", "down_proj"))]:
-        weights = tensors.pop(name).float().transpose(1, 2)
-        blocks = weights.reshape(*weights.shape[:-1], -1, 32)
-        exponents = torch.floor(torch.log2(blocks.abs().amax(-1))) - 2
-        scaled = blocks / torch.exp2(exponents)[..., None]
-        codes = (scaled.abs()[..., None] - steps).abs().argmin(-1) + 8 * (scaled < 0)
-        pairs = codes.to(torch.uint8).reshape(*codes.shape[:-1], 16, 2)
-        tensors[f"{name}_blocks"] = (pairs[..., 0] | (pairs[..., 1] << 4)).contiguous()
-        tensors[f"{name}_scales"] = (exponents + 127).to(torch.uint8)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    kept = ["model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]
-    quantization = {"modules_to_not_convert": kept, "quant_method": "mxfp4"}
-    for path in (folder / "config.json", folder / "config.transformers5.json.txt"):
-        config = json.loads(path.read_text()) | {"quantization_config": quantization}
-        path.write_text(json.dumps(config, indent=2))
 
 
 def write_published_config(folder):
