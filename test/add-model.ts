@@ -8,17 +8,19 @@ import { findPython } from "./python/python.ts";
  * logits that transformers computes from it (docs/adding-a-model.md).
  */
 const usage = `usage: npm run add-model -- <model_type> [--name folder] [--set key=json ...]
-                           [--variant name=json ...] [--mxfp4]
+                           [--variant name=json ...] [--mxfp4] [--double]
 
   --name      a further checkpoint of the type, in test/models/random-tiny/<folder>
   --set       a key of config.json, such as tie_word_embeddings=true
   --variant   config changes that alter the logits, such as window={"sliding_window": 8}
-  --mxfp4     stores the experts of a gpt_oss as its authors do`;
+  --mxfp4     stores the experts of a gpt_oss as its authors do
+  --double    computes the logits in float64 instead of float32`;
 
 interface Request {
   readonly modelType: string;
   readonly name: string;
   readonly mxfp4: boolean;
+  readonly double: boolean;
   readonly config: Record<string, unknown>;
   readonly variants: Record<string, unknown>;
 }
@@ -31,16 +33,17 @@ function readRequest(): Request | null {
       options: {
         name: { type: "string" },
         mxfp4: { type: "boolean", default: false },
+        double: { type: "boolean", default: false },
         set: { type: "string", multiple: true, default: [] },
         variant: { type: "string", multiple: true, default: [] },
       },
     });
     const [modelType = "", ...others] = positionals;
-    const { name = modelType } = values;
+    const { name = modelType, mxfp4, double } = values;
     if (others.length > 0 || ![modelType, name].every((word) => /^\w[\w.-]*$/.test(word)))
       return null;
     const [config, variants] = [readPairs(values.set), readPairs(values.variant)];
-    return { modelType, name, mxfp4: values.mxfp4, config, variants };
+    return { modelType, name, mxfp4, double, config, variants };
   } catch (error) {
     console.error(String(error));
     return null;

@@ -1,12 +1,12 @@
-import { readdirSync, renameSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type BaseOptions, readBase } from "../src/base/base.ts";
 import { openFolder } from "../src/checkpoint/folder.ts";
 import type { Tensors } from "./support/base-layouts.ts";
 import { editConfig, removeFolder, scratchFolder } from "./support/models.ts";
-import { readTensors, writeTensors } from "./support/safetensors.ts";
-import { visionBase } from "./support/towers.ts";
+import { writeTensors } from "./support/safetensors.ts";
+import { splitOff, visionBase } from "./support/towers.ts";
 
 /** Bases whose towers are not as their config or their index says: refused from headers alone. */
 
@@ -277,19 +277,3 @@ describe("a base is taken", () => {
     expect(base.wrapper?.config).toHaveProperty("image_token_id");
   });
 });
-
-/** Turns the checkpoint into a shard with an index; `more` are further entries of that. */
-function splitOff(
-  folder: string,
-  change: (tensors: Tensors) => void,
-  more: Readonly<Record<string, string>>,
-): void {
-  const [from, to] = ["model.safetensors", "model-00001-of-00001.safetensors"];
-  renameSync(join(folder, from), join(folder, to));
-  const tensors = readTensors(join(folder, to));
-  change(tensors);
-  writeTensors(join(folder, to), tensors);
-  const own = Object.fromEntries([...tensors.keys()].map((name) => [name, to]));
-  const index = { metadata: {}, weight_map: { ...own, ...more } };
-  writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
-}

@@ -68,7 +68,11 @@ const loaded: Record<string, Case> = {
   "llama in float32, tuned": own(() => single(), tuned, 2),
 };
 const converted: Record<string, Case> = {
-  ...each("mlx", (folder) => own(at(folder), [...mlx, "--tiers", "oQ8e,oQ4e"], 2)),
+  // All tiers of each type, and two of its further checkpoints. The trained one is a nemotron_h.
+  ...each("mlx", (folder, name) => {
+    const few = name.includes(".") || name === "nemotron_h";
+    return few ? own(at(folder), [...mlx, "--tiers", "oQ8e,oQ4e"], 2) : own(at(folder), mlx);
+  }),
   "nemotron_h (trained), mlx": own(at(embedded), mlx),
   "qwen3_moe in float16, mlx": own(() => half(), [...mlx, "--tiers", "oQ5e"], 1),
 };

@@ -17,7 +17,8 @@ const hybrid = smallest.nemotron_h!;
  * Types whose blocks are made of the same operations as those of another type here. What is shared
  * among workers is the work of an operation; test/mlx-conformance.test.ts checks their tiers.
  */
-const alike = /^(mistral|qwen2|qwen3|qwen3_5|qwen3_5_moe|gpt_oss\.float|nemotron_h\.dense)$/;
+const alike =
+  /^(mistral|qwen2|qwen3|qwen3_5(_moe)?(\.\w+)?|qwen3_next\.tied|gpt_oss\.float|nemotron_h\.dense)$/;
 const unlike = Object.entries(tunedRuns).filter(([name]) => !alike.test(name));
 
 /** The files except receipt and card, which name the base as it was given. */

@@ -3,7 +3,6 @@ import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { storageDtype } from "../checkpoint/config.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import type { Repository } from "../checkpoint/repository.ts";
-import { INDEX_FILE } from "../checkpoint/shard-set.ts";
 import type { BaseTensors } from "../coding/coding.ts";
 import { withoutSettings } from "../coding/declared.ts";
 import { openCoded } from "../coding/open-coded.ts";
@@ -11,7 +10,6 @@ import { checkPublisher } from "../coding/publisher.ts";
 import { OqeError } from "../ground/errors.ts";
 import { type FloatDtype, isFloat } from "../kernel/dtype.ts";
 import { elements, storedNames } from "../mlx/format.ts";
-import { isModelFile } from "../mlx/layout.ts";
 import { torchNames } from "../mlx/mlx-config.ts";
 import type { Architecture, Loader, OutputTensor, PlannedTensor } from "../models/architecture.ts";
 import {
@@ -32,6 +30,8 @@ import { architectureFor, forLoader, architectures as registered } from "../mode
 import type { Source } from "../models/source.ts";
 import { checkCarried } from "../models/whole-parts.ts";
 import { type CodedBase, describeCarried, describeCoding } from "./coded-base.ts";
+import { missingProcessor } from "./processor-files.ts";
+import { refuseStray } from "./stray-files.ts";
 import { untieOwnHead } from "./tied-head.ts";
 import { architectureOf } from "./unknown-model.ts";
 
@@ -114,7 +114,7 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
       { checkpoint, values },
     );
     const { config } = folded;
-    if (declared.length > 0) refuseStrayMtp(repository, checkpoint);
+    await refuseStray(repository, checkpoint);
     const storage = storageDtype(config, floatsOf(own));
     const carried = carryTensors(declared, beside, storage);
     const tensors = expand(architecture, config, own).map((tensor) => ({
@@ -139,7 +139,9 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
       ...folded,
       warnings: [
         ...folded.warnings,
-        ...[coded?.words, carriedCodes, unsure].filter((words) => typeof words === "string"),
+        ...[coded?.words, carriedCodes, unsure, missingProcessor(repository, carried)].filter(
+          (words) => typeof words === "string",
+        ),
       ],
       tensors,
       carried,
@@ -153,26 +155,6 @@ export async function readBase(repository: Repository, options: BaseOptions): Pr
     await checkpoint.close();
     throw error;
   }
-}
-
-/**
- * Throws BAD_CHECKPOINT for a file of multi-token prediction that mlx-lm would read with the model,
- * and that the index does not name.
- */
-function refuseStrayMtp(repository: Repository, { tensors }: Checkpoint): void {
-  const known = new Set([...tensors.values()].map(({ file }) => file));
-  const stray = [...repository.files.keys()].find(
-    (file) => isModelFile(file) && /mtp|nextn/i.test(file) && !known.has(file),
-  );
-  if (stray === undefined) return;
-  const [why, hint] = repository.files.has(INDEX_FILE)
-    ? ["which its index does not name", `Name its tensors in ${INDEX_FILE}`]
-    : [`and no ${INDEX_FILE} that names it`, `Name the tensors of all files in ${INDEX_FILE}`];
-  throw new OqeError(
-    "BAD_CHECKPOINT",
-    `${repository.name} has "${stray}", ${why}: mlx-lm would load it with the model`,
-    `${hint}, call it mtp.safetensors, or remove it.`,
-  );
 }
 
 /** The outer config, without the keys of the parts that are left out. */

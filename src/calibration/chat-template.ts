@@ -1,13 +1,13 @@
 import { runInNewContext } from "node:vm";
-import { Template } from "@huggingface/jinja";
 import { asObject, parseJson } from "../checkpoint/json.ts";
 import { type Repository, readText } from "../checkpoint/repository.ts";
+import { boundedTemplate, boundsOf, endOf } from "./template-bounds.ts";
 
 /** Longest template that is read, in bytes. */
 const longest = 256 << 10;
 /**
- * Milliseconds by default. A template of a chat takes one; one that never ends is given up. Long
- * enough for every chat on a busy machine, because a row must not depend on the clock.
+ * Milliseconds by default, for a template whose turns each take long. A template of a chat takes
+ * one. Long enough for every chat on a busy machine, because a row must not depend on the clock.
  */
 const longestTime = 60_000;
 
@@ -16,6 +16,8 @@ export type TemplateInputs = Readonly<Record<string, unknown>>;
 
 /** The chat templates of a base, and its special tokens. */
 export interface ChatTemplates {
+  /** The file that has them. */
+  readonly path: string;
   /** By name. Where there is only one, it is `default`. */
   readonly templates: ReadonlyMap<string, string>;
   /** `bos_token` and the like, as tokenizer_config.json has them. */
@@ -48,30 +50,32 @@ export async function readChatTemplates(repository: Repository): Promise<ChatTem
       return [key, typeof content === "string" ? content : ""];
     }),
   );
-  const templates = await templatesOf(repository, config);
-  return templates.size === 0 ? null : { templates, tokens };
+  const found = await templatesOf(repository, config);
+  return found.templates.size === 0 ? null : { ...found, tokens };
 }
 
 async function templatesOf(
   repository: Repository,
   config: Readonly<Record<string, unknown>>,
-): Promise<Map<string, string>> {
+): Promise<Omit<ChatTemplates, "tokens">> {
   const own = "chat_template.jinja";
   if (repository.files.has(own)) {
     const isShort = repository.files.get(own)! <= longest;
     const text = isShort ? await readText(repository, own).catch(() => null) : null;
-    return new Map(text === null ? [] : [["default", text]]);
+    return { path: own, templates: new Map(text === null ? [] : [["default", text]]) };
   }
-  const { chat_template: beside } = await objectOf(repository, "chat_template.json");
+  const older = "chat_template.json";
+  const { chat_template: beside } = await objectOf(repository, older);
   const field = beside ?? config.chat_template;
   const named = Array.isArray(field) ? field : [{ name: "default", template: field }];
-  return new Map(
+  const templates = new Map(
     named.flatMap((one) => {
       const { name, template } = asObject(one) ?? {};
       if (typeof name !== "string" || typeof template !== "string") return [];
       return template.length <= longest ? [[name, template] as const] : [];
     }),
   );
+  return { path: beside == null ? "tokenizer_config.json" : older, templates };
 }
 
 /** The day on which every template is rendered, so that a row has the same tokens every day. */
@@ -96,9 +100,9 @@ const day: Readonly<Record<string, string>> = {
 };
 
 /**
- * The text that a template gives, on 1 January 2026. Throws an error of the template's own, of its
- * syntax, or after `timeout` milliseconds: a template of others may never end, and this is the one
- * way to stop a call from outside.
+ * The text that a template gives, on 1 January 2026. Throws an error of the template's own or of
+ * its syntax, and EndlessTemplate after a million turns or `timeout` milliseconds. Running it in a
+ * context is the one way to stop a call from outside.
  */
 export function renderTemplate(
   template: string,
@@ -109,8 +113,12 @@ export function renderTemplate(
     String(format).replace(/%-?[a-zA-Z%]/g, (directive) => day[directive] ?? directive);
   // The library has a function of that name, reads the clock in it, and lets nobody replace it.
   const dated = template.replace(/\bstrftime_now\b/g, "strftime_at");
-  const render = () => new Template(dated).render({ strftime_at, ...inputs });
-  const text: unknown = runInNewContext("render()", { render }, { timeout });
-  if (typeof text !== "string") throw new Error("it gives no text");
-  return text;
+  const render = () => boundedTemplate(dated).render({ strftime_at, ...inputs, ...boundsOf() });
+  try {
+    const text: unknown = runInNewContext("render()", { render }, { timeout });
+    if (typeof text !== "string") throw new Error("it gives no text");
+    return text;
+  } catch (cause) {
+    throw endOf(cause);
+  }
 }

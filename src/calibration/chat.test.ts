@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openFolder } from "../checkpoint/folder.ts";
 import { openChat, readConversation } from "./chat.ts";
+import { renderTemplate } from "./chat-template.ts";
 import { drawRows } from "./rows.ts";
+import { EndlessTemplate } from "./template-bounds.ts";
 import { readTexts } from "./texts.ts";
 
 interface Golden {
@@ -74,6 +76,73 @@ describe("a chat", () => {
     expect(() => without(line(hello))).toThrow(/^a\.jsonl, line 3 is a chat .* no chat template/);
     const broken = await chatOf({ "chat_template.jinja": "{% for %}" });
     expect(() => broken(line(hello))).toThrow(/line 3: the chat template of .* refuses this chat/);
+  });
+
+  const [many, long] = ["range(100000)", "range(100001)"];
+  test.each([
+    [
+      "loops in loops",
+      `{% for a in ${many} %}{% for b in ${many} %}x{% endfor %}{% endfor %}`,
+      /more than 1,000,000 turns/,
+    ],
+    ["a long loop", `{% for a in ${long} %}{% endfor %}`, /a range of more than 100,000 numbers/],
+    ["a long list", `{% set a = ${long} | list %}`, /a range of more than 100,000 numbers/],
+    [
+      "a long loop backwards",
+      "{% for a in range(0, -100001, -1) %}x{% endfor %}",
+      /a range of more/,
+    ],
+    [
+      "macros that call two",
+      "{% macro f(n) %}{% if n > 0 %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(40) }}",
+      /more than 1,000,000 turns/,
+    ],
+    [
+      "text that doubles",
+      `{% set n = namespace(x='xx') %}{% for a in range(60) %}{% set n.x = n.x ~ n.x %}{% endfor %}`,
+      /does not fit in memory/,
+    ],
+  ])("whose template does not end is refused with the file: %s", async (_, template, why) => {
+    const own = await chatOf({ "chat_template.jinja": template });
+    const refused =
+      /line 3: the chat template of \S+ \(chat_template\.jinja\) does not end on this/;
+    const said = (() => {
+      try {
+        return own(line(hello));
+      } catch (error) {
+        return String(error);
+      }
+    })();
+    expect(said).toMatch(refused);
+    expect(said).toMatch(why);
+  });
+
+  test("whose template does not end is refused with the name of each file", async () => {
+    const template = "{% for a in range(1000000000) %}{% endfor %}";
+    for (const path of ["chat_template.json", "tokenizer_config.json"]) {
+      const chat = await chatOf({ [path]: { chat_template: template } });
+      expect(() => chat(line(hello))).toThrow(`(${path}) does not end`);
+    }
+  });
+
+  test("whose template takes too long is refused", () => {
+    const template = "{% for a in range(100000) %}x{% endfor %}";
+    expect(() => renderTemplate(template, {}, 1)).toThrow(EndlessTemplate);
+  });
+
+  test.each([
+    ["{{ range(3) | list }}", "[0, 1, 2]"],
+    ["{% for a in range(2, 7, 2) %}{{ a }}{% endfor %}", "246"],
+    ["{% for a in range(3, 0, -1) %}{{ a }}{% endfor %}", "321"],
+    ["{% for a in range(0) %}x{% else %}none{% endfor %}", "none"],
+    ["{% for a in range(5) if a % 2 %}{{ loop.index }}{{ a }} {% endfor %}", "11 23 "],
+    ["range(9) {{ {'range': 4}.range }}", "range(9) 4"],
+    ["{% macro f(a, b=2) %}{{ a + b }}{% endmacro %}{{ f(1) }}{{ f(1, b=5) }}", "36"],
+    ["{% for a in range(9) %}{% if a > 2 %}{% break %}{% endif %}{{ a }}{% endfor %}", "012"],
+    ["{{ range(100000) | length }}", "100000"],
+  ])("has the loops of Jinja: %s", async (template, text) => {
+    const chat = await chatOf({ "chat_template.jinja": template });
+    expect(chat(line(hello))).toBe(text);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Repository } from "../checkpoint/repository.ts";
 import { OqeError } from "../ground/errors.ts";
 import { reasonOf } from "../ground/reasons.ts";
 import { type ChatTemplates, readChatTemplates, renderTemplate } from "./chat-template.ts";
+import { EndlessTemplate } from "./template-bounds.ts";
 
 /** A chat of a dataset, as transformers' `apply_chat_template` takes it. */
 export interface Conversation {
@@ -69,7 +70,7 @@ function requireTemplates(
 
 function render(
   { messages, tools, settings, where }: Conversation,
-  { templates, tokens }: ChatTemplates,
+  { path, templates, tokens }: ChatTemplates,
   { id, name }: Repository,
 ): string {
   const template =
@@ -81,6 +82,15 @@ function render(
     const inputs = { documents: null, add_generation_prompt: false, ...tokens, ...settings };
     return renderTemplate(template, { ...inputs, messages, tools });
   } catch (cause) {
+    if (cause instanceof EndlessTemplate)
+      throw new OqeError(
+        "BAD_INPUT",
+        `${where}: the chat template of ${id ?? name} (${path}) does not end on this chat: ` +
+          cause.message,
+        `Look for loops in ${path} whose length does not depend on the chat, or give the text ` +
+          'instead of the chat ({"text": "…"}).',
+        cause,
+      );
     throw new OqeError(
       "BAD_INPUT",
       `${where}: the chat template of ${id ?? name} refuses this chat: ${reasonOf(cause)}`,

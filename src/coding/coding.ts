@@ -51,6 +51,19 @@ export function tensorsOfCoding({ codes, scales, zeros }: Coding): readonly stri
   return [codes, scales, ...(zeros === null ? [] : [zeros])];
 }
 
+/** Shape of the base tensor of codes, from that of its values. */
+export function shapeOfCodes(
+  values: readonly number[],
+  { format, isTransposed }: Pick<Coding, "format" | "isTransposed">,
+): readonly number[] {
+  const leading = values.slice(0, -2);
+  const [rows, columns] = values.slice(-2) as [number, number];
+  // `_blocks` have groups of 32 values, in 16 bytes.
+  if (isTransposed) return [...leading, columns, rows / 32, 16];
+  const together = { fp8: 1, fp4: 2, int4: 8 }[format];
+  return [...leading, rows, columns / together];
+}
+
 /** How many blocks a matrix has, down and across. */
 export function blocksOf([high, wide]: Block, rows: number, columns: number): Block {
   return [

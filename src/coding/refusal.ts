@@ -25,6 +25,40 @@ export function refuseQuantizedTensors(
   }
 }
 
+/** Names of codes that are decoded if config.json declares them -> what it should say. */
+const declarations = [
+  [/_blocks$/, '{"quant_method": "mxfp4"}'],
+  [
+    /\.weight_scale_inv$/,
+    '{"quant_method": "fp8"} with the rows and columns of a block as "weight_block_size"',
+  ],
+  [/\.weight_packed$/, 'the settings of {"quant_method": "compressed-tensors"}'],
+] as const;
+
+/**
+ * Throws ALREADY_QUANTIZED as `refuseQuantizedTensors`, for a base that says nothing about codes.
+ * Codes that could be decoded lack only their declaration.
+ */
+export function refuseUndeclared(
+  tensors: ReadonlyMap<string, { readonly dtype: string }>,
+  repository: Repository,
+): void {
+  for (const [name, { dtype }] of tensors) {
+    const [, should] = declarations.find(([ending]) => ending.test(name)) ?? [];
+    if (should === undefined || (name.endsWith("_blocks") && dtype !== "U8")) continue;
+    const scaled = name.replace(/_scale_inv$/, "");
+    const codes = tensors.has(scaled) ? scaled : name;
+    refuseQuantized(
+      repository,
+      `tensor ${quote(codes)} has dtype ${tensors.get(codes)!.dtype}, but config.json has no ` +
+        '"quantization_config" that says how it is coded',
+      `For such names it should be ${should}: take the config.json of the model's authors. Or ` +
+        "name a base of floats (BF16, F16 or F32 weights).",
+    );
+  }
+  refuseQuantizedTensors(tensors, repository);
+}
+
 /** The base is quantized in a way that is not decoded, or not by its authors. */
 export function refuseQuantized(
   repository: Pick<Repository, "id" | "name">,

@@ -4,7 +4,7 @@ import { OqeError } from "../ground/errors.ts";
 import { type BaseTensor, type BaseTensors, type CodedNames, tensorsOfCoding } from "./coding.ts";
 import type { Declared } from "./declared.ts";
 import { fitScheme } from "./fit-scheme.ts";
-import { refuseQuantizedTensors } from "./refusal.ts";
+import { refuseQuantizedTensors, refuseUndeclared } from "./refusal.ts";
 
 /** Tensors that a model of floats does not have: scales of activations and of the cache. */
 const activations =
@@ -25,7 +25,7 @@ export function valueTensors(
   repository: Repository,
 ): BaseTensors {
   if (declared === null) {
-    refuseQuantizedTensors(tensors, repository);
+    refuseUndeclared(tensors, repository);
     return tensors;
   }
   const values = new Map<string, BaseTensor>();
@@ -43,7 +43,7 @@ export function valueTensors(
   for (const [name, tensor] of tensors) {
     if (used.has(name) || activations.test(name)) continue;
     if (name.endsWith(".weight_g_idx")) throw orderedColumns(name);
-    if (parts.test(name)) throw bad(`tensor ${quote(name)} belongs to no codes`);
+    if (parts.test(name)) throw withoutCodes(name, tensors);
     values.set(name, tensor);
   }
   refuseQuantizedTensors(floatsOf(values), repository);
@@ -82,6 +82,19 @@ function orderedColumns(name: string): OqeError {
     "ALREADY_QUANTIZED",
     `tensor ${quote(name)} gives the columns of codes an order of their own, which is not decoded`,
   );
+}
+
+/** A scale whose codes are missing, or are none. */
+function withoutCodes(name: string, tensors: BaseTensors): OqeError {
+  const module = name.replace(/_scales$/, "_blocks").replace(/_scale(_inv)?$/, "");
+  const packed = name.replace(/\.weight_(scale|shape|zero_point)$/, ".weight_packed");
+  const places = [...new Set([module, packed])].filter((place) => place !== name);
+  const found = places.find((place) => tensors.has(place));
+  const why =
+    found === undefined
+      ? `${places.map(quote).join(" or ")} is missing`
+      : `${quote(found)} is ${tensors.get(found)!.dtype}, no codes`;
+  return bad(`tensor ${quote(name)} belongs to no codes: ${why}`);
 }
 
 function floatsOf(values: BaseTensors): BaseTensors {

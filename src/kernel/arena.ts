@@ -35,7 +35,7 @@ export class Layout {
   /** Address of an arena of this size. Earlier views of the memory become invalid. */
   claim(): number {
     if (this.size > mostOfArena)
-      throw new RangeError(`${this.size} bytes for one row exceed the arena's 2 GiB`);
+      throw new Error(`${this.size} bytes for one row exceed the 2 GiB of a worker's memory`);
     return wasm.arena(this.size) >>> 0;
   }
 }

@@ -53,7 +53,7 @@ export interface Carried {
   readonly configKeys?: readonly string[];
   /** The tensors that every such part has, with their shapes by the config. */
   readonly needs?: PartTable;
-  /** The loader refuses tensors that `needs` does not give. */
+  /** Tensors that `needs` does not give are refused: no reader knows them. */
   readonly isWhole?: true;
   /**
    * Prefix of numbered layers, behind the first of the part's (`blocks.`) -> their number by

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { BaseTensor, BaseTensors } from "../coding/coding.ts";
+import { type BaseTensor, type BaseTensors, shapeOfCodes } from "../coding/coding.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, OutputTensor, Role } from "./architecture.ts";
 import { readConverted } from "./converted.ts";
@@ -147,10 +147,16 @@ function checkShape(
     tensor.shape.length !== expected.length ||
     tensor.shape.some((size, axis) => size !== expected[axis])
   ) {
+    const { coding, shape } = tensor;
+    // Of codes the file has another tensor, and that has another shape.
+    const found =
+      coding === undefined
+        ? `"${name}" has shape [${shape.join(", ")}]`
+        : `"${coding.codes}" of shape [${shapeOfCodes(shape, coding).join(", ")}] holds values ` +
+          `of shape [${shape.join(", ")}]`;
     throw new OqeError(
       "BAD_CHECKPOINT",
-      `tensor "${name}" has shape [${tensor.shape.join(", ")}], ` +
-        `but config.json gives [${expected.join(", ")}]`,
+      `tensor ${found}, but config.json gives [${expected.join(", ")}]`,
       "The config may belong to another checkpoint.",
     );
   }

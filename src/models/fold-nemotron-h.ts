@@ -11,6 +11,7 @@ import {
   rename,
   requireOneOf,
 } from "./fold.ts";
+import { blockLetters } from "./nemotron-h-blocks.ts";
 
 /** Other names that transformers' NemotronHConfig accepts -> the names that it uses. */
 const otherNames = [
@@ -135,16 +136,6 @@ function refuseSingleExpert(config: ModelConfig): void {
     "mlx-lm would run another model than this one. Publish it once mlx-lm supports it.",
   );
 }
-
-/** All spellings of a block's kind that transformers has used -> mlx-lm's letter. */
-const blockLetters = new Map<unknown, string>([
-  ["mamba", "M"],
-  ["linear_attention", "M"],
-  ["attention", "*"],
-  ["full_attention", "*"],
-  ["moe", "E"],
-  ["mlp", "-"],
-]);
 
 /** A list of block kinds under `key` -> the letters of `hybrid_override_pattern`. */
 function foldBlocks(config: ModelConfig, key: string): void {

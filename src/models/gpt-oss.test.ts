@@ -45,8 +45,14 @@ describe("a config that makes no sense is refused", () => {
     ],
     ["no window", { sliding_window: null }, '"sliding_window" should be a positive integer'],
     ["too few layer types", { layer_types: ["full_attention"] }, "got 1 entries"],
-    ["unknown layer types", { layer_types: ["full_attention", "ring"] }, "layer_types"],
+    ["unknown layer types", { layer_types: ["full_attention", "ring"] }, 'got "ring" at layer 1'],
     ["layers that it lacks", { num_hidden_layers: 3 }, 'layers of "num_hidden_layers"'],
+    [
+      "smaller experts",
+      { intermediate_size: 256 },
+      'gate_up_proj_blocks" of shape [8, 256, 4, 16] holds values of shape [8, 128, 256], but ' +
+        "config.json gives [8, 128, 512]",
+    ],
     ["fewer experts", { num_local_experts: 4 }, "config.json gives [4"],
     ["more experts", { num_local_experts: 16 }, "config.json gives [16"],
   ])("%s", async (_, change, message) => {
@@ -74,6 +80,17 @@ test.each([
 ])("a checkpoint without %s is refused by name", async (suffix, named) => {
   await hide(suffix);
   await expect(open()).rejects.toThrow(named);
+});
+
+test("codes that nothing declares are refused with the declaration that they need", async () => {
+  await editConfig(folder, (config) => delete config.quantization_config);
+  await expect(open()).rejects.toMatchObject({
+    code: "ALREADY_QUANTIZED",
+    message: expect.stringMatching(
+      /_blocks" has dtype U8, but config\.json has no "quantization_co/,
+    ),
+    hint: expect.stringContaining('it should be {"quant_method": "mxfp4"}'),
+  });
 });
 
 test("is opened with its window in the cache, and a warning of what mlx-lm rounds", async () => {

@@ -139,9 +139,13 @@ function alternating(c: ModelConfig): readonly string[] {
 function checkLayers(folded: Folded): Folded {
   const { layer_types: types, num_hidden_layers: count } = folded.config;
   const kinds = ["sliding_attention", "full_attention"];
-  const isList = Array.isArray(types) && types.every((type) => kinds.includes(type));
-  if (!isList || types.length !== count) {
-    const found = Array.isArray(types) ? `${types.length} entries` : show(types);
+  const unknown = Array.isArray(types) ? types.findIndex((type) => !kinds.includes(type)) : -1;
+  if (!Array.isArray(types) || unknown >= 0 || types.length !== count) {
+    const found = !Array.isArray(types)
+      ? show(types)
+      : unknown < 0
+        ? `${types.length} entries`
+        : `${show(types[unknown])} at layer ${unknown}`;
     throw new OqeError(
       "BAD_CHECKPOINT",
       `config.json: "layer_types" should name ${kinds.map(show).join(" or ")} for each of the ` +

@@ -59,10 +59,14 @@ function intervalOf(kinds: unknown, count: number): number {
       "The config may belong to another checkpoint.",
     );
   }
+  const at = (layer: number) => `"layer_types" has ${show(kinds[layer])} at layer ${layer}`;
+  const unknown = kinds.findIndex((kind) => kind !== full && kind !== linear);
+  if (unknown >= 0) throw otherKinds(at(unknown), {});
   const interval = kinds.indexOf(full) + 1;
-  const wrong = kinds.findIndex((kind, i) => interval === 0 || kind !== kindAt(i, interval));
+  if (interval === 0) throw otherKinds(`"layer_types" has no ${full} in ${count} layers`, {});
+  const wrong = kinds.findIndex((kind, i) => kind !== kindAt(i, interval));
   if (wrong < 0) return interval;
-  throw otherKinds(`"layer_types" has ${show(kinds[wrong])} at layer ${wrong}`, {});
+  throw otherKinds(`${at(wrong)}, and the first ${full} at layer ${interval - 1}`, {});
 }
 
 function otherKinds(what: string, { model_type: type }: ModelConfig): OqeError {

@@ -20,6 +20,7 @@ export function hybridMtp(
   return {
     part: "mtp",
     names: [["mtp."]],
+    isWhole: true,
     needs: (context) => mtpTensors(rolesOf, context, countOf(context.file)),
     layers: { "layers.": countOf },
   };

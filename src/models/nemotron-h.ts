@@ -1,13 +1,12 @@
-import { show } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import type { Architecture, Role } from "./architecture.ts";
 import { flag, has, integer, keySize, layerCount, querySize } from "./config-fields.ts";
 import { foldNemotronH } from "./fold-nemotron-h.ts";
 import type { LayerKind } from "./layer-kind.ts";
+import { blockKinds, lettersOf } from "./nemotron-h-blocks.ts";
 import { nemotronHForward, stepLimits } from "./nemotron-h-forward.ts";
-import type { PartContext, PartTensor } from "./part-tensors.ts";
-import { tensorsOfRoles } from "./role-tensors.ts";
+import { mtpTensors } from "./nemotron-h-mtp.ts";
 import { biasesOf, rolesUnder } from "./roles.ts";
 import { transpose } from "./transforms.ts";
 
@@ -126,44 +125,6 @@ const mlpMatrices = [
 ];
 const mlp = [...mlpMatrices, ...biasesOf(mlpMatrices, mlpBias)];
 
-/** The letters of `hybrid_override_pattern`. A block has either a mixer or an MLP. */
-const kinds: Readonly<Record<string, LayerKind>> = {
-  M: { mixer: "mamba", mlp: null },
-  "*": { mixer: "attention", mlp: null },
-  E: { mixer: null, mlp: "moe" },
-  "-": { mixer: null, mlp: "dense" },
-};
-
-const mtpKinds: Readonly<Record<string, string>> = {
-  mamba: "M",
-  attention: "*",
-  full_attention: "*",
-  moe: "E",
-  mlp: "-",
-};
-
-/**
- * Tensors of multi-token prediction: two norms and a projection, the blocks that the config names,
- * a norm. transformers' NemotronHConfig has attention and MoE where it names none.
- */
-function* mtpTensors({ folded: c }: PartContext): Iterable<PartTensor> {
-  const given = c.mtp_hybrid_override_pattern ?? c.mtp_layers_block_type ?? "*E";
-  const pattern = (Array.isArray(given) ? given : [...String(given)]).map(
-    (name) => kinds[mtpKinds[name] ?? name],
-  );
-  const size = hidden(c);
-  yield { name: "layers.0.enorm.weight", shape: [size] };
-  yield { name: "layers.0.hnorm.weight", shape: [size] };
-  yield { name: "layers.0.eh_proj.weight", shape: [size, 2 * size] };
-  for (const [layer, kind] of pattern.entries()) {
-    if (kind === undefined) continue;
-    const routedExperts = kind.mlp === "moe" ? experts(c) : 0;
-    yield* tensorsOfRoles(rolesOf(kind), layer, { folded: c, experts: routedExperts });
-  }
-  if (pattern.length > 0)
-    yield { name: `layers.${pattern.length - 1}.final_layernorm.weight`, shape: [size] };
-}
-
 const rolesOf = (kind: LayerKind) => [
   block.norm("norm", "norm", hidden, { feeds: ["block.in"] }),
   ...(kind.mixer === "mamba" ? mamba : []),
@@ -181,16 +142,7 @@ export const nemotronH: Architecture = {
   inMlxVlm: "same",
   fold: foldNemotronH,
   layers(config) {
-    const pattern = config.hybrid_override_pattern;
-    const letters =
-      typeof pattern === "string" ? [...pattern] : Array.isArray(pattern) ? pattern : [];
-    if (letters.length === 0 || letters.some((letter) => !Object.hasOwn(kinds, letter))) {
-      throw new OqeError(
-        "BAD_CHECKPOINT",
-        'config.json: "hybrid_override_pattern" should name the blocks by M, E, * and -, ' +
-          `got ${show(pattern)}`,
-      );
-    }
+    const letters = lettersOf(config.hybrid_override_pattern);
     if (
       has(config, "num_hidden_layers") &&
       layerCount(config, "num_hidden_layers") !== letters.length
@@ -202,7 +154,7 @@ export const nemotronH: Architecture = {
         "The config may belong to another checkpoint.",
       );
     }
-    return letters.map((letter) => kinds[letter]!);
+    return letters.map((letter) => blockKinds[letter]);
   },
   outer: [
     outer.embeddings("backbone.embeddings", [vocabulary, hidden]),
@@ -218,7 +170,7 @@ export const nemotronH: Architecture = {
           shared: shared(c) ? integer(c, "n_shared_experts") : 0,
         }
       : null,
-  carried: [{ part: "mtp", names: [["mtp."]], needs: mtpTensors }],
+  carried: [{ part: "mtp", names: [["mtp."]], needs: mtpTensors(rolesOf), isWhole: true }],
   dropped: () => false,
   /**
    * transformers clamps the step dt from below at `time_step_min` and ignores `time_step_limit`

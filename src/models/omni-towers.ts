@@ -1,9 +1,10 @@
 import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
-import type { Carried } from "./carried.ts";
+import type { Carried, CarriedPart } from "./carried.ts";
 import { contradiction } from "./fold.ts";
 import { omniConfig } from "./omni-config.ts";
-import type { PartContext, PartTensor } from "./part-tensors.ts";
+import type { PartContext, PartTable, PartTensor } from "./part-tensors.ts";
+import { checkPlaceholders } from "./placeholder-tokens.ts";
 import { channelsLast } from "./transforms.ts";
 
 /*
@@ -227,6 +228,26 @@ function both(module: string, shape: PartTensor["shape"]): PartTensor[] {
 const radio = "vision_model.radio_model.";
 const parakeet = "sound_encoder.encoder.";
 
+const absent = (...keys: string[]) => Object.fromEntries(keys.map((key) => [key, null]));
+/** Both spellings of the tokens that stand for images, videos and sound. */
+const imageTokens = absent(
+  ...["img_context_token_id", "image_token_id"],
+  ...["video_context_token_id", "video_token_id"],
+);
+const soundTokens = absent("sound_context_token_id", "audio_token_id");
+
+/** The table of a tower, which ends with a check of its tokens (checkPlaceholders). */
+function withTokens(
+  part: CarriedPart,
+  table: PartTable,
+  tokens: Readonly<Record<string, null>>,
+): PartTable {
+  return function* (context) {
+    yield* table(context);
+    checkPlaceholders(context, part, tokens);
+  };
+}
+
 /** The towers as parts that a tier carries. The first convolution has one channel in. */
 export const omniTowers: readonly Carried[] = [
   {
@@ -241,7 +262,7 @@ export const omniTowers: readonly Carried[] = [
     ],
     drops: (name) => /^vision_model\.(radio_model\.)?summary_idxs$/.test(name),
     configKeys: ["vision_config"],
-    needs: visionTensors,
+    needs: withTokens("vision", visionTensors, imageTokens),
     isWhole: true,
     layers: { "model.blocks.": blocksOf },
   },
@@ -256,7 +277,7 @@ export const omniTowers: readonly Carried[] = [
       return shape.length === 4 && shape[1] !== 1 && shape[3] === 1;
     },
     configKeys: ["sound_config", "audio_config"],
-    needs: soundTensors,
+    needs: withTokens("audio", soundTensors, soundTokens),
     isWhole: true,
     layers: { "layers.": layersOf },
   },

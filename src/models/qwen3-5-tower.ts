@@ -3,6 +3,7 @@ import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
 import { has, integer } from "./config-fields.ts";
 import type { PartContext, PartTensor } from "./part-tensors.ts";
+import { checkPlaceholders } from "./placeholder-tokens.ts";
 
 /** Values of absent keys (transformers' Qwen3_5VisionConfig, and its twin of the MoE). */
 const defaults: Readonly<Record<string, number>> = {
@@ -77,7 +78,7 @@ function checkTower({ file, folded }: Pick<PartContext, "file" | "folded">): voi
 
 /**
  * The tensors of Qwen3.5's vision tower (transformers' Qwen3_5VisionModel). Throws behind the last
- * for a tower that nobody can run (checkTower).
+ * for a tower that nobody can run, and for tokens of images that the vocabulary lacks.
  */
 export function* towerTensors(context: PartContext): Iterable<PartTensor> {
   const { file } = context;
@@ -103,6 +104,7 @@ export function* towerTensors(context: PartContext): Iterable<PartTensor> {
     yield* both(`${at}.mlp.linear_fc2`, [hidden, inner]);
   }
   checkTower(context);
+  checkPlaceholders(context, "vision", tokens);
 }
 
 /** The weight of a module, and its bias of the weight's first size. */

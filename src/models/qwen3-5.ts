@@ -49,7 +49,9 @@ export function foldQwen35(
     return { ...folded, config };
   };
   const nested = foldNested(text);
-  return (raw) => (has(raw, "text_config") ? withTower(nested(raw)) : wrap(type, raw, text(raw)));
+  // A config without layers at its top is no language model's: it lacks `text_config`.
+  const isNested = (raw: ModelConfig) => has(raw, "text_config") || !has(raw, "num_hidden_layers");
+  return (raw) => (isNested(raw) ? withTower(nested(raw)) : wrap(type, raw, text(raw)));
 }
 
 /** mlx-lm and mlx-vlm read the rotary embedding of Qwen3.5 from `rope_parameters` alone. */

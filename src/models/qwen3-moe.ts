@@ -39,7 +39,8 @@ export const moeRoles = [
 
 /**
  * Layer L is a mixture of experts when L + 1 is a multiple of `decoder_sparse_step` and L is not in
- * `mlp_only_layers`. Without experts none is.
+ * `mlp_only_layers`. Without experts none is. Throws BAD_CHECKPOINT for `mlp_only_layers` that are
+ * no layers of the model.
  */
 export function sparseLayers(c: ModelConfig, kinds: readonly LayerKind[]): readonly LayerKind[] {
   const step = integer(c, "decoder_sparse_step");
@@ -48,6 +49,15 @@ export function sparseLayers(c: ModelConfig, kinds: readonly LayerKind[]): reado
     throw new OqeError(
       "BAD_CHECKPOINT",
       `config.json: "mlp_only_layers" should be a list, got ${show(dense)}`,
+    );
+  }
+  const beyond = dense.find((layer) => !Number.isInteger(layer) || !(layer in kinds));
+  if (beyond !== undefined) {
+    throw new OqeError(
+      "BAD_CHECKPOINT",
+      `config.json: "mlp_only_layers" is ${show(dense)}, but ${show(beyond)} is none of the ` +
+        `${kinds.length} layers, which count from 0`,
+      "The config may belong to another checkpoint.",
     );
   }
   return kinds.map((kind, i) =>

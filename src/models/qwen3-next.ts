@@ -154,7 +154,7 @@ export const qwen3Next: Architecture = {
     hybridMtp(
       (has) =>
         hybridRoles(fullAttention, "by head", has("mlp.up_proj.") ? mlpRoles : singleExperts),
-      () => null,
+      ({ num_nextn_predict_layers: count }) => (typeof count === "number" ? count : null),
     ),
   ],
   forward: hybridForward("by head"),

@@ -1,7 +1,7 @@
 import { asObject } from "../checkpoint/json.ts";
 import type { ModelConfig } from "../checkpoint/model-config.ts";
 import { OqeError } from "../ground/errors.ts";
-import { type Carried, type CarriedTensor, partOf, partWords } from "./carried.ts";
+import { type Carried, type CarriedTensor, partOf, partWords, sidecars } from "./carried.ts";
 import { compareTensor, type PartTensor } from "./part-tensors.ts";
 
 /** config.json as the file has it, and as the architecture folds it. */
@@ -62,13 +62,42 @@ function checkPart(
     known.add(name);
   }
   const unknown = declared.isWhole && [...byName.keys()].find((name) => !known.has(name));
-  if (unknown)
-    throw new OqeError(
-      "UNSUPPORTED_MODEL",
-      `tensor "${asSpelled(declared, unknown, own)}" is none that mlx-vlm's ` +
-        `${partWords[declared.part]} has under this config: mlx-vlm would not load the tier`,
-      `${otherCheckpoint} ${leave(declared)}`,
-    );
+  if (unknown) {
+    const spell = (name: string) => asSpelled(declared, name, own);
+    throw notKnown(declared, spell(unknown), [...known].map(spell));
+  }
+}
+
+/** A tensor that no role of the part knows: what uses the part would not load or not read it. */
+function notKnown(declared: Carried, unknown: string, known: readonly string[]): OqeError {
+  const { part } = declared;
+  const [owner, why] =
+    sidecars[part] === null ? ["mlx-vlm's", ": mlx-vlm would not load the tier"] : ["the", ""];
+  return new OqeError(
+    "UNSUPPORTED_MODEL",
+    `tensor "${unknown}" is none that ${owner} ${partWords[part]} has under this config${why}; ` +
+      knownBeside(unknown, known),
+    `Correct config.json, or remove the tensor from the base. ${leave(declared)}`,
+  );
+}
+
+/** The most modules that a message names. */
+const mostNamed = 12;
+
+/** The modules that are known at the place where a name leaves all known names. */
+function knownBeside(name: string, known: readonly string[]): string {
+  const parts = name.split(".");
+  const prefixes = parts.map((_, i) => `${parts.slice(0, i + 1).join(".")}.`).toReversed();
+  const below = prefixes.find((prefix) => known.some((one) => one.startsWith(prefix))) ?? "";
+  const next = known
+    .filter((one) => one.startsWith(below))
+    .map((one) => one.slice(below.length).split(".")[0]!);
+  const modules = [...new Set(next)];
+  const isNumbered = modules.length > 1 && modules.every((one) => /^\d+$/.test(one));
+  const shown = isNumbered
+    ? `${modules[0]} to ${modules.at(-1)}`
+    : modules.slice(0, mostNamed).join(", ") + (modules.length > mostNamed ? ", …" : "");
+  return `known below "${below}" ${modules.length === 1 ? "is" : "are"} ${shown}`;
 }
 
 /** Compares a tensor that a whole part has with the base's. */

@@ -33,7 +33,7 @@ const cases: Record<string, DamagedCase> = {
     "blocks",
     { settings: (_, config) => delete config.quantization_config },
     "ALREADY_QUANTIZED",
-    /F8_E4M3/,
+    /_proj\.weight" has dtype F8_E4M3, but config\.json has no "quantization_config" that says how/,
   ],
   "two places that contradict each other": [
     "blocks",

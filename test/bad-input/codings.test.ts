@@ -25,7 +25,7 @@ const cases: Record<string, DamagedCase> = {
     "blocks",
     { tensors: (all) => all.delete(q) },
     "BAD_CHECKPOINT",
-    /q_proj\.weight_scale_inv" belongs to no codes/,
+    /q_proj\.weight_scale_inv" belongs to no codes: "model\.layers\.0\.self_attn\.q_proj\.weight" is missing/,
   ],
   "scales beside floats": [
     "blocks",
@@ -35,7 +35,7 @@ const cases: Record<string, DamagedCase> = {
       }),
     },
     "BAD_CHECKPOINT",
-    /q_proj\.weight_scale_inv" belongs to no codes/,
+    /q_proj\.weight_scale_inv" belongs to no codes: ".*q_proj\.weight" is BF16, no codes/,
   ],
   "scales of a shape that fits no block": [
     "blocks",

@@ -51,7 +51,25 @@ describe("a hybrid of gated DeltaNet and attention", () => {
       "whose layer types follow no interval",
       config(dense, { full_attention_interval: null, layer_types: [full, linear, full] }),
       "UNSUPPORTED_MODEL",
-      /"layer_types" has "linear_attention" at layer 1; mlx-lm computes only/,
+      /"layer_types" has "linear_attention" at layer 1, and the first full_attention at layer 0; mlx-lm computes only/,
+    ],
+    [
+      "with a layer type that is not known",
+      config(dense, { full_attention_interval: null, layer_types: [linear, linear, "mamba"] }),
+      "UNSUPPORTED_MODEL",
+      /"layer_types" has "mamba" at layer 2; mlx-lm computes only/,
+    ],
+    [
+      "whose layer types have no full attention",
+      config(dense, { full_attention_interval: null, layer_types: [linear, linear, linear] }),
+      "UNSUPPORTED_MODEL",
+      /"layer_types" has no full_attention in 3 layers; mlx-lm computes only/,
+    ],
+    [
+      "whose dense layers are beyond its last",
+      config(next, { mlp_only_layers: [1, 9] }),
+      "BAD_CHECKPOINT",
+      /"mlp_only_layers" is \[1,9\], but 9 is none of the 4 layers, which count from 0/,
     ],
     [
       "with a layer type too few",

@@ -106,6 +106,13 @@ const cases: Refusal[] = [
     says: /experts\.0\.up_proj\.weight" has shape \[64, 64\], but config\.json gives \[64, 128\]/,
   },
   {
+    what: "with a block of a letter that is not known",
+    base: config(latent, { hybrid_override_pattern: "MEX*" }),
+    code: "BAD_CHECKPOINT",
+    says: /"hybrid_override_pattern" should name .* got "MEX\*", with "X" for block 2/,
+    next: /Known are M \(Mamba-2\), \* \(attention\), E \(mixture of experts\) and - \(MLP\)/,
+  },
+  {
     what: "with half of its multi-token prediction",
     base: renamed(latent, "mtp.layers.0.eh_proj.weight", "mtp.layers.0.other.weight"),
     code: "BAD_CHECKPOINT",
@@ -115,7 +122,7 @@ const cases: Refusal[] = [
     what: "whose multi-token prediction lies among its blocks, where mlx-lm would load it",
     base: renamed(latent, "mtp.layers.1.norm.weight", "backbone.layers.4.norm.weight"),
     code: "UNSUPPORTED_MODEL",
-    says: /"backbone\.layers\.4\.norm\.weight" is named by no role/,
+    says: /"backbone\.layers\.4\.norm\.weight" is of layer 4, but config\.json gives 4 layers/,
   },
 ];
 

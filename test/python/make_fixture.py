@@ -4,9 +4,11 @@
 
 REQUEST is a JSON object. "config" has keys of config.json to set. "variants" maps a name to config
 keys that change the logits of the same weights. "mxfp4": code the experts as gpt-oss's authors do.
+"double": compute the logits in float64, and round them to float32 at the end.
 Weights and plain logits that FOLDER has stay as they are. See docs/adding-a-model.md.
 """
 
+import contextlib
 import json
 import sys
 import tempfile
@@ -17,6 +19,8 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -199,7 +203,18 @@ def write_published_config(folder):
     path.write_text(json.dumps(config, indent=2))
 
 
-def reference_logits(folder, ids, changes):
+class InDouble(TorchFunctionMode):
+    """Takes float64 wherever a model asks for float32, as norms and recurrences do."""
+
+    def __torch_function__(self, function, types, arguments=(), options=None):
+        arguments, options = tree_map(
+            lambda value: torch.float64 if value is torch.float32 else value, (arguments, options or {})
+        )
+        function = torch.Tensor.double if function is torch.Tensor.float else function
+        return function(*arguments, **options)
+
+
+def reference_logits(folder, ids, changes, double):
     """Float32 logits `[tokens, vocabulary]` of the checkpoint under a changed config."""
     # Keys that transformers derives from others must be derived anew.
     base = json.loads((folder / "config.json").read_text())
@@ -211,13 +226,16 @@ def reference_logits(folder, ids, changes):
     if "quantization_config" in fields:
         fields["quantization_config"] |= {"dequantize": True}
     config = AutoConfig.for_model(fields.pop("model_type"), **fields)
+    # Grouped products of experts exist in float32 only.
+    kinds = {"attn_implementation": "eager"} | ({"experts_implementation": "eager"} if double else {})
     model = AutoModelForCausalLM.from_pretrained(
-        folder, config=config, dtype=torch.float32, attn_implementation="eager"
+        folder, config=config, dtype=torch.float32, **kinds
     ).eval()
     for parameter in model.parameters():
         parameter.data = parameter.data.float()
-    with torch.no_grad():
-        return model(torch.tensor([ids])).logits[0].float().numpy()
+    with torch.no_grad(), InDouble() if double else contextlib.nullcontext():
+        logits = (model.double() if double else model)(torch.tensor([ids])).logits[0]
+    return logits.numpy().astype(np.float32)
 
 
 def main():
@@ -228,12 +246,12 @@ def main():
     elif request["config"]:
         sys.exit(f"{folder} has weights, so --set would change nothing: delete the folder first")
     ids = [(7 * i * i + 3 * i + 5) % VOCABULARY for i in range(32)]
-    plain = reference_logits(folder, ids, {})
+    plain = reference_logits(folder, ids, {}, request["double"])
     if not (folder / "ref_logits_f32_torch.npy").exists():
         (folder / "ref_ids.json").write_text(json.dumps(ids))
         np.save(folder / "ref_logits_f32_torch.npy", plain)
     for name, changes in request["variants"].items():
-        logits = reference_logits(folder, ids, changes)
+        logits = reference_logits(folder, ids, changes, request["double"])
         change = float(np.linalg.norm(logits - plain) / np.linalg.norm(plain))
         if change < 1e-3:
             sys.exit(f"variant {name} changes the logits by {change:.1e}: it would prove nothing")

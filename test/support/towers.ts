@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rewriteBase, type Tensors } from "./base-layouts.ts";
 import { byArchitecture } from "./models.ts";
-import { readTensors } from "./safetensors.ts";
+import { readTensors, writeTensors } from "./safetensors.ts";
 
 /** A vision tower and multi-token prediction (test/python/make_towers.py). */
 export const towers = fileURLToPath(new URL("../models/qwen3_5-towers/", import.meta.url));
@@ -34,4 +34,20 @@ export function visionBase(
   writeFileSync(join(folder, "config.json"), JSON.stringify(config));
   writeFileSync(join(folder, "preprocessor_config.json"), JSON.stringify({ patch_size: 4 }));
   return folder;
+}
+
+/** Turns the checkpoint into a shard with an index; `more` are further entries of that. */
+export function splitOff(
+  folder: string,
+  change: (tensors: Tensors) => void,
+  more: Readonly<Record<string, string>>,
+): void {
+  const [from, to] = ["model.safetensors", "model-00001-of-00001.safetensors"];
+  renameSync(join(folder, from), join(folder, to));
+  const tensors = readTensors(join(folder, to));
+  change(tensors);
+  writeTensors(join(folder, to), tensors);
+  const own = Object.fromEntries([...tensors.keys()].map((name) => [name, to]));
+  const index = { metadata: {}, weight_map: { ...own, ...more } };
+  writeFileSync(join(folder, "model.safetensors.index.json"), JSON.stringify(index));
 }
