@@ -148,8 +148,8 @@ function carriedSizes(models: readonly NamedModel[]): string {
   const [vision, sound] = omniTowers.map(({ needs }) =>
     gigabytes(bytesOf(needs!({ file: omniFile, folded: nemotron30b, names: new Set() }))),
   );
-  // The width that a tower without a config leads to.
-  const folded = { hidden_size: 3584 };
+  // What a tower without a config belongs to: its width, and a vocabulary with its tokens.
+  const folded = { hidden_size: 3584, vocab_size: 248_320 };
   const words = carriedStart
     .replace("TOWER", gigabytes(bytesOf(towerTensors({ file: {}, folded, names: new Set() }))))
     .replace("RADIO", vision!)
