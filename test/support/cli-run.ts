@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -69,8 +69,7 @@ export function runCliOn(
 /** Gives an order to the process at a socket, which is started if there is none. */
 async function runStanding(node: string, socket: string, order: Order): Promise<Ended> {
   const { args, environment } = order;
-  if (!existsSync(socket)) await startStanding(node, socket);
-  const connection = connect(socket).setEncoding("utf8");
+  const connection = (await open(node, socket)).setEncoding("utf8");
   const whole: Order = { args, environment: { ...ownVariables(), ...environment } };
   connection.write(`${JSON.stringify(whole)}\n`);
   let answer = "";
@@ -78,6 +77,19 @@ async function runStanding(node: string, socket: string, order: Order): Promise<
   if (answer === "") await removeFolder(socket); // the next order starts another process
   if (answer === "") throw new Error(`oqe ${args.join(" ")} ended its process`);
   return JSON.parse(answer);
+}
+
+async function open(node: string, socket: string): Promise<Socket> {
+  if (!existsSync(socket)) await startStanding(node, socket);
+  const connection = connect(socket);
+  try {
+    await once(connection, "connect");
+    return connection;
+  } catch {
+    await removeFolder(socket); // its process has ended
+    await startStanding(node, socket);
+    return connect(socket);
+  }
 }
 
 async function startStanding(node: string, socket: string): Promise<void> {

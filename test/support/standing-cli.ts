@@ -1,3 +1,4 @@
+import { renameSync } from "node:fs";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 
@@ -76,7 +77,7 @@ createServer((connection) => {
     last = ended.catch(() => {});
     ended.then((answer) => connection.end(JSON.stringify(answer)));
   });
-}).listen(socket);
+}).listen(`${socket}.new`, () => renameSync(`${socket}.new`, socket)); // nobody connects too early
 
 // Nobody waits for it: it looks whether vitest is still there.
 setInterval(() => {
