@@ -1,7 +1,7 @@
 import { t as failureWords } from "./failure-words.js";
 import { l as prose, n as secretsIn, r as withoutSecrets, t as placeOf } from "./message-place.js";
 import { n as supervise, t as isWorker } from "./supervise.js";
-import { S as describeFailure } from "./memory.js";
+import { C as describeFailure } from "./memory.js";
 
 // src/entry/failure-summary.ts
 /** A failure as the job summary shows it, in Markdown: message, hint, and no token. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { n as supervise, t as isWorker } from "./supervise.js";
 import { n as wrapped, r as paintFor } from "./wrap.js";
-import { S as describeFailure, b as OqeError, c as openTerminal, j as reasonOf, o as hasTerminal } from "./memory.js";
+import { C as describeFailure, M as reasonOf, l as openTerminal, s as hasTerminal, x as OqeError } from "./memory.js";
 
 // src/cli.ts
 function outputFailure(cause) {

@@ -379,6 +379,8 @@ function bar(share, width) {
 // src/ground/memory.ts
 /** Share of the machine's memory that a run may use unless it is told otherwise. */
 const usualShare = .65;
+/** Share that it may use where it needs more: the system and other programs need the rest. */
+const mostShare = .8;
 /** Bytes of memory of this machine, or of the container that the process is in. */
 function machineMemory() {
 	const limit = process.constrainedMemory?.() ?? 0;
@@ -404,4 +406,4 @@ const allocatorSettings = {
 */
 const heapFlags = ["--max-semi-space-size=2"];
 
-export { notJson as A, exitCodes as C, isOutOfMemory as D, codeOf as E, isSystemError as O, describeFailure as S, outOfMemory as T, sizeUnits as _, LiveLine as a, OqeError as b, openTerminal as c, percentText as d, byteSize as f, parseSize as g, grouped as h, usualMemory as i, reasonOf as j, knownReason as k, terminalVariable as l, duration as m, heapFlags as n, hasTerminal as o, decimal as p, machineMemory as r, isLive as s, allocatorSettings as t, StageProgress as u, splitSize as v, memoryHint as w, asKnown as x, threeDigits as y };
+export { knownReason as A, describeFailure as C, codeOf as D, outOfMemory as E, reasonOf as M, isOutOfMemory as O, asKnown as S, memoryHint as T, parseSize as _, usualMemory as a, threeDigits as b, isLive as c, StageProgress as d, percentText as f, grouped as g, duration as h, mostShare as i, notJson as j, isSystemError as k, openTerminal as l, decimal as m, heapFlags as n, LiveLine as o, byteSize as p, machineMemory as r, hasTerminal as s, allocatorSettings as t, terminalVariable as u, sizeUnits as v, exitCodes as w, OqeError as x, splitSize as y };

@@ -720,7 +720,7 @@ var Layout = class {
 	}
 	/** Address of an arena of this size. Earlier views of the memory become invalid. */
 	claim() {
-		if (this.size > mostOfArena) throw new RangeError(`${this.size} bytes for one row exceed the arena's 2 GiB`);
+		if (this.size > mostOfArena) throw new Error(`${this.size} bytes for one row exceed the 2 GiB of a worker's memory`);
 		return arena(this.size) >>> 0;
 	}
 };

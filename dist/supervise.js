@@ -1,4 +1,4 @@
-import { C as exitCodes, S as describeFailure, T as outOfMemory, b as OqeError, l as terminalVariable, n as heapFlags, s as isLive, t as allocatorSettings } from "./memory.js";
+import { C as describeFailure, E as outOfMemory, c as isLive, n as heapFlags, t as allocatorSettings, u as terminalVariable, w as exitCodes, x as OqeError } from "./memory.js";
 import { spawn } from "node:child_process";
 
 // src/entry/supervise.ts
