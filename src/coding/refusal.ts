@@ -43,14 +43,14 @@ export function refuseUndeclared(
   tensors: ReadonlyMap<string, { readonly dtype: string }>,
   repository: Repository,
 ): void {
-  for (const [name, { dtype }] of tensors) {
+  for (const name of tensors.keys()) {
     const [, should] = declarations.find(([ending]) => ending.test(name)) ?? [];
-    if (should === undefined || (name.endsWith("_blocks") && dtype !== "U8")) continue;
-    const scaled = name.replace(/_scale_inv$/, "");
-    const codes = tensors.has(scaled) ? scaled : name;
+    const codes = name.replace(/_scale_inv$/, "");
+    const dtype = tensors.get(codes)?.dtype ?? "";
+    if (should === undefined || !packed.test(dtype)) continue;
     refuseQuantized(
       repository,
-      `tensor ${quote(codes)} has dtype ${tensors.get(codes)!.dtype}, but config.json has no ` +
+      `tensor ${quote(codes)} has dtype ${dtype}, but config.json has no ` +
         '"quantization_config" that says how it is coded',
       `For such names it should be ${should}: take the config.json of the model's authors. Or ` +
         "name a base of floats (BF16, F16 or F32 weights).",
