@@ -95002,12 +95002,12 @@ const declarations = [
 * Codes that could be decoded lack only their declaration.
 */
 function refuseUndeclared(tensors, repository) {
-	for (const [name, { dtype }] of tensors) {
+	for (const name of tensors.keys()) {
 		const [, should] = declarations.find(([ending]) => ending.test(name)) ?? [];
-		if (should === void 0 || name.endsWith("_blocks") && dtype !== "U8") continue;
-		const scaled = name.replace(/_scale_inv$/, "");
-		const codes = tensors.has(scaled) ? scaled : name;
-		refuseQuantized(repository, `tensor ${quote(codes)} has dtype ${tensors.get(codes).dtype}, but config.json has no "quantization_config" that says how it is coded`, `For such names it should be ${should}: take the config.json of the model's authors. Or name a base of floats (BF16, F16 or F32 weights).`);
+		const codes = name.replace(/_scale_inv$/, "");
+		const dtype = tensors.get(codes)?.dtype ?? "";
+		if (should === void 0 || !packed.test(dtype)) continue;
+		refuseQuantized(repository, `tensor ${quote(codes)} has dtype ${dtype}, but config.json has no "quantization_config" that says how it is coded`, `For such names it should be ${should}: take the config.json of the model's authors. Or name a base of floats (BF16, F16 or F32 weights).`);
 	}
 	refuseQuantizedTensors(tensors, repository);
 }
