@@ -1,31 +1,16 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type BaseOptions, readBase } from "../src/base/base.ts";
-import { openFolder } from "../src/checkpoint/folder.ts";
+import { describe, expect, test } from "vitest";
 import type { Tensors } from "./support/base-layouts.ts";
-import { editConfig, removeFolder, scratchFolder, smallest } from "./support/models.ts";
+import { baseFolders, openBase } from "./support/base-scene.ts";
+import { editConfig, smallest } from "./support/models.ts";
 import { wrapInOmni } from "./support/omni.ts";
 import { readTensors, writeTensors } from "./support/safetensors.ts";
 import { splitOff, visionBase } from "./support/towers.ts";
 
 /** What readers of a tower or of MTP need beside its tensors: a place, a processor, tokens. */
 
-let scratch: string;
-let made = 0;
-const newFolder = () => join(scratch, `base-${++made}`);
-
-beforeAll(async () => {
-  scratch = await scratchFolder();
-});
-afterAll(() => removeFolder(scratch));
-
-const open = async (folder: string, options: Partial<BaseOptions> = {}) => {
-  const known = { allowHeaderOnly: false };
-  const base = await readBase(await openFolder(folder), { ...known, ...options });
-  await base.checkpoint.close();
-  return base;
-};
+const newFolder = baseFolders();
 const isMtp = (name: string) => name.startsWith("mtp.");
 
 const extra = "model_extra.safetensors";
@@ -53,7 +38,7 @@ const splitMtp = (index: "named" | "unnamed" | "none") => {
 describe("MTP in model_extra.safetensors", () => {
   test.each(["unnamed", "none"] as const)("is found by its content: index %s", async (index) => {
     const { folder } = splitMtp(index);
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       code: "BAD_CHECKPOINT",
       message: expect.stringMatching(
         /has "model_extra\.safetensors" with tensor "mtp\.[\w.]+", .*mlx-lm would load it with/,
@@ -64,7 +49,7 @@ describe("MTP in model_extra.safetensors", () => {
 
   test("is carried where the index names it", async () => {
     const { folder, own } = splitMtp("named");
-    const { carried } = await open(folder);
+    const { carried } = await openBase(folder);
     const names = carried.filter(({ part }) => part === "mtp").map((one) => one.name);
     expect(names.toSorted()).toEqual([...own.keys()].toSorted());
   });
@@ -73,15 +58,15 @@ describe("MTP in model_extra.safetensors", () => {
 describe("a processor and the tokens of a tower", () => {
   test("a base with a tower and no file of a processor is taken with a warning", async () => {
     const folder = visionBase(newFolder());
-    expect((await open(folder)).warnings).toEqual([]);
+    expect((await openBase(folder)).warnings).toEqual([]);
     rmSync(join(folder, "preprocessor_config.json"));
     const warning = expect.stringMatching(
       /^the base has a tower, but neither preprocessor_config\.json nor processor_config\.json: mlx-vlm/,
     );
-    expect((await open(folder)).warnings).toEqual([warning]);
-    expect((await open(folder, { carry: ["mtp"] })).warnings).toEqual([]);
+    expect((await openBase(folder)).warnings).toEqual([warning]);
+    expect((await openBase(folder, { carry: ["mtp"] })).warnings).toEqual([]);
     writeFileSync(join(folder, "processor_config.json"), "{}");
-    expect((await open(folder)).warnings).toEqual([]);
+    expect((await openBase(folder)).warnings).toEqual([]);
   });
 
   test.each<[key: string, value: unknown, got: string]>([
@@ -93,18 +78,20 @@ describe("a processor and the tokens of a tower", () => {
   ])("%s of %j is refused with the tower alone", async (key, value, got) => {
     const folder = visionBase(newFolder());
     await editConfig(folder, (config) => Object.assign(config, { [key]: value }));
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       code: "BAD_CHECKPOINT",
       message: `config.json: "${key}" is ${got}; it should be a token of the vocabulary, from 0 to 383`,
     });
-    await expect(open(folder, { carry: ["mtp"] })).resolves.toMatchObject({ leftOut: ["vision"] });
+    await expect(openBase(folder, { carry: ["mtp"] })).resolves.toMatchObject({
+      leftOut: ["vision"],
+    });
   });
 });
 
 test("a model that sees, without text_config, is refused for that", async () => {
   const folder = visionBase(newFolder());
   await editConfig(folder, (config) => delete config.text_config);
-  await expect(open(folder)).rejects.toMatchObject({
+  await expect(openBase(folder)).rejects.toMatchObject({
     message: 'config.json has no "text_config", which holds the config of the language model',
   });
 });
@@ -118,7 +105,7 @@ test.each([
     if (key === "video_token_id") delete config.video_context_token_id;
     Object.assign(config, { [key]: 99_999 });
   });
-  await expect(open(folder, { loader: "mlx-vlm" })).rejects.toMatchObject({
+  await expect(openBase(folder, { loader: "mlx-vlm" })).rejects.toMatchObject({
     code: "BAD_CHECKPOINT",
     message: expect.stringContaining(`"${key}" is 99999; it should be a token of the vocabulary`),
     hint: expect.stringContaining(`set carry without ${part}`),

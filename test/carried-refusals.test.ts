@@ -1,30 +1,15 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type BaseOptions, readBase } from "../src/base/base.ts";
-import { openFolder } from "../src/checkpoint/folder.ts";
+import { describe, expect, test } from "vitest";
 import type { Tensors } from "./support/base-layouts.ts";
-import { editConfig, removeFolder, scratchFolder } from "./support/models.ts";
+import { baseFolders, openBase } from "./support/base-scene.ts";
+import { editConfig } from "./support/models.ts";
 import { writeTensors } from "./support/safetensors.ts";
 import { splitOff, visionBase } from "./support/towers.ts";
 
 /** Bases whose towers are not as their config or their index says: refused from headers alone. */
 
-let scratch: string;
-let made = 0;
-const newFolder = () => join(scratch, `base-${++made}`);
-
-beforeAll(async () => {
-  scratch = await scratchFolder();
-});
-afterAll(() => removeFolder(scratch));
-
-const open = async (folder: string, options: Partial<BaseOptions> = {}) => {
-  const known = { allowHeaderOnly: false };
-  const base = await readBase(await openFolder(folder), { ...known, ...options });
-  await base.checkpoint.close();
-  return base;
-};
+const newFolder = baseFolders();
 const drop = (pattern: RegExp) => (tensors: Tensors) => {
   for (const name of [...tensors.keys()]) if (pattern.test(name)) tensors.delete(name);
 };
@@ -93,14 +78,14 @@ describe("a base is refused", () => {
         ' MLX repository, and so would "model.visual.merger.norm.weight"',
     ],
   ])("%s", async (_, change, message) => {
-    const opening = open(visionBase(newFolder(), change));
+    const opening = openBase(visionBase(newFolder(), change));
     await expect(opening).rejects.toMatchObject({ code: "BAD_CHECKPOINT", message });
   });
 
   test("whose tower lacks any one of its tensors", async () => {
-    for (const missing of (await open(visionBase(newFolder()))).carried) {
+    for (const missing of (await openBase(visionBase(newFolder()))).carried) {
       const { tensor } = missing.source;
-      const opening = open(visionBase(newFolder(), (tensors) => tensors.delete(tensor)));
+      const opening = openBase(visionBase(newFolder(), (tensors) => tensors.delete(tensor)));
       await expect(opening, tensor).rejects.toMatchObject({
         code: "BAD_CHECKPOINT",
         message: expect.stringContaining("is incomplete: tensor"),
@@ -111,7 +96,7 @@ describe("a base is refused", () => {
   test("whose config does not know the tower", async () => {
     const folder = visionBase(newFolder());
     await editConfig(folder, (config) => delete config.vision_config);
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       code: "BAD_CHECKPOINT",
       message: expect.stringMatching(
         /^tensor "model\.visual\.[\w.]+" is of a vision tower, but config\.json has no "vision_config"$/,
@@ -142,7 +127,7 @@ describe("a base is refused", () => {
     await editConfig(folder, (config) => {
       Object.assign(config.vision_config as object, { [key]: value });
     });
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       code: "BAD_CHECKPOINT",
       message: `the vision tower has ${message}`,
     });
@@ -171,11 +156,11 @@ describe("a base is refused", () => {
       }
     });
     await editConfig(folder, (config) => Object.assign(config.vision_config as object, change));
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       code,
       message: `config.json: vision_config's ${message}`,
     });
-    const base = await open(folder, { carry: ["mtp"] });
+    const base = await openBase(folder, { carry: ["mtp"] });
     expect(base.wrapper?.config).not.toHaveProperty("vision_config");
   });
 
@@ -184,7 +169,7 @@ describe("a base is refused", () => {
     await editConfig(folder, (config) => {
       config.tie_word_embeddings = false;
     });
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       message: expect.stringContaining('"tie_word_embeddings" outside of text_config says false'),
     });
   });
@@ -193,10 +178,10 @@ describe("a base is refused", () => {
     const folder = visionBase(newFolder());
     const missing = "model.visual.merger.norm.bias";
     splitOff(folder, drop(new RegExp(missing)), { [missing]: "model-00001-of-00001.safetensors" });
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       message: expect.stringContaining(`names tensor "${missing}"`),
     });
-    await expect(open(folder, { carry: [] })).resolves.toMatchObject({
+    await expect(openBase(folder, { carry: [] })).resolves.toMatchObject({
       leftOut: ["vision", "mtp"],
     });
   });
@@ -205,7 +190,7 @@ describe("a base is refused", () => {
     const folder = visionBase(newFolder());
     splitOff(folder, drop(/^mtp\./), {});
     writeTensors(join(folder, "model-mtp.safetensors"), new Map());
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       message: expect.stringContaining(
         'has "model-mtp.safetensors", which its index does not name: mlx-lm would load it',
       ),
@@ -218,7 +203,7 @@ describe("a base is refused", () => {
       "model.safetensors",
     ]);
     writeTensors(join(folder, "model-mtp.safetensors"), new Map());
-    await expect(open(folder)).rejects.toMatchObject({
+    await expect(openBase(folder)).rejects.toMatchObject({
       message: expect.stringContaining(
         'has "model-mtp.safetensors", and no model.safetensors.index.json that names it: mlx-lm',
       ),
@@ -230,7 +215,7 @@ describe("a base is refused", () => {
 describe("a base is taken", () => {
   test("with the tower in mlx-vlm's names and layout", async () => {
     const moved = "patch_embed.proj.weight";
-    const { carried } = await open(
+    const { carried } = await openBase(
       visionBase(newFolder(), (tensors) => {
         for (const [name, tensor] of [...tensors]) {
           if (!name.startsWith("model.visual.")) continue;
@@ -245,7 +230,7 @@ describe("a base is taken", () => {
   });
 
   test("without MTP: few bases keep it", async () => {
-    const { carried, leftOut } = await open(visionBase(newFolder(), drop(/^mtp\./)));
+    const { carried, leftOut } = await openBase(visionBase(newFolder(), drop(/^mtp\./)));
     expect(carried.filter(({ part }) => part === "mtp")).toEqual([]);
     expect(leftOut).toEqual([]);
   });
@@ -262,7 +247,7 @@ describe("a base is taken", () => {
       {},
     );
     writeTensors(join(folder, "mtp.safetensors"), own);
-    const { carried } = await open(folder);
+    const { carried } = await openBase(folder);
     expect(carried.filter(({ part }) => part === "mtp").map(({ name }) => name)).toEqual([
       ...own.keys(),
     ]);
@@ -270,7 +255,7 @@ describe("a base is taken", () => {
 
   test("with half a tower, if it is left out; config.json then lacks it too", async () => {
     const folder = visionBase(newFolder(), drop(/blocks\.1\./));
-    const base = await open(folder, { carry: ["mtp"] });
+    const base = await openBase(folder, { carry: ["mtp"] });
     expect(base.leftOut).toEqual(["vision"]);
     expect(new Set(base.carried.map(({ part }) => part))).toEqual(new Set(["mtp"]));
     expect(base.wrapper?.config).not.toHaveProperty("vision_config");
