@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { memoryRepository } from "../../test/hostile/memory.ts";
-import { openTensors, readTensors, type StoredBytes } from "../../test/support/safetensors.ts";
+import { golden, settings } from "../../test/support/coded-golden.ts";
+import { openTensors, type StoredBytes } from "../../test/support/safetensors.ts";
 import type { Checkpoint } from "../checkpoint/checkpoint.ts";
 import { findDeclared } from "../coding/declared.ts";
 import { valueTensors } from "../coding/value-tensors.ts";
@@ -11,13 +10,6 @@ import { openKernel } from "../kernel/pool.ts";
 import type { TierSink } from "../mlx/tier-sink.ts";
 import { carryTensors } from "../models/carried.ts";
 import { bytesToCarry, readCarried, writeCarried } from "./carry.ts";
-
-/** Made by test/python/coded_golden.py: codes, and their values as transformers has them. */
-const path = fileURLToPath(new URL("../../test/golden/coded.safetensors", import.meta.url));
-const golden = readTensors(path);
-const file = readFileSync(path);
-const header = JSON.parse(file.toString("utf8", 8, 8 + Number(file.readBigUInt64LE())));
-const settings: Record<string, object> = JSON.parse(header.__metadata__.settings);
 
 let kernel: Kernel;
 beforeAll(async () => {

@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { memoryRepository } from "../../test/hostile/memory.ts";
-import { openTensors, readTensors, type StoredBytes } from "../../test/support/safetensors.ts";
+import { golden, settings } from "../../test/support/coded-golden.ts";
+import { openTensors, type StoredBytes } from "../../test/support/safetensors.ts";
 import { baseRows } from "../base/base-rows.ts";
 import type { FloatDtype } from "../kernel/dtype.ts";
 import type { Kernel } from "../kernel/kernel-types.ts";
@@ -13,13 +12,6 @@ import { transpose } from "../models/transforms.ts";
 import type { BaseTensor } from "./coding.ts";
 import { findDeclared } from "./declared.ts";
 import { valueTensors } from "./value-tensors.ts";
-
-/** Made by test/python/coded_golden.py with transformers and compressed-tensors. */
-const path = fileURLToPath(new URL("../../test/golden/coded.safetensors", import.meta.url));
-const golden = readTensors(path);
-const file = readFileSync(path);
-const header = JSON.parse(file.toString("utf8", 8, 8 + Number(file.readBigUInt64LE())));
-const settings: Record<string, object> = JSON.parse(header.__metadata__.settings);
 
 let kernel: Kernel;
 beforeAll(async () => {

@@ -194,7 +194,8 @@ export const runInputs = [
     ...optionalSize("<size>"),
     doc:
       "Memory that the run may use, such as `4GB`. What does not fit goes to files in the work " +
-      "folder; the result is the same. Empty means 65 % of the machine's memory, or up to 80 % if the run needs them",
+      "folder; the result is the same. Empty means 65 % of the machine's memory, or up to 80 % " +
+      "if the run needs them",
   },
   {
     name: "time-limit",
